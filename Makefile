@@ -1,0 +1,52 @@
+# `make demo` and `make test` each set up all they need; a fresh machine needs Python 3.11 and make.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+COMPILE = $(UV) pip compile pyproject.toml --quiet --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate
+
+.PHONY: demo test check format lint types lock clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/stillroom run examples/demo/run.yaml
+	@$(BIN)/stillroom verify examples/demo/corpora/demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest
+
+check: $(VENV)/.dev format lint types test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# Resolves the dependencies anew. The worker's set is the largest, so the others follow it.
+lock: $(UV)
+	$(COMPILE) --upgrade --extra gcp --extra embedded -o requirements-worker.lock
+	$(COMPILE) --extra embedded -c requirements-worker.lock -o requirements.lock
+	$(COMPILE) --extra embedded --group dev -c requirements-worker.lock -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) examples/demo/corpora examples/demo/ledger
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+
+$(VENV)/.demo: $(UV) requirements.lock pyproject.toml
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(UV) requirements-dev.lock pyproject.toml
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps --editable .
+	@touch $@
