@@ -1,0 +1,210 @@
+"""A record of the corpus with its whole provenance, and a record that was rejected.
+
+Field names here, in `arrow.py` and in `record.schema.json` are the same; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.prompts import Message
+from schemas.terms import Duty, TermsVersion
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProvenance:
+    """Where the prompt came from; see `Prompt`."""
+
+    source: str
+    license: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherProvenance:
+    """Which model wrote the record, as asked for and as answered."""
+
+    route: str
+    api: str
+    host: str
+    requested_model: str
+    response_model: str
+    revision: str
+    system_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestProvenance:
+    """What was asked, and when; times in milliseconds since 1970 UTC."""
+
+    id: str
+    sample_index: int
+    parameters: str
+    sent_at: int
+    received_at: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseProvenance:
+    """What came back; `sha256` is that of the body as received, `usd` what it cost."""
+
+    id: str
+    finish_reason: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    usd: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionProvenance:
+    """The guard's decision at the moment of collection."""
+
+    id: str
+    use: str
+    registry_digest: str
+    decided_at: int
+    authorisations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A model that touched the record, and in which role: `teacher`, `judge`, `rewriter`."""
+
+    role: str
+    route: str
+    model: str
+    decision_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineProvenance:
+    """Which stillroom, with which run file, collected the answer in which run."""
+
+    version: str
+    config_digest: str
+    collected_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found in a record.
+
+    Attributes:
+        rule: Name of the rule.
+        version: Version of the rule: raised when its answers change.
+        code: What was found, in a word: a rule may know several.
+        action: What it led to: `drop`, `quarantine` or `tag`.
+        value: The measured number, or None where there is nothing to measure.
+        finding: What was found, for a person.
+    """
+
+    rule: str
+    version: int
+    code: str
+    action: str
+    value: float | None
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeProvenance:
+    """The cluster the record stands for: its name, its size, and how it was found."""
+
+    cluster: str
+    size: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Everything that explains a record."""
+
+    prompt: PromptProvenance
+    teacher: TeacherProvenance
+    request: RequestProvenance
+    response: ResponseProvenance
+    terms: tuple[TermsVersion, ...]
+    decision: DecisionProvenance
+    duties: tuple[Duty, ...]
+    obligation_class: str
+    generators: tuple[Generator, ...]
+    pipeline: PipelineProvenance
+    filters: tuple[Finding, ...]
+    dedupe: DedupeProvenance
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of the corpus.
+
+    Attributes:
+        record_id: The id of the request that it answers.
+        prompt_id: The id of the prompt.
+        messages: The whole conversation, the completion last.
+        completion: The answer alone.
+        reasoning: What the model thought before it, kept apart.
+        language: ISO 639-1 code of the completion's language, or "" where it cannot be told.
+        split: `train`, `validation`, …
+        tags: Codes of the findings that tag.
+        counted_tokens: Tokens of the completion by our own count (tiktoken, cl100k_base).
+        provenance: Everything that explains it.
+    """
+
+    record_id: str
+    prompt_id: str
+    messages: tuple[Message, ...]
+    completion: str
+    reasoning: str
+    language: str
+    split: str
+    tags: tuple[str, ...]
+    counted_tokens: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What did not make it into the corpus, and why. It was paid for, so it is kept.
+
+    Attributes:
+        record_id: The request's id, or "" where no request came of a prompt.
+        prompt_id: The prompt's id, or "" where it could not be read.
+        stage: Where it ended: `read`, `guard`, `ask`, `parse`, `filter`, `decontaminate`,
+            `dedupe`, `withdraw`.
+        kind: Under which heading it is counted: `rejected`, `duplicate` or `failed`; `unread`
+            for a prompt that never became a request.
+        reason: Reason code.
+        detail: What was found, for a person.
+        file: Prompt file.
+        line: Line in it.
+        teacher: Route asked, or "".
+        sample_index: Which sample, or None.
+        messages: The conversation asked.
+        completion: The answer, or "".
+        reasoning: What the model thought before it, or "".
+        usd: What it cost.
+        findings: What the rules found.
+        witness: For a duplicate: the id of the surviving record that it duplicates.
+        similarity: For a duplicate: how alike the two are, from 0 to 1.
+    """
+
+    record_id: str
+    prompt_id: str
+    stage: str
+    kind: str
+    reason: str
+    detail: str
+    file: str
+    line: int | None
+    teacher: str
+    sample_index: int | None
+    messages: tuple[Message, ...]
+    completion: str
+    reasoning: str
+    usd: float
+    findings: tuple[Finding, ...]
+    witness: str
+    similarity: float | None

@@ -1,0 +1,92 @@
+"""A request: one prompt to one teacher, with its settings and its sample index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.canonical import canonical_json, digest
+from schemas.prompts import Message, Prompt
+
+SCHEME = 1  # raise it when the identity below changes: old answers are then no longer found
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt to one teacher.
+
+    Attributes:
+        request_id: The question's identity, see `make_request`.
+        prompt: The prompt asked.
+        teacher: Id of the route.
+        model: The model's name, as the teacher's API knows it.
+        revision: Revision of the weights, or "" where the provider names none.
+        messages: What is sent: the run's system prompt, if any, before the prompt's messages.
+        parameters: Sampling parameters as canonical JSON, with the seed of this very sample.
+        sample_index: Which of the samples of this prompt, from 0.
+    """
+
+    request_id: str
+    prompt: Prompt
+    teacher: str
+    model: str
+    revision: str
+    messages: tuple[Message, ...]
+    parameters: str
+    sample_index: int
+
+
+def make_request(
+    prompt: Prompt,
+    *,
+    teacher: str,
+    model: str,
+    revision: str,
+    system: str,
+    parameters: Mapping[str, Any],
+    sample_index: int,
+) -> Request:
+    """Makes the request that asks a teacher for one sample of an answer to a prompt.
+
+    Endpoint, key and price are no part of its identity: the same question to the same model is
+    the same question, wherever it is asked. A seed, where given, moves on by one a sample:
+    a teacher that honours it would otherwise give every sample the same answer.
+
+    Args:
+        prompt: What to ask.
+        teacher: Id of the route.
+        model: The model's name at the teacher.
+        revision: Revision of the weights, or "".
+        system: The run's system prompt, or "".
+        parameters: Sampling parameters as the run file has them.
+        sample_index: Which sample, from 0.
+
+    Returns:
+        The request with its id.
+    """
+    messages = (Message("system", system), *prompt.messages) if system else prompt.messages
+    settings = dict(parameters)
+    if "seed" in settings:
+        settings["seed"] += sample_index
+    identity = {
+        "scheme": SCHEME,
+        "teacher": teacher,
+        "model": model,
+        "revision": revision,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
+        "tools": None,
+        "response_format": settings.get("response_format"),
+        "parameters": settings,
+        "sample_index": sample_index,
+    }
+    return Request(
+        digest(identity),
+        prompt,
+        teacher,
+        model,
+        revision,
+        messages,
+        canonical_json(settings),
+        sample_index,
+    )

@@ -1,0 +1,217 @@
+"""A run file: what a team wants, from whom, for which use, at what cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from schemas.terms import Use
+
+Action = Literal["drop", "quarantine", "tag"]
+Unit = Literal["prompt", "completion", "pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """The model to be trained.
+
+    Attributes:
+        name: Its name, where it has one yet.
+        distribution: Who will get it: `internal`, `hosted` (others use it over a network) or
+            `released` (others get the weights). None where it was not declared.
+        license: The licence it will be released under, an SPDX expression.
+        competes_with: Providers it will compete with, by the names of the catalogue. None where
+            it was not declared, which counts as competing with everyone.
+    """
+
+    name: str | None = None
+    distribution: Literal["internal", "hosted", "released"] | None = None
+    license: str | None = None
+    competes_with: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who uses the output. None where it was not declared.
+
+    Attributes:
+        name: Its name.
+        commercial: Whether the use is commercial.
+        domicile: Country of its principal place of business, ISO 3166-1 alpha-2.
+        monthly_active_users: Of all its products and affiliates, today.
+        annual_revenue_usd: US dollars a year, with affiliates.
+    """
+
+    name: str | None = None
+    commercial: bool | None = None
+    domicile: str | None = None
+    monthly_active_users: int | None = None
+    annual_revenue_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusPurpose:
+    """Who will get the corpus itself: `internal`, `partners` or `public`."""
+
+    distribution: Literal["internal", "partners", "public"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """The declared use. The guard judges this, and records carry it."""
+
+    use: Use
+    student: Student = field(default_factory=Student)
+    organisation: Organisation = field(default_factory=Organisation)
+    corpus: CorpusPurpose = field(default_factory=CorpusPurpose)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSource:
+    """Files of prompts that share a licence and a source.
+
+    Attributes:
+        files: Paths or glob patterns, relative to the run file; JSONL, Parquet, CSV or text.
+        license: SPDX expression or `LicenseRef-…`: of every record, or of those whose
+            `license_field` is empty. None where each record names its own.
+        source: Where the prompts were taken from; the same.
+        text: Field of a plain prompt.
+        messages: Field of a conversation; exactly one of `text` and `messages` is given, or
+            neither for text files, where each line is a prompt.
+        limit: Take the first so many records of the files in order of their names.
+        confidential: Whether the prompts may not reach a host that trains on inputs.
+        license_field: Field of a record's own licence.
+        source_field: Field of a record's own source.
+    """
+
+    files: tuple[str, ...]
+    license: str | None = None
+    source: str | None = None
+    text: str | None = None
+    messages: str | None = None
+    limit: int | None = None
+    confidential: bool = False
+    license_field: str | None = None
+    source_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherChoice:
+    """A teacher to ask.
+
+    Attributes:
+        id: Id of the route.
+        samples: How many answers to each prompt.
+        parameters: Sampling parameters, by the names of OpenAI's chat API.
+    """
+
+    id: str
+    samples: int = 1
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Our own cap on one execution of the run, and on a month of them. None means no cap.
+
+    Attributes:
+        usd: US dollars.
+        requests: Attempts sent to teachers.
+        tokens: Tokens of prompts and completions together.
+        usd_per_month: US dollars that all runs with the same ledger spend in a month, UTC.
+    """
+
+    usd: float | None = None
+    requests: int | None = None
+    tokens: int | None = None
+    usd_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChoice:
+    """A rule to apply.
+
+    Attributes:
+        rule: Its name.
+        action: What a finding leads to; None for the rule's own default.
+        settings: The rule's settings, where they differ from its defaults.
+    """
+
+    rule: str
+    action: Action | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """An evaluation set that the corpus must not contain."""
+
+    files: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearDedupe:
+    """How alike two records may be before one of them goes.
+
+    Attributes:
+        threshold: Jaccard similarity of their shingles, from 0.5 to 1.
+        unit: What is compared.
+    """
+
+    threshold: float = 0.8
+    unit: Unit = "completion"
+
+
+@dataclass(frozen=True, slots=True)
+class Dedupe:
+    """What counts as the same record twice. Exact duplicates of a pair always go."""
+
+    near: NearDedupe | None = None
+    against: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A whole run file, checked.
+
+    Attributes:
+        name: The run's name.
+        purpose: The declared use.
+        prompts: What to ask.
+        teachers: Whom.
+        corpus: Folder of the corpus, absolute or a `gs://` address.
+        ledger: Folder of the ledger, the same.
+        registry: Path of the team's registry, or None.
+        system: System prompt, or "".
+        budget: Our cap.
+        unapproved: Whether readings that nobody at the organisation signed off may be used.
+        max_reading_age_days: How old a reading may be on the day it is relied on; None for any
+            age.
+        filters: Rules, in the order of the report; None for the default ones.
+        decontaminate: Evaluation sets to keep out.
+        dedupe: What counts as the same.
+        splits: Share of the prompts in each split; sums to 1.
+        base: Folder of the run file: relative paths start here.
+        path: The run file itself.
+        config_digest: SHA-256 of what the file says, in canonical form.
+    """
+
+    name: str
+    purpose: Purpose
+    prompts: tuple[PromptSource, ...]
+    teachers: tuple[TeacherChoice, ...]
+    corpus: str
+    ledger: str
+    registry: str | None = None
+    system: str = ""
+    budget: Budget = field(default_factory=Budget)
+    unapproved: Literal["deny", "allow"] = "deny"
+    max_reading_age_days: int | None = None
+    filters: tuple[FilterChoice, ...] | None = None
+    decontaminate: tuple[EvaluationSet, ...] = ()
+    dedupe: Dedupe = field(default_factory=Dedupe)
+    splits: dict[str, float] = field(default_factory=lambda: {"train": 1.0})
+    base: str = ""
+    path: str = ""
+    config_digest: str = ""

@@ -1,0 +1,108 @@
+"""Reads a run file: checked against its schema, then for what a schema cannot say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from schemas.canonical import canonical_json, digest
+from schemas.errors import InputError, Problem
+from schemas.files import Document, as_sequence, check, read_yaml, structure
+from schemas.run import RunFile
+
+_LISTS = ("prompts", "decontaminate")
+
+
+def load_run(path: Path) -> tuple[RunFile, Document]:
+    """Reads and checks a run file.
+
+    Args:
+        path: The file; paths in it are relative to its folder.
+
+    Returns:
+        The run, and the document it was read from, which knows the lines.
+
+    Raises:
+        InputError: With every problem, its line, what was found and what was expected.
+    """
+    document = read_yaml(path)
+    check(document, "run")
+    problems = list(_problems(document))
+    if problems:
+        raise InputError(problems)
+    return structure(_plain(document.data, path), RunFile), document
+
+
+def _plain(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Returns the file's data in the form of the dataclass."""
+    base = path.resolve().parent
+    plain = dict(data)
+    for section in _LISTS:
+        plain[section] = [
+            {**entry, "files": as_sequence(entry["files"])} for entry in data.get(section, ())
+        ]
+    if "filters" in data:
+        plain["filters"] = [_filter(entry) for entry in data["filters"]]
+    for name in ("corpus", "ledger", "registry"):
+        if name in data:
+            plain[name] = data[name] if _is_address(data[name]) else str(base / data[name])
+    return plain | {"base": str(base), "path": str(path), "config_digest": digest(data)}
+
+
+def _filter(entry: dict[str, Any]) -> dict[str, Any]:
+    settings = {key: value for key, value in entry.items() if key not in ("rule", "action")}
+    return {"rule": entry["rule"], "action": entry.get("action"), "settings": settings}
+
+
+def _problems(document: Document) -> Iterator[Problem]:
+    data = document.data
+    shares = data.get("splits", {"train": 1})
+    if not math.isclose(sum(shares.values()), 1, abs_tol=1e-9):
+        yield Problem(
+            "splits: the shares do not sum to 1",
+            document.where(("splits",)),
+            found=f"{sum(shares.values()):g}",
+            expected="1",
+        )
+    yield from _repeated_teachers(document)
+    if data.get("dedupe", {}).get("against"):
+        yield Problem(
+            "dedupe.against: comparing with earlier corpora is not supported so far",
+            document.where(("dedupe", "against")),
+            remedy="leave it out: duplicates within this corpus are found",
+        )
+    if _is_address(data["corpus"]):
+        yield Problem(
+            "corpus: only folders are supported so far",
+            document.where(("corpus",)),
+            found=data["corpus"],
+            expected="a path on this machine or on a file system that all workers share",
+        )
+    if _is_address(data["ledger"]) and not data["ledger"].startswith("gs://"):
+        yield Problem(
+            "ledger: unknown kind of address",
+            document.where(("ledger",)),
+            found=data["ledger"],
+            expected="a path, or gs://bucket/folder",
+        )
+
+
+def _is_address(path: str) -> bool:
+    return "://" in path
+
+
+def _repeated_teachers(document: Document) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, teacher in enumerate(document.data["teachers"]):
+        question = canonical_json([teacher["id"], teacher.get("parameters", {})])
+        if question in seen:
+            yield Problem(
+                f"teachers: {teacher['id']!r} stands twice with the same parameters",
+                document.where(("teachers", index)),
+                found=f"the same as entry {seen[question] + 1}",
+                expected="each teacher and set of parameters once",
+                remedy="ask for more samples instead: `samples: 2`",
+            )
+        seen.setdefault(question, index)

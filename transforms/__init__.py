@@ -1,0 +1,1 @@
+"""What happens to a record. Imports `schemas` only."""
