@@ -1,0 +1,139 @@
+"""A team's registry is checked against the catalogue; mistakes are told with file and line."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import InputError
+from schemas.registry import Approval, Authorisation, Registry
+from tests.transforms.guard.terms_builder import write
+from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
+
+GOOD = """\
+routes:
+  ours/model:
+    api: openai-chat
+    endpoint: https://vllm.example/v1
+    model: model-1
+    key: env:VLLM_KEY
+    served_as: [model-1-fp8]
+    terms: [acme/policy, {document: acme/terms, layer: base_model_licence}]
+approvals:
+  - {document: acme/terms, version: "1", by: legal, on: 2026-01-01, expires: 2027-01-01}
+authorisations:
+  - {document: acme/terms, clause: "2", reference: MSA-1, from: 2026-01-01, to: 2026-12-31}
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    return load_catalogue(write(tmp_path / "catalogue"))
+
+
+def read(tmp_path: Path, catalogue: Catalogue, text: str) -> Registry:
+    path = tmp_path / "teachers.yaml"
+    path.write_text(text, "utf-8")
+    return load_registry(path, catalogue, name="teachers.yaml")
+
+
+def test_a_registry_is_read_with_its_lines(tmp_path: Path, catalogue: Catalogue) -> None:
+    registry = read(tmp_path, catalogue, GOOD)
+    route = registry.routes["ours/model"]
+    assert (route.id, route.host, route.key) == ("ours/model", "vllm.example", "env:VLLM_KEY")
+    assert [(bound.document, bound.layer) for bound in route.terms] == [
+        ("acme/policy", None),
+        ("acme/terms", "base_model_licence"),
+    ]
+    assert route.where == "teachers.yaml:2"
+    assert registry.approvals == (
+        Approval(
+            "acme/terms", "1", "legal", date(2026, 1, 1), date(2027, 1, 1), "teachers.yaml:10"
+        ),
+    )
+    assert registry.authorisations == (
+        Authorisation(
+            "acme/terms", "2", "MSA-1", date(2026, 1, 1), date(2026, 12, 31), "teachers.yaml:12"
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n"])
+def test_an_empty_registry_is_one(tmp_path: Path, catalogue: Catalogue, text: str) -> None:
+    assert read(tmp_path, catalogue, text) == Registry()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("ours/model:", "acme/model:", 2, "'acme/model' is there already"),
+        ("[acme/policy,", "[acme/polcy,", 8, "did you mean 'acme/policy'"),
+        ("    endpoint: https://vllm.example/v1\n", "", 2, "no endpoint"),
+        ("https://vllm.example/v1", "vllm.example", 4, "not shown"),
+        ("env:VLLM_KEY", "sk-secret", 6, "not shown"),
+        ("document: acme/terms, version", "document: acme/trems, version", 10, "did you mean"),
+        ('version: "1"', 'version: "2"', 10, "acme/terms has no such version"),
+        (
+            'acme/terms, version: "1"',
+            "acme/policy, version: unread",
+            10,
+            "nobody has read acme/policy@unread",
+        ),
+        ("expires: 2027-01-01", "expires: 2025-01-01", 10, "expires before it is given"),
+        ("by: legal, ", "", 10, "'by' is missing"),
+        ('acme/terms, clause: "2"', 'acme/trems, clause: "2"', 12, "did you mean"),
+        ('clause: "2"', 'clause: "9"', 12, "no such clause"),
+        ('clause: "2"', 'clause: "3"', 12, "no clause that an authorisation lifts"),
+        ("reference: MSA-1, ", "", 12, "'reference' is missing"),
+        ("reference: MSA-1", 'reference: ""', 12, "reference"),
+        ("to: 2026-12-31", "to: 2025-12-31", 12, "ends before it begins"),
+        (", to: 2026-12-31", "", 12, "'to' is missing"),
+        ("from: 2026-01-01", "from: 2026-13-01", 12, "expected a date"),
+        ("approvals:", "aprovals:", 9, "did you mean 'approvals'"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(
+    tmp_path: Path, catalogue: Catalogue, old: str, new: str, line: int, message: str
+) -> None:
+    assert GOOD.count(old) >= 1
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, catalogue, GOOD.replace(old, new))
+    told = str(caught.value)
+    assert f"teachers.yaml:{line}: " in told
+    assert message in told
+
+
+def test_a_key_written_into_the_file_is_not_repeated(tmp_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, catalogue, GOOD.replace("env:VLLM_KEY", "sk-secret"))
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_several_mistakes_are_told_at_once(tmp_path: Path, catalogue: Catalogue) -> None:
+    text = GOOD.replace('version: "1"', 'version: "2"').replace('clause: "2"', 'clause: "9"')
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, catalogue, text)
+    assert [problem.where for problem in caught.value.problems] == [
+        "teachers.yaml:10",
+        "teachers.yaml:12",
+    ]
+
+
+@pytest.mark.parametrize(("today", "runs"), [(date(2026, 12, 31), True), (date(2027, 1, 1), False)])
+def test_an_authorisation_past_its_end_is_told_where_a_day_is_given(
+    tmp_path: Path, catalogue: Catalogue, today: date, runs: bool
+) -> None:
+    path = tmp_path / "teachers.yaml"
+    path.write_text(GOOD, "utf-8")
+    if runs:
+        assert load_registry(path, catalogue, today=today).authorisations
+    else:
+        with pytest.raises(InputError, match=r"teachers.yaml:12: .* past its end"):
+            load_registry(path, catalogue, today=today)
+
+
+def test_a_registry_that_is_not_there_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_registry(tmp_path / "missing.yaml", catalogue)

@@ -1,0 +1,1 @@
+"""The guard: may this teacher be asked, for this use, by us, today?"""

@@ -1,0 +1,201 @@
+"""Reads the catalogue of terms: documents by version, and the routes that they bind."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from schemas import files
+from schemas.canonical import digest
+from schemas.documents import TermsDocument
+from schemas.errors import InputError, Problem, nearest
+from schemas.registry import Route
+
+BUILT_IN = Path(__file__).parent
+
+Documents = Mapping[str, tuple[TermsDocument, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The terms that stillroom ships, and the routes that they bind.
+
+    Attributes:
+        documents: Every version of a document, oldest first, by the document's id.
+        routes: Built-in routes by id.
+        digest: SHA-256 of the content.
+    """
+
+    documents: Documents
+    routes: Mapping[str, Route]
+    digest: str
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Names that `competes_with` may use, sorted."""
+        return tuple(sorted({name.partition("/")[0] for name in self.documents}))
+
+
+@functools.cache
+def load_catalogue(folder: Path = BUILT_IN) -> Catalogue:
+    """Reads a catalogue: `documents/<provider>/<document>@<version>.yaml`, `routes/*.yaml`.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The catalogue, checked; the same object at each call.
+
+    Raises:
+        InputError: With every problem found, each with its file and line.
+    """
+    problems: list[Problem] = []
+    contents: list[Any] = []
+    versions: list[TermsDocument] = []
+    for path in sorted(folder.glob("documents/**/*.yaml")):
+        with _collecting(problems):
+            file = _read(path, folder, "terms")
+            versions.append(_document(file))
+            contents.append(file.data)
+    documents = _by_id(versions)
+    routes: dict[str, Route] = {}
+    for path in sorted(folder.glob("routes/*.yaml")):
+        with _collecting(problems):
+            file = _read(path, folder, "registry")
+            problems += _routes_alone(file)
+            routes |= read_routes(file, documents, taken=routes)
+            contents.append(file.data)
+    problems += (problem for same in documents.values() for problem in _date_problems(same))
+    if problems:
+        raise InputError(problems)
+    return Catalogue(documents, routes, digest(contents))
+
+
+def read_routes(
+    file: files.Document, documents: Documents, *, taken: Mapping[str, Route]
+) -> dict[str, Route]:
+    """Reads the routes of a registry file that was checked against its schema.
+
+    Args:
+        file: The file.
+        documents: Every document that a route may name.
+        taken: Routes whose ids are used already.
+
+    Returns:
+        Its routes by id.
+
+    Raises:
+        InputError: A route names a document nobody wrote, or has an id in use, or no address.
+    """
+    routes = {
+        name: _route(name, data, file.where(("routes", name)))
+        for name, data in (file.data or {}).get("routes", {}).items()
+    }
+    problems = [
+        problem
+        for route in routes.values()
+        for problem in _route_problems(file, route, documents, taken)
+    ]
+    if problems:
+        raise InputError(problems)
+    return routes
+
+
+def _route(name: str, data: dict[str, Any], where: str) -> Route:
+    terms = [{"document": item} if isinstance(item, str) else item for item in data["terms"]]
+    return files.structure({**data, "id": name, "terms": terms, "where": where}, Route)
+
+
+def _route_problems(
+    file: files.Document, route: Route, documents: Documents, taken: Mapping[str, Route]
+) -> Iterator[Problem]:
+    steps = ("routes", route.id)
+    if route.id in taken:
+        yield Problem(
+            f"the route {route.id!r} is there already",
+            file.where(steps),
+            remedy=f"see {taken[route.id].where}; give yours a name of its own",
+        )
+    if route.api != "embedded" and not route.endpoint:
+        yield Problem(f"the route {route.id!r} has no endpoint", file.where(steps))
+    for index, terms in enumerate(route.terms):
+        if terms.document not in documents:
+            yield unknown_document(terms.document, file.where((*steps, "terms", index)), documents)
+
+
+def unknown_document(name: str, where: str, documents: Documents) -> Problem:
+    """Returns the problem of a document that nobody wrote."""
+    return Problem(
+        "no such document of terms", where, found=repr(name), remedy=nearest(name, documents)
+    )
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    """Keeps the problems of one file, so that the next is read all the same."""
+    try:
+        yield
+    except InputError as error:
+        problems += error.problems
+
+
+def _read(path: Path, folder: Path, schema: str) -> files.Document:
+    file = files.read_yaml(path, name=str(path.relative_to(folder.parent)))
+    files.check(file, schema)
+    return file
+
+
+def _document(file: files.Document) -> TermsDocument:
+    document = files.structure({**file.data, "where": file.where(("effective",))}, TermsDocument)
+    if not file.path.endswith(f"documents/{document.name}.yaml"):
+        raise InputError(
+            "the file's name does not say what it holds",
+            where=file.where(("document",)),
+            expected=f"documents/{document.name}.yaml",
+        )
+    return document
+
+
+def _by_id(versions: Iterable[TermsDocument]) -> dict[str, tuple[TermsDocument, ...]]:
+    ordered = sorted(versions, key=lambda version: (version.document, _first_day(version)))
+    return {
+        name: tuple(same) for name, same in groupby(ordered, key=lambda version: version.document)
+    }
+
+
+def _first_day(version: TermsDocument) -> date:
+    return version.effective.from_ if version.effective else date.min
+
+
+def _date_problems(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
+    for version in versions:
+        last = version.effective.to if version.effective else None
+        if last and last < _first_day(version):
+            yield Problem(f"{version.name} ends before it begins", version.where)
+    for earlier, later in pairwise(versions):
+        last = earlier.effective.to if earlier.effective else None
+        if last is None or last >= _first_day(later):
+            yield Problem(
+                f"the dates of {earlier.name} and {later.name} overlap",
+                earlier.where,
+                found=f"in force {f'to {last}' if last else 'without an end'}",
+                expected=f"an `effective.to` before {_first_day(later)}",
+                remedy=f"the later version is in {later.where}",
+            )
+
+
+def _routes_alone(file: files.Document) -> Iterator[Problem]:
+    """A sign-off is an organisation's own: the catalogue has none."""
+    for name in ("approvals", "authorisations"):
+        if name in file.data:
+            yield Problem(
+                f"a file of the catalogue has no {name}",
+                file.where((name,)),
+                remedy="write them in your own teachers.yaml",
+            )

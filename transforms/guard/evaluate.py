@@ -1,0 +1,271 @@
+"""The guard: may this route be asked, for this use, by us, on this day?
+
+Every layer of terms that binds the route must permit the use. A prohibition wins over any
+permission, duties add up, and what nobody has read denies. The answer depends on nothing but the
+catalogue, the registry and the question, so that it is the same on every worker and next year.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any
+
+from schemas.canonical import digest, sha256
+from schemas.documents import TermsDocument
+from schemas.errors import InputError, nearest
+from schemas.files import unstructure
+from schemas.registry import BindingTerms, Registry, Route
+from schemas.run import Purpose
+from schemas.terms import ClauseStatus, Layer, Status, TermsVersion, Verdict
+from transforms.guard.answer import Answer, evaluate, rank, refuse
+from transforms.guard.catalogue.load import Catalogue
+from transforms.guard.obligations import obligation_class, union
+from transforms.guard.prompt_licences import ask_licence, licence_terms
+from transforms.guard.signoff import SignOffs, Unapproved
+
+Question = tuple[str, Purpose, date, str | None, bool]
+
+# A run asks a handful of questions a day; a batch may ask any number.
+_CACHED_QUESTIONS = 65_536
+# The layers whose providers see the prompts: the others are about weights and policies.
+_SEE_PROMPTS: tuple[Layer, ...] = ("host", "aggregator", "service")
+
+_NO_VERSION = (
+    "No version that we know of was in force that day. For a yes: add the version that was to the "
+    "catalogue."
+)
+_USES_INPUTS = {
+    "yes": "The host trains on what it is sent",
+    "opt_out": "The host trains on what it is sent, unless its customer objects",
+    "unstated": "What was read does not tell whether the host trains on what it is sent",
+}
+_ANOTHER_HOST = "For a yes: a host that says that it does not, or one's own."
+
+
+class Guard:
+    """Answers whether routes may be asked; picklable, pure, and quick to answer twice.
+
+    Args:
+        catalogue: Documents and built-in routes.
+        registry: The team's own routes, approvals and authorisations, and what changed since.
+        unapproved: Whether readings that nobody at the organisation signed off may be used.
+        max_age_days: How old a reading may be on the day asked about; None for any age.
+
+    Attributes:
+        routes: Every route by its id, built-in and the team's own.
+        registry_digest: Digest of catalogue and registry together.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        registry: Registry | None = None,
+        *,
+        unapproved: Unapproved = "deny",
+        max_age_days: int | None = None,
+    ) -> None:
+        registry = registry or Registry()
+        self.routes: Mapping[str, Route] = {**catalogue.routes, **registry.routes}
+        self.registry_digest = registry_digest(catalogue, registry)
+        self._documents = catalogue.documents
+        self._authorisations = registry.authorisations
+        self._signed = SignOffs(
+            registry.approvals,
+            unapproved=unapproved,
+            max_age_days=max_age_days,
+            changed=registry.changed,
+        )
+        self._cache: dict[Question, Verdict] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_cache": {}}
+
+    def route(self, route_id: str) -> Route:
+        """Returns a route by its id.
+
+        Raises:
+            InputError: There is none, with the names that come nearest.
+        """
+        try:
+            return self.routes[route_id]
+        except KeyError:
+            raise InputError(
+                "no such route", found=repr(route_id), remedy=nearest(route_id, self.routes)
+            ) from None
+
+    def knowing(self, routes: Iterable[Route]) -> Guard:
+        """Returns the same guard that knows further routes, where it had none of their ids.
+
+        Args:
+            routes: Routes that are no longer in any registry, as records tell of them. A document
+                of theirs that nobody knows any more counts as not in force.
+        """
+        other = copy(self)
+        other.routes = {**{route.id: route for route in routes}, **self.routes}
+        return other
+
+    def decide(
+        self,
+        route_id: str,
+        purpose: Purpose,
+        on: date,
+        *,
+        prompt_license: str | None = None,
+        confidential: bool = False,
+    ) -> Verdict:
+        """Answers one question.
+
+        Args:
+            route_id: The route to be asked.
+            purpose: The declared use.
+            on: The day, UTC.
+            prompt_license: Licence of the prompt, an SPDX expression; None where the question is
+                about the route alone.
+            confidential: Whether the prompt may not reach a host that trains on inputs.
+
+        Returns:
+            The verdict: the same object for the same question.
+
+        Raises:
+            InputError: There is no such route.
+        """
+        question = (route_id, purpose, on, prompt_license, confidential)
+        verdict = self._cache.get(question)
+        if verdict is None:
+            if len(self._cache) >= _CACHED_QUESTIONS:
+                self._cache.clear()
+            verdict = self._cache[question] = self._judge(*question)
+        return verdict
+
+    def _judge(
+        self, route_id: str, purpose: Purpose, on: date, license: str | None, confidential: bool
+    ) -> Verdict:
+        route = self.route(route_id)
+        bound = [self._bound(terms, on) for terms in route.terms]
+        answers = [self._ask(one, purpose, route.model, on) for one in bound]
+        if license is not None:
+            bound.append(_Bound(license, "prompt_licence", None))
+            answers.append(ask_licence(license, purpose))
+        terms = [_terms_version(*pair) for pair in zip(bound, answers, strict=True)]
+        answers += _inputs(bound, license, confidential)
+        return _verdict(route_id, purpose, on, answers, terms, self.registry_digest)
+
+    def _bound(self, terms: BindingTerms, day: date) -> _Bound:
+        versions = self._documents.get(terms.document, ())
+        version = next((version for version in versions if version.in_force(day)), None)
+        own: Layer = (version or versions[-1]).layer if versions else "service"
+        return _Bound(terms.document, terms.layer or own, version)
+
+    def _ask(self, bound: _Bound, purpose: Purpose, model: str, day: date) -> Answer:
+        version = bound.version
+        if version is None:
+            return refuse(bound.document, "", bound.layer, "not_in_force", _NO_VERSION)
+        lifting = [
+            given
+            for given in self._authorisations
+            if given.document == bound.document and given.from_ <= day <= given.to
+        ]
+        answer = evaluate(version, bound.layer, purpose, model, lifting)
+        flaw = self._signed.flaw(version, day) if answer.permits else None
+        if flaw is None:
+            return answer
+        clause = ClauseStatus(
+            version.document, version.version, "", bound.layer, flaw.status, flaw.summary
+        )
+        if flaw.denies:
+            return Answer(flaw.status, False, (clause,))
+        return replace(answer, clauses=(clause, *answer.clauses))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A document that binds a route, at its version of the day; a prompt's licence has none."""
+
+    document: str
+    layer: Layer
+    version: TermsDocument | None
+
+
+def registry_digest(catalogue: Catalogue, registry: Registry) -> str:
+    """Returns the digest of a catalogue and a registry together."""
+    own = unstructure(registry)
+    entries = (*own["routes"].values(), *own["approvals"], *own["authorisations"])
+    for entry in entries:
+        del entry["where"]
+    return digest({"catalogue": catalogue.digest, "registry": own})
+
+
+def _terms_version(bound: _Bound, answer: Answer) -> TermsVersion:
+    """Returns the version for the record: it shows a reading that nobody has signed off."""
+    version, sha256 = (bound.version.version, bound.version.sha256) if bound.version else ("", "")
+    shown = answer.clauses[0].status
+    status = shown if shown in ("unapproved", "expired") else answer.status
+    return TermsVersion(bound.document, version, bound.layer, sha256, status)
+
+
+def _inputs(bound: list[_Bound], license: str | None, confidential: bool) -> Iterator[Answer]:
+    """Keeps prompts that may not be trained on from hosts that do not say they never would."""
+    if not confidential and not (license and licence_terms(license).non_commercial):
+        return
+    what = "confidential" if confidential else f"under {license}"
+    for one in bound:
+        version = one.version
+        if version and one.layer in _SEE_PROMPTS and version.provider_uses_inputs != "no":
+            summary = f"{_USES_INPUTS[version.provider_uses_inputs]}, and the prompts are {what}."
+            yield refuse(
+                one.document, version.version, one.layer, "prohibited", f"{summary} {_ANOTHER_HOST}"
+            )
+
+
+def _verdict(
+    teacher: str,
+    purpose: Purpose,
+    on: date,
+    answers: list[Answer],
+    terms: list[TermsVersion],
+    registry: str,
+) -> Verdict:
+    """Folds the answers of all layers: all must permit, and duties add up."""
+    permits = all(answer.permits for answer in answers)
+    deciding = [answer for answer in answers if permits or not answer.permits]
+    clauses = [clause for answer in deciding for clause in answer.clauses]
+    duties = union(duty for answer in answers for duty in answer.duties) if permits else ()
+    content: dict[str, Any] = {
+        "teacher": teacher,
+        "decision": "permit" if permits else "deny",
+        "status": _weakest(deciding),
+        "clauses": tuple(sorted(clauses, key=lambda clause: rank(clause.status))),
+        "duties": duties,
+        "terms": tuple(terms),
+        "use": purpose.use,
+        "on": on.isoformat(),
+        "registry_digest": registry,
+        "authorisations": tuple(dict.fromkeys(r for a in deciding for r in a.authorisations)),
+        "obligation_class": obligation_class(duties),
+    }
+    return Verdict(**content, decision_id=_name_of(content))
+
+
+def _weakest(answers: list[Answer]) -> Status:
+    """Returns the weakest answer; a policy that only takes away does not weaken by its silence."""
+    counted = [a.status for a in answers if not (a.permits and a.status == "silent" and a.policy)]
+    return min(counted or [answer.status for answer in answers], key=rank)
+
+
+def decision_id(verdict: Verdict) -> str:
+    """Returns the name that a verdict's content gives it: another one shows that it was changed."""
+    content = {field.name: getattr(verdict, field.name) for field in fields(verdict)}
+    del content["decision_id"]
+    return _name_of(content)
+
+
+def _name_of(content: dict[str, Any]) -> str:
+    """Names a verdict by its content, which is all text: its sorted JSON is the canonical form."""
+    text = json.dumps(
+        unstructure(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return sha256(text.encode())

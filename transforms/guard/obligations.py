@@ -1,0 +1,172 @@
+"""What a record owes: the class it is filed under, and whether all of it can be met at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from schemas.canonical import digest
+from schemas.run import Purpose
+from schemas.terms import Duty, DutyKind, Verdict
+from transforms.guard.prompt_licences import licence_terms
+
+NOTHING_OWED = "none"
+_DIGEST_LENGTH = 8
+# A prefix that a folder's name can hold, and that comes back from it unharmed.
+_PLAIN = re.compile(r"[a-z][a-z0-9.]*(?: [a-z0-9.]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """What several models' terms, and the prompt's, ask for together.
+
+    Attributes:
+        permits: Whether every one of them permits its part.
+        duties: All that they ask for.
+        distribution: How far the corpus may go: the strictest of all.
+        obligation_class: Name of the set of duties.
+    """
+
+    permits: bool
+    duties: tuple[Duty, ...]
+    distribution: Literal["internal", "public"]
+    obligation_class: str
+
+
+def union(duties: Iterable[Duty]) -> tuple[Duty, ...]:
+    """Returns duties without repetition, in an order that does not depend on theirs."""
+    return tuple(sorted(set(duties), key=lambda d: (d.kind, d.text, d.due, d.document)))
+
+
+def obligation_class(duties: Iterable[Duty]) -> str:
+    """Names a set of duties: the same set has the same name anywhere, and only it.
+
+    One name prefix alone says all there is to say. Else the kinds are named, and a digest tells
+    apart two sets of the same kinds. Which document asks makes no difference to what is owed.
+
+    Args:
+        duties: The duties.
+
+    Returns:
+        A name fit for a folder: `none`, `name-prefix-llama`, `attribution+flow-down-1a2b3c4d`.
+    """
+    owed = sorted({_owed(duty) for duty in duties})
+    if not owed:
+        return NOTHING_OWED
+    if len(owed) == 1 and owed[0][0] == "name_prefix" and _PLAIN.fullmatch(owed[0][1]):
+        return f"name-prefix-{owed[0][1].replace(' ', '-')}"
+    kinds = dict.fromkeys(kind.replace("_", "-") for kind, _, _ in owed)
+    return f"{'+'.join(kinds)}-{digest(owed)[:_DIGEST_LENGTH]}"
+
+
+def _owed(duty: Duty) -> tuple[str, str, str]:
+    """Returns what a duty asks for; the case of a name makes no difference."""
+    named = duty.kind == "name_prefix"
+    text = duty.text.casefold() if named else duty.text
+    return duty.kind, text, "" if named else duty.due
+
+
+def fold(verdicts: Iterable[Verdict]) -> Obligations:
+    """Folds the verdicts on every model that touched a record.
+
+    Args:
+        verdicts: Those on its teacher, its judges, its rewriters.
+
+    Returns:
+        What they ask for together: all must permit, duties add up, the strictest limit holds.
+    """
+    verdicts = tuple(verdicts)
+    duties = union(duty for verdict in verdicts for duty in verdict.duties)
+    inside = any(duty.kind == "keep_internal" for duty in duties)
+    return Obligations(
+        bool(verdicts) and all(verdict.permits for verdict in verdicts),
+        duties,
+        "internal" if inside else "public",
+        obligation_class(duties),
+    )
+
+
+def contradictions(verdicts: Iterable[Verdict], purpose: Purpose) -> list[str]:
+    """Finds duties that cannot all be met by the declared student and corpus.
+
+    Args:
+        verdicts: Those on every model and prompt licence that a corpus rests on.
+        purpose: What was declared. What was not counts as distributed.
+
+    Returns:
+        Each contradiction in a sentence, with the documents that it stands between.
+    """
+    duties = union(duty for verdict in verdicts for duty in verdict.duties)
+    return [
+        *_prefixes(duties),
+        *_licences(duties, purpose),
+        *_shared_and_restricted(duties, purpose),
+        *_kept_and_passed_on(duties, purpose),
+    ]
+
+
+def _of(duties: Iterable[Duty], kind: DutyKind) -> list[Duty]:
+    return [duty for duty in duties if duty.kind == kind]
+
+
+def _prefixes(duties: tuple[Duty, ...]) -> Iterator[str]:
+    for one, other in combinations(_of(duties, "name_prefix"), 2):
+        short, long = sorted((one.text.casefold(), other.text.casefold()), key=len)
+        if not long.startswith(short):
+            yield (
+                f"the student's name cannot begin with both {one.text!r} ({one.document}) "
+                f"and {other.text!r} ({other.document})"
+            )
+
+
+def _licences(duties: tuple[Duty, ...], purpose: Purpose) -> Iterator[str]:
+    license = purpose.student.license
+    if license is None or purpose.student.distribution == "internal":
+        return
+    for duty in _of(duties, "flow_down"):
+        if not carries(license, duty):
+            yield (
+                f"a student under {license} cannot pass on the restrictions that "
+                f"{duty.document} asks for: {duty.text}"
+            )
+
+
+def carries(license: str, duty: Duty) -> bool:
+    """Tells whether a licence can hold a restriction: a known one holds none but its own.
+
+    Args:
+        license: The licence, an SPDX expression.
+        duty: A duty to pass a restriction on.
+    """
+    terms = licence_terms(license)
+    bars_commerce = licence_terms(duty.document).non_commercial
+    return terms.unknown or (bars_commerce and terms.non_commercial)
+
+
+def _shared_and_restricted(duties: tuple[Duty, ...], purpose: Purpose) -> Iterator[str]:
+    if purpose.student.distribution == purpose.corpus.distribution == "internal":
+        return
+    for shared in _of(duties, "share_alike"):
+        for restricted in _of(duties, "flow_down"):
+            if shared.document != restricted.document:
+                yield (
+                    f"what goes under {shared.document} alone cannot carry the restrictions "
+                    f"of {restricted.document} as well"
+                )
+
+
+def _kept_and_passed_on(duties: tuple[Duty, ...], purpose: Purpose) -> Iterator[str]:
+    for duty in _of(duties, "keep_internal"):
+        subject, declared = (
+            ("student", purpose.student.distribution)
+            if duty.due == "release"
+            else ("corpus", purpose.corpus.distribution)
+        )
+        if declared != "internal":
+            yield (
+                f"{duty.document} keeps the {subject} inside the organisation, and "
+                f"{subject}.distribution is {declared or 'not declared'}"
+            )

@@ -1,0 +1,169 @@
+"""What the licence of a prompt allows, and what it asks for: SPDX expressions, in families."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+from schemas.run import Purpose
+from schemas.terms import ClauseStatus, Duty, DutyKind, Status
+from transforms.guard.answer import Answer, refuse
+
+# Prompts that the organisation wrote itself, or owns: nobody's permission is needed.
+OWN_WORK = "LicenseRef-own-work"
+
+# SPDX licence list 3.27. Whatever stands in none of these families is unknown.
+_PERMISSIVE = frozenset({
+    "0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc0-1.0",
+    "cdla-permissive-1.0", "cdla-permissive-2.0", "isc", "mit", "mit-0", "pddl-1.0", "unlicense",
+    "zlib", OWN_WORK.casefold(),
+})  # fmt: skip
+_ATTRIBUTION = frozenset({"odc-by-1.0"})
+_SHARE_ALIKE = re.compile(
+    r"(?:[AL]?GPL-[123]\.\d(?:-only|-or-later)?\+?|GFDL-1\.[123](?:-[a-z-]+)?|MPL-[12]\.[01]"
+    r"|EUPL-1\.[12]|ODbL-1\.0|CDLA-Sharing-1\.0)",
+    re.IGNORECASE,
+)
+_CREATIVE_COMMONS = re.compile(
+    r"CC-BY(?P<non_commercial>-NC)?(?:-(?:(?P<share_alike>SA)|(?P<no_derivatives>ND)))?"
+    r"-[1-4]\.\d(?:-[A-Z]{2,4})?",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r"\(|\)|[^\s()]+")
+_NOBODY_KNOWS = (
+    "Nobody knows what the licence of the prompts allows. For a yes: give the prompts' SPDX "
+    f"licence, or {OWN_WORK} where your organisation wrote them."
+)
+_ASKS = "The prompts' licence permits it and asks for something."
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class LicenceTerms:
+    """What a licence asks for; the lesser, the freer.
+
+    Attributes:
+        unknown: It stands in no family that we know.
+        non_commercial: It bars commercial use.
+        no_derivatives: It bars passing on what was made from it.
+        share_alike: What is made from it goes under the same licence.
+        attribution: Its author must be named.
+    """
+
+    unknown: bool = False
+    non_commercial: bool = False
+    no_derivatives: bool = False
+    share_alike: bool = False
+    attribution: bool = False
+
+
+_UNKNOWN = LicenceTerms(unknown=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def licence_terms(expression: str) -> LicenceTerms:
+    """Tells what a licence expression asks for.
+
+    Of `A OR B` the freer one counts, of `A AND B` both do; an exception (`WITH`) only adds leave.
+
+    Args:
+        expression: An SPDX licence expression.
+
+    Returns:
+        Its terms: `unknown` where it cannot be parsed or names a licence of no known family.
+    """
+    tokens = deque(_TOKEN.findall(expression))
+    try:
+        terms = _either(tokens)
+    except (IndexError, RecursionError):  # it ends too early, or nests without end
+        return _UNKNOWN
+    return _UNKNOWN if tokens else terms
+
+
+def _either(tokens: deque[str]) -> LicenceTerms:
+    terms = _both(tokens)
+    while tokens and tokens[0].upper() == "OR":
+        tokens.popleft()
+        terms = min(terms, _both(tokens))
+    return terms
+
+
+def _both(tokens: deque[str]) -> LicenceTerms:
+    terms = _one(tokens)
+    while tokens and tokens[0].upper() == "AND":
+        tokens.popleft()
+        other = _one(tokens)
+        terms = LicenceTerms(*(a or b for a, b in zip(astuple(terms), astuple(other), strict=True)))
+    return terms
+
+
+def _one(tokens: deque[str]) -> LicenceTerms:
+    name = tokens.popleft()
+    if name == "(":
+        terms = _either(tokens)
+        return terms if tokens.popleft() == ")" else _UNKNOWN
+    if tokens and tokens[0].upper() == "WITH":
+        tokens.popleft()
+        tokens.popleft()
+    return _family(name)
+
+
+def _family(name: str) -> LicenceTerms:
+    folded = name.casefold()
+    if folded in _PERMISSIVE:
+        return LicenceTerms()
+    if folded in _ATTRIBUTION:
+        return LicenceTerms(attribution=True)
+    if _SHARE_ALIKE.fullmatch(name):
+        return LicenceTerms(share_alike=True)
+    if match := _CREATIVE_COMMONS.fullmatch(name):
+        barred = {key: bool(match[key]) for key in match.groupdict()}
+        return LicenceTerms(attribution=True, **barred)
+    return _UNKNOWN
+
+
+def ask_licence(license: str, purpose: Purpose) -> Answer:
+    """Tells what a prompt's licence says of a declared use.
+
+    Whether a completion inherits its prompt's licence is unsettled; it is taken to.
+
+    Args:
+        license: The licence of the prompt, an SPDX expression.
+        purpose: What was declared.
+
+    Returns:
+        The answer of the layer `prompt_licence`; the document is the licence itself.
+    """
+    terms = licence_terms(license)
+    if terms.unknown:
+        return refuse(license, "", "prompt_licence", "unknown", _NOBODY_KNOWS)
+    if terms.non_commercial and purpose.organisation.commercial is not False:
+        return refuse(license, "", "prompt_licence", "prohibited", _non_commercial(purpose))
+    duties = tuple(_duties(license, terms))
+    status: Status = "permitted_if" if duties else "permitted"
+    summary = _ASKS if duties else "The prompts' licence leaves every use open."
+    clause = ClauseStatus(license, "", "", "prompt_licence", status, summary)
+    return Answer(status, True, (clause,), duties)
+
+
+def _non_commercial(purpose: Purpose) -> str:
+    undeclared = purpose.organisation.commercial is None
+    return (
+        "The prompts' licence bars commercial use."
+        + (" It counts because nobody declared organisation.commercial." if undeclared else "")
+        + " For a yes: a use that is not commercial, or prompts under another licence."
+    )
+
+
+def _duties(license: str, terms: LicenceTerms) -> Iterator[Duty]:
+    asked: tuple[tuple[bool, DutyKind, str], ...] = (
+        (terms.attribution, "attribution", "Name the authors of the prompts, and their licence."),
+        (terms.share_alike, "share_alike", f"Publish the records under {license}."),
+        (terms.non_commercial, "flow_down", "Pass on that the records are not for commercial use."),
+        (terms.no_derivatives, "keep_internal", "Do not pass on what was made from the prompts."),
+    )
+    for applies, kind, text in asked:
+        if applies:
+            yield Duty(kind, text, "publication", license)

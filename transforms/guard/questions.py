@@ -1,0 +1,171 @@
+"""Questions to the guard as people write them: one JSON object each, and one answer each."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from schemas.errors import InputError, nearest
+from schemas.files import load_schema, structure, unstructure
+from schemas.registry import Registry
+from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.terms import Verdict
+from transforms.guard.catalogue import Catalogue
+from transforms.guard.evaluate import Guard
+from transforms.guard.signoff import Unapproved
+
+_FIELDS = ("route", "on", "unapproved", "purpose", "prompt_license", "confidential")
+_KINDS: dict[str, type[Any]] = {
+    "student": Student,
+    "organisation": Organisation,
+    "corpus": CorpusPurpose,
+}
+
+
+class Questions:
+    """Answers questions, each with its own day and its own rule for unapproved readings.
+
+    Args:
+        catalogue: Documents and built-in routes.
+        registry: The team's own routes, approvals and authorisations.
+        today: The day of a question that names none, UTC.
+        unapproved: The rule of a question that names none.
+        max_age_days: How old a reading may be; None for any age.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        registry: Registry | None,
+        today: date,
+        *,
+        unapproved: Unapproved = "deny",
+        max_age_days: int | None = None,
+    ) -> None:
+        self.today = today
+        self.unapproved = unapproved
+        self._guards = {
+            "deny": Guard(catalogue, registry, unapproved="deny", max_age_days=max_age_days),
+            "allow": Guard(catalogue, registry, unapproved="allow", max_age_days=max_age_days),
+        }
+
+    def answer_line(self, line: str) -> dict[str, Any]:
+        """Answers one line of JSON; what is wrong with it is an answer too.
+
+        Args:
+            line: An object with `route` and `purpose`, and where wanted `on`, `unapproved`,
+                `prompt_license` and `confidential`.
+
+        Returns:
+            The verdict, or `{"route", "error"}`.
+        """
+        try:
+            question = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            return {"route": None, "error": f"the line is not JSON: {error}"}
+        if not isinstance(question, dict):
+            return {"route": None, "error": "the line is no JSON object"}
+        try:
+            return verdict_json(self.answer(question))
+        except InputError as error:
+            return {"route": question.get("route"), "error": str(error)}
+
+    def answer(self, question: Mapping[str, Any]) -> Verdict:
+        """Answers one question; see `answer_line`.
+
+        Raises:
+            InputError: A field is unknown, missing or wrong.
+        """
+        for field in question:
+            if field not in _FIELDS:
+                raise InputError("unknown field", found=repr(field), remedy=nearest(field, _FIELDS))
+        unapproved = question.get("unapproved", self.unapproved)
+        if unapproved not in ("deny", "allow"):
+            raise _wrong("unapproved", unapproved, "deny or allow")
+        confidential = question.get("confidential", False)
+        if not isinstance(confidential, bool):
+            raise _wrong("confidential", confidential, "true or false")
+        return self._guards[unapproved].decide(
+            _text(question, "route"),
+            read_purpose(question.get("purpose")),
+            self._day(question),
+            prompt_license=(
+                _text(question, "prompt_license") if "prompt_license" in question else None
+            ),
+            confidential=confidential,
+        )
+
+    def _day(self, question: Mapping[str, Any]) -> date:
+        written = question.get("on")
+        if written is None:
+            return self.today
+        try:
+            return _read_day(written)
+        except (TypeError, ValueError):
+            raise _wrong("on", written, "a date, as 2026-11-22") from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_day(written: str) -> date:
+    return datetime.strptime(written, "%Y-%m-%d").date()  # noqa: DTZ007 - a day alone
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """Returns a verdict as plain data, with the route's id first."""
+    return {"route": verdict.teacher, **unstructure(verdict)}
+
+
+def read_purpose(declared: object) -> Purpose:
+    """Reads a declared use.
+
+    Args:
+        declared: The object, in the form of a run file's `purpose`.
+
+    Returns:
+        The purpose; what was left out is undeclared.
+
+    Raises:
+        InputError: It is missing, or breaks the schema.
+    """
+    if not isinstance(declared, dict):
+        raise InputError("no purpose is declared", expected="an object with at least `use`")
+    written = {"use": None} | declared
+    return Purpose(**{name: _part(name, json.dumps(part)) for name, part in written.items()})
+
+
+@functools.lru_cache(maxsize=16_384)
+def _part(name: str, text: str) -> Any:
+    """Checks and reads one field of a purpose: the same few come back through a whole batch."""
+    validator = _validators().get(name)
+    if validator is None:
+        known = _validators().keys()
+        raise InputError("purpose: unknown field", found=repr(name), remedy=nearest(name, known))
+    part = json.loads(text)
+    error = best_match(validator.iter_errors(part))
+    if error:
+        place = ".".join(["purpose", name, *map(str, error.absolute_path)])
+        raise InputError(f"{place}: {error.message}")
+    return structure(part, _KINDS[name]) if name in _KINDS else part
+
+
+@functools.cache
+def _validators() -> dict[str, Draft202012Validator]:
+    fields = load_schema("run")["$defs"]["purpose"]["properties"]
+    return {name: Draft202012Validator(schema) for name, schema in fields.items()}
+
+
+def _text(question: Mapping[str, Any], field: str) -> str:
+    value = question.get(field)
+    if not isinstance(value, str) or not value:
+        raise _wrong(field, value, "a text")
+    return value
+
+
+def _wrong(field: str, found: object, expected: str) -> InputError:
+    return InputError(f"{field}: wrong value", found=json.dumps(found), expected=expected)
