@@ -1,0 +1,97 @@
+"""Rules are found by themselves: ours in this package, others' through an entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import InputError
+from schemas.run import FilterChoice
+from transforms.filters.known import built_in_rules
+from transforms.filters.policy import DEFAULT_RULES, compile_filters
+from transforms.filters.rules import Candidate
+
+SHOUTING = """
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from transforms.filters.rules import Candidate, Found, Rule
+
+
+@dataclass(frozen=True)
+class Settings:
+    min_characters: int = 5
+
+
+def find_shouting(candidate: Candidate, settings: Settings) -> Iterator[Found]:
+    text = candidate.completion
+    if text.isupper() and len(text) >= settings.min_characters:
+        yield Found("all_capitals", "the whole answer is in capitals")
+
+
+SHOUTING = Rule("shouting", 3, "quarantine", ("all_capitals",), find_shouting, Settings())
+"""
+
+
+@pytest.fixture
+def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installs a package of somebody else's that offers rules: one sound, two broken."""
+    (tmp_path / "loudness_rules.py").write_text(SHOUTING)
+    (tmp_path / "broken_rules.py").write_text("import a_module_that_is_not_there\n")
+    meta = tmp_path / "loudness-1.0.dist-info"
+    meta.mkdir()
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: loudness\nVersion: 1.0\n")
+    (meta / "entry_points.txt").write_text(
+        "[stillroom.filters]\n"
+        "shouting = loudness_rules:SHOUTING\n"
+        "whispering = broken_rules:RULE\n"
+        "mumbling = loudness_rules:Settings\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def _where(index: int) -> str:
+    return "run.yaml:7"
+
+
+def test_every_rule_of_the_package_is_known_by_its_name() -> None:
+    rules = built_in_rules()
+    assert set(rules) >= {*DEFAULT_RULES, "language", "length", "python_syntax"}
+    assert all(rule.name == name for name, rule in rules.items())
+    assert all(rule.codes and rule.version >= 1 for rule in rules.values())
+
+
+@pytest.mark.usefixtures("other_package")
+def test_a_rule_of_another_package_is_one_file_and_one_entry_point() -> None:
+    filters = compile_filters((FilterChoice("shouting", settings={"min_characters": 3}),), _where)
+    (found,) = filters.apply(Candidate((), "HEY"))
+    assert (found.rule, found.version, found.action) == ("shouting", 3, "quarantine")
+    assert filters.apply(Candidate((), "HI")) == ()
+
+
+@pytest.mark.usefixtures("other_package")
+def test_the_settings_of_another_packages_rule_are_checked_as_ours() -> None:
+    with pytest.raises(InputError, match="did you mean 'min_characters'"):
+        compile_filters((FilterChoice("shouting", settings={"min_character": 3}),), _where)
+
+
+@pytest.mark.usefixtures("other_package")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("whispering", "does not load from broken_rules:RULE"),
+        ("mumbling", "the entry point 'mumbling' is no rule"),
+        ("shoutin", "did you mean 'shouting'"),
+    ],
+)
+def test_a_rule_that_cannot_be_had_is_told_with_its_line(name: str, says: str) -> None:
+    with pytest.raises(InputError, match=r"run\.yaml:7") as caught:
+        compile_filters((FilterChoice(name),), _where)
+    assert says in str(caught.value)
+
+
+@pytest.mark.usefixtures("other_package")
+def test_a_broken_package_harms_nobody_who_does_not_use_it() -> None:
+    assert compile_filters(None, _where).rules

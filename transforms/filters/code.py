@@ -1,0 +1,51 @@
+"""Is the code in the answer code?"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+
+from transforms.filters.markdown import Fence, fences
+from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+
+_PYTHON = frozenset({"python", "python3", "py"})
+_CONSOLE = re.compile(r"^\s*(?:>>>|In \[\d+\]:|[%!$]\s*\w)", re.MULTILINE)
+_MAX_CHARACTERS = 100_000  # CPython's parser may run out of stack on what nobody writes by hand
+
+
+def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds fenced blocks that are marked as Python and do not parse.
+
+    Records of a session at a prompt, and notebook commands, are left alone.
+    """
+    for block in fences(candidate.completion):
+        body = candidate.completion[block.body_start : block.body_end]
+        if _is_python(block) and len(body) <= _MAX_CHARACTERS and not _CONSOLE.search(body):
+            problem = _syntax_problem(textwrap.dedent(body))
+            if problem:
+                span = Span("completion", block.start, block.end)
+                yield Found(
+                    "python_syntax", f"the Python code does not parse: {problem}", span=span
+                )
+
+
+def _is_python(block: Fence) -> bool:
+    return block.info.lower().split(" ")[0].strip("{.}") in _PYTHON
+
+
+def _syntax_problem(source: str) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape is the teacher's, not ours
+            ast.parse(source)
+    except SyntaxError as error:
+        return f"line {error.lineno}, {error.msg}"
+    except (ValueError, MemoryError, RecursionError) as error:
+        return type(error).__name__
+    return ""
+
+
+PYTHON_SYNTAX = Rule("python_syntax", 1, "tag", ("python_syntax",), find_python_syntax)

@@ -1,0 +1,133 @@
+"""Does the answer keep to the JSON Schema that was asked for?
+
+Teachers that are given a schema mostly keep to it, and no API promises it: an answer that was cut
+or refused does not. So each answer is held to its schema, and none is mended.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from schemas.canonical import canonical_json
+from transforms.filters.rules import Candidate, Found, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchemaSettings:
+    """Settings of `json_schema`.
+
+    Attributes:
+        schema: What answers are to keep to; None for what each request asked for, if anything.
+    """
+
+    schema: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that it is a schema."""
+        problem = schema_problem(self.schema) if self.schema is not None else ""
+        if problem:
+            raise ValueError(f"schema: {problem}")
+
+
+def schema_asked_for(parameters: str) -> str:
+    """Returns the JSON Schema that a request asks its answer to keep to.
+
+    Args:
+        parameters: The request's parameters as canonical JSON.
+
+    Returns:
+        The schema as canonical JSON, or "" for none.
+    """
+    wanted = json.loads(parameters).get("response_format")
+    return canonical_json(wanted["json_schema"]["schema"]) if wanted else ""
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str:
+    """Returns what keeps a JSON Schema (2020-12) from being used, or "" for nothing.
+
+    A reference must lead to a place in the schema itself: nothing is ever fetched.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+        for reference in _references(schema):
+            if not _leads_somewhere(reference, schema):
+                return f"the reference {reference!r} leads to no place in the schema"
+    except SchemaError as error:
+        place = "/".join(map(str, error.absolute_path))
+        return f"{place}: {error.message}" if place else error.message
+    except RecursionError:
+        return "more levels of nesting than any schema has"
+    return ""
+
+
+def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iterator[Found]:
+    """Finds an answer that is no JSON, or not the JSON that was asked for."""
+    schema = candidate.response_schema
+    if settings.schema is not None:
+        schema = canonical_json(settings.schema)
+    if not schema:
+        return
+    try:
+        value = _DECODER.decode(candidate.completion)
+    except (ValueError, RecursionError):
+        yield Found("not_json", "the answer is not JSON, though a JSON Schema was asked for")
+        return
+    try:
+        error = next(_validator(schema).iter_errors(value), None)
+    except (ArithmeticError, RecursionError, Unresolvable) as failure:
+        yield Found("unchecked", f"the schema cannot be applied: {type(failure).__name__}")
+        return
+    if error is not None:  # the place in the schema is ours to tell; what was answered is not
+        place = "/".join(map(str, error.absolute_schema_path))
+        yield Found("schema_mismatch", f"the answer does not keep to its JSON Schema at {place}")
+
+
+@functools.lru_cache(maxsize=64)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema), registry=Registry())
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(inner, str):
+                yield inner
+            yield from _references(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _leads_somewhere(reference: str, schema: Mapping[str, Any]) -> bool:
+    registry: Registry[Any] = Registry().with_resource("", DRAFT202012.create_resource(schema))
+    try:
+        registry.resolver().lookup(reference)
+    except Unresolvable:
+        return False
+    return True
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+JSON_SCHEMA = Rule(
+    "json_schema",
+    1,
+    "drop",
+    ("not_json", "schema_mismatch", "unchecked"),
+    find_json_schema,
+    JsonSchemaSettings(),
+)

@@ -1,0 +1,68 @@
+"""Which rules there are: those of this package, and those that other packages offer."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+import transforms.filters as package
+from schemas.errors import InputError, nearest
+from transforms.filters.rules import Rule
+
+ENTRY_POINTS = "stillroom.filters"
+
+
+@functools.cache
+def built_in_rules() -> Mapping[str, Rule]:
+    """Returns the rules of this package by name: every `Rule` that one of its modules holds."""
+    rules: dict[str, Rule] = {}
+    for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
+        for value in vars(importlib.import_module(f"{package.__name__}.{module}")).values():
+            if isinstance(value, Rule):
+                rules[value.name] = value
+    return MappingProxyType(rules)
+
+
+def rule_named(name: str, where: str) -> Rule:
+    """Returns a rule by its name; one of another package is imported only when asked for.
+
+    Args:
+        name: The rule's name in the run file.
+        where: File and line of it, for messages.
+
+    Returns:
+        The rule.
+
+    Raises:
+        InputError: There is none of that name, or its package does not load.
+    """
+    if name in built_in_rules():
+        return built_in_rules()[name]
+    offered = entry_points(group=ENTRY_POINTS)
+    if name in offered.names:
+        return _load(offered[name], where)
+    known = {*built_in_rules(), *offered.names}
+    raise InputError("unknown rule", where=where, found=repr(name), remedy=nearest(name, known))
+
+
+def _load(entry: EntryPoint, where: str) -> Rule:
+    try:
+        rule = entry.load()
+    except Exception as error:  # whatever a stranger's module raises on import
+        raise InputError(
+            f"the rule {entry.name!r} does not load from {entry.value}",
+            where=where,
+            found=f"{type(error).__name__}: {error}",
+        ) from error
+    if not isinstance(rule, Rule):
+        raise InputError(
+            f"the entry point {entry.name!r} is no rule",
+            where=where,
+            found=f"{entry.value}, a {type(rule).__name__}",
+            expected="a transforms.filters.rules.Rule",
+        )
+    return rule

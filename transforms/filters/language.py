@@ -1,0 +1,108 @@
+"""Which language is the answer in, and is it the one that was wanted?"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from transforms.filters.markdown import prose
+from transforms.filters.rules import Candidate, Found, Rule
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+MIN_LETTERS = 40  # below it the answer is a guess
+_MIN_SCORE = 0.5  # below it the language is more likely another
+_MAX_CHARACTERS = 600  # of prose: beyond it the time grows, and the certainty no more
+_MAX_READ = 8_000
+_LETTER = re.compile(r"[^\W\d_]")
+_NO_LANGUAGE = "zxx"  # ISO 639-2 for no linguistic content
+
+# What py3langid 0.4 tells apart, so that a misspelt code is an error before anything is paid for.
+# ISO 639-1 where there is a code, else ISO 639-3.
+_CODES = """
+ace af am an ar as az ba bcl be bg bn br bs ca crh cs cy da de dz el en eo es et eu ext fa fi fo fr
+fuv fy ga gcf gcr gd gl gom grc gu gug guw ha hbo he hi hr ht hu hy id ig is it ja jv ka kab kik kk
+km kn ko ku ky la lb lg lij ln lo lt ltg lv mg mk ml mn mr ms mt my ne nl no nso oc om or pa pcm pl
+ps pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz vec vi vo
+wa xh yo zh zu
+"""
+LANGUAGES = frozenset(_CODES.split())
+
+# Varieties that ISO 639-3 counts under one macrolanguage: who allows `zh` means them all.
+MEMBERS = {
+    "ary": "ar", "arz": "ar", "nn": "no", "sdh": "ku", "uzs": "uz", "wuu": "zh", "yue": "zh"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageSettings:
+    """Settings of `language`.
+
+    Attributes:
+        allow: Codes of the languages that may stay; none given lets all stay.
+        min_score: How sure the language must be before it counts against the answer, 0 to 1.
+    """
+
+    allow: tuple[str, ...] = ()
+    min_score: float = 0.65
+
+    def __post_init__(self) -> None:
+        """Checks that the codes exist."""
+        unknown = sorted(set(self.allow) - LANGUAGES)
+        if unknown:
+            raise ValueError(f"allow: {unknown[0]!r} is no code of a language, as 'en' or 'de' are")
+        if not 0 <= self.min_score <= 1:
+            raise ValueError(f"min_score must be from 0 to 1, not {self.min_score}")
+
+
+def detect_language(text: str) -> tuple[str, float]:
+    """Tells the language of a text by its prose: code, formulas and addresses do not count.
+
+    Args:
+        text: Any text; its first 8,000 characters are looked at.
+
+    Returns:
+        The code, one of `LANGUAGES`, and how sure it is from 0 to 1. ("", 0.0) where there are
+        fewer than 40 letters of prose or no language is likelier than not.
+    """
+    words = " ".join(prose(text[:_MAX_READ]).split())[:_MAX_CHARACTERS]
+    if len(list(islice(_LETTER.finditer(words), MIN_LETTERS))) < MIN_LETTERS:
+        return "", 0.0
+    code, score = _classify(words)
+    return ("", 0.0) if score < _MIN_SCORE or code == _NO_LANGUAGE else (code, min(score, 1.0))
+
+
+def _classify(text: str) -> tuple[str, float]:
+    code, score = _identifier().classify(text)
+    whole = MEMBERS.get(code, code)
+    if whole not in MEMBERS.values():
+        return code, float(score)
+    scores = _identifier().rank(text)
+    return whole, float(sum(score for code, score in scores if MEMBERS.get(code, code) == whole))
+
+
+def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[Found]:
+    """Finds an answer that is surely in a language that was not wanted."""
+    code, score = candidate.language, candidate.language_score
+    if settings.allow and code and code not in settings.allow and score >= settings.min_score:
+        yield Found(
+            "wrong_language",
+            f"{code!r} with score {score:.2f}, where {', '.join(settings.allow)} is wanted",
+            value=score,
+        )
+
+
+@functools.cache
+def _identifier() -> LanguageIdentifier:
+    """Loads the model, once a process and only when needed: about 0.5 s and 100 MB."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+LANGUAGE = Rule("language", 1, "drop", ("wrong_language",), find_language, LanguageSettings())

@@ -1,0 +1,34 @@
+"""Has the chat template leaked into the answer?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from transforms.filters.markdown import without_code
+from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+
+# Control tokens of the chat templates in use. Between backticks they are what the answer is about.
+_LEAKED = re.compile(
+    r"<\|[A-Za-z][A-Za-z0-9_ ]{2,40}\|>"  # ChatML, Llama 3, Phi, Cohere, gpt-oss
+    r"|<｜[^｜<>]{2,40}｜>"  # DeepSeek: full-width bars
+    r"|\[/?INST\]|<</?SYS>>"  # Llama 2, Mistral
+    r"|\[(?:/?AVAILABLE_TOOLS|TOOL_CALLS|/?TOOL_RESULTS)\]"  # Mistral
+    r"|</?(?:start|end)_of_turn>"  # Gemma
+    r"|\[gMASK\]|<sop>|<eop>"  # GLM
+    r"|\A\s*<(?:s|bos)>|(?:</s>|<eos>|<pad>)\s*\Z"  # SentencePiece; <s> is HTML's strike-through
+)
+
+
+def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds the first control token of a chat template in each part outside code."""
+    for part, text in candidate.answered():
+        if "<" not in text and "[" not in text:
+            continue
+        leaked = _LEAKED.search(without_code(text))
+        if leaked:
+            span = Span(part, leaked.start(), leaked.end())
+            yield Found("leaked_token", f"a chat template's {leaked.group().strip()!r}", span=span)
+
+
+LEAKED_TOKENS = Rule("leaked_tokens", 1, "drop", ("leaked_token",), find_leaked_tokens)

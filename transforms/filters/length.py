@@ -1,0 +1,55 @@
+"""Is the answer as long as wanted? Off until a run file sets a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from transforms.filters.rules import Candidate, Found, Rule
+from transforms.text import words
+
+
+@dataclass(frozen=True, slots=True)
+class LengthSettings:
+    """Settings of `length`; None sets no bound.
+
+    Attributes:
+        min_words: Fewest words; in scripts without blanks, characters.
+        max_words: Most words.
+        min_tokens: Fewest tokens, by our own count.
+        max_tokens: Most tokens.
+    """
+
+    min_words: int | None = None
+    max_words: int | None = None
+    min_tokens: int | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that the bounds leave something between them."""
+        for unit, low, high in (
+            ("words", self.min_words, self.max_words),
+            ("tokens", self.min_tokens, self.max_tokens),
+        ):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{unit} {low} is more than max_{unit} {high}")
+
+
+def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Found]:
+    """Finds an answer that is too short or too long."""
+    if settings.min_words is not None or settings.max_words is not None:
+        count = len(words(candidate.completion))
+        yield from _outside(count, "words", settings.min_words, settings.max_words)
+    yield from _outside(
+        candidate.counted_tokens, "tokens", settings.min_tokens, settings.max_tokens
+    )
+
+
+def _outside(count: int, unit: str, low: int | None, high: int | None) -> Iterator[Found]:
+    if low is not None and count < low:
+        yield Found("too_short", f"{count} {unit}, where at least {low} are wanted", count)
+    if high is not None and count > high:
+        yield Found("too_long", f"{count} {unit}, where at most {high} are wanted", count)
+
+
+LENGTH = Rule("length", 1, "drop", ("too_short", "too_long"), find_length, LengthSettings())

@@ -1,0 +1,155 @@
+"""Findings, then policy: which rules a run applies, and what follows from what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.errors import InputError, Problem, nearest
+from schemas.files import as_sequence
+from schemas.records import Finding
+from schemas.run import Action, FilterChoice
+from transforms.filters.known import rule_named
+from transforms.filters.rules import Candidate, Rule
+from transforms.filters.settings import read_settings
+
+# What a run applies that names no filters: certain defects drop, the rest is told.
+DEFAULT_RULES = (
+    "finish_reason",
+    "empty",
+    "unclosed",
+    "json_schema",
+    "repetition",
+    "duplicate_ngrams",
+    "leaked_tokens",
+    "secrets",
+    "generic_secrets",
+    "personal",
+    "refusal",
+    "self_identity",
+)
+# Applied to every run, named or not: what a request asked for in so many words is always checked.
+ALWAYS = "json_schema"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRule:
+    """A rule as one run applies it.
+
+    Attributes:
+        rule: The rule.
+        action: What its findings lead to.
+        settings: Its settings.
+        codes: The findings that this run wants; those of other codes are left out.
+    """
+
+    rule: Rule
+    action: Action
+    settings: Any
+    codes: tuple[str, ...]
+
+    def findings(self, candidate: Candidate) -> Iterator[Finding]:
+        """Yields what the rule finds in a candidate."""
+        for found in self.rule.find(candidate, self.settings):
+            if found.code in self.codes:
+                yield found.finding(self.rule.name, self.rule.version, self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The rules of a run, ready to apply. It can be pickled, to travel to workers.
+
+    Attributes:
+        rules: The rules in the order of the report.
+    """
+
+    rules: tuple[AppliedRule, ...]
+
+    def apply(self, candidate: Candidate) -> tuple[Finding, ...]:
+        """Returns what all rules find: every rule runs, whatever the others found."""
+        return tuple(found for rule in self.rules for found in rule.findings(candidate))
+
+
+def verdict(findings: Iterable[Finding]) -> Finding | None:
+    """Returns the finding that keeps a record out of the corpus.
+
+    Args:
+        findings: Everything found in it.
+
+    Returns:
+        The first that drops, else the first that quarantines, else None: it may stay.
+    """
+    against = {found.action: found for found in reversed(tuple(findings))}
+    return against.get("drop") or against.get("quarantine")
+
+
+def tags(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Returns the codes of the findings that tag, each once, in alphabetical order."""
+    return tuple(sorted({found.code for found in findings if found.action == "tag"}))
+
+
+def compile_filters(
+    choices: tuple[FilterChoice, ...] | None, where: Callable[[int], str]
+) -> Filters:
+    """Makes the filters of a run out of what its run file says.
+
+    A rule may be named more than once, to map its codes to different actions: every choice
+    takes, beside the rule's own settings, `codes`, the findings that it is about.
+
+    Args:
+        choices: The run file's choices; None for the default rules. Answers to requests that
+            asked for a JSON Schema are held to it, whether `json_schema` is among them or not.
+        where: File and line of a choice, by its index.
+
+    Returns:
+        The filters.
+
+    Raises:
+        InputError: With every choice that names an unknown rule, setting or code, or a value
+            of the wrong type.
+    """
+    if choices is None:
+        choices = tuple(FilterChoice(name) for name in DEFAULT_RULES)
+    if not any(choice.rule == ALWAYS for choice in choices):
+        choices = (*choices, FilterChoice(ALWAYS))
+    applied: list[AppliedRule] = []
+    problems: list[Problem] = []
+    for index, choice in enumerate(choices):
+        try:
+            applied.append(_apply(choice, where(index), applied))
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(problems)
+    return Filters(tuple(applied))
+
+
+def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> AppliedRule:
+    rule = rule_named(choice.rule, where)
+    written = dict(choice.settings)
+    codes = _read_codes(rule, written.pop("codes", rule.codes), where)
+    settings = read_settings(rule.name, rule.settings, written, where)
+    for other in before:
+        if other.rule == rule and set(other.codes) & set(codes):
+            raise InputError(
+                f"the rule {rule.name!r} is named twice for the same findings",
+                where=where,
+                found=", ".join(code for code in codes if code in other.codes),
+                remedy="keep one, or give each its own `codes`",
+            )
+    return AppliedRule(rule, choice.action or rule.action, settings, codes)
+
+
+def _read_codes(rule: Rule, written: Any, where: str) -> tuple[str, ...]:
+    codes = as_sequence(written) if isinstance(written, str | list | tuple) else ()
+    for code in codes or (written,):
+        if code not in rule.codes:
+            raise InputError(
+                f"the rule {rule.name!r} has no such code",
+                where=where,
+                found=repr(code),
+                expected=f"one of {', '.join(rule.codes)}",
+                remedy=nearest(str(code), rule.codes),
+            )
+    return codes

@@ -1,0 +1,92 @@
+"""Is the answer there, and is it all there?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from schemas.responses import FinishReason
+from transforms.filters.markdown import unclosed_fence, without_code
+from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.text import DEFAULT_IGNORABLE
+
+_REASONS: tuple[str, ...] = get_args(FinishReason)
+_VISIBLE = re.compile(rf"[^\s{DEFAULT_IGNORABLE}]")
+_THINK_TAG = re.compile(r"<(/?)(think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
+
+_REASON_DETAILS = {
+    "stop": "the answer ended by itself",
+    "length": "the answer was cut at the limit of tokens",
+    "content_filter": "the provider's content filter cut the answer",
+    "tool_calls": "the answer is a call of a tool",
+    "unknown": "the teacher did not say why the answer ended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FinishReasonSettings:
+    """Settings of `finish_reason`.
+
+    Attributes:
+        allow: Reasons that are as good as any.
+    """
+
+    allow: tuple[str, ...] = ("stop",)
+
+    def __post_init__(self) -> None:
+        """Checks that the reasons exist."""
+        unknown = sorted(set(self.allow) - set(_REASONS))
+        if unknown:
+            raise ValueError(f"allow: {unknown[0]!r} is none of {', '.join(_REASONS)}")
+
+
+def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> Iterator[Found]:
+    """Finds an answer that ended for another reason than being done."""
+    reason = candidate.finish_reason
+    if reason not in settings.allow:
+        yield Found(reason, _REASON_DETAILS[reason])
+
+
+def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds an answer in which nothing can be seen."""
+    if not _VISIBLE.search(candidate.completion):
+        yield Found("empty", "the answer holds no visible character")
+
+
+def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds a fence or a think block of which only one end is there."""
+    text = candidate.completion
+    start = unclosed_fence(text)
+    if start is not None:
+        yield Found(
+            "fence", "a fenced block is never closed", span=Span("completion", start, len(text))
+        )
+    if "<" in text:
+        yield from _find_half_think_block(text)
+
+
+def _find_half_think_block(text: str) -> Iterator[Found]:
+    open_tags: list[re.Match[str]] = []
+    for tag in _THINK_TAG.finditer(without_code(text)):
+        if not tag[1]:
+            open_tags.append(tag)
+        elif open_tags:
+            open_tags.pop()
+        else:
+            yield Found("think", "a think block ends that never began", span=_span(tag))
+            return
+    if open_tags:
+        yield Found("think", "a think block is never closed", span=_span(open_tags[0]))
+
+
+def _span(match: re.Match[str]) -> Span:
+    return Span("completion", match.start(), match.end())
+
+
+FINISH_REASON = Rule(
+    "finish_reason", 1, "drop", _REASONS, find_finish_reason, FinishReasonSettings()
+)
+EMPTY = Rule("empty", 1, "drop", ("empty",), find_empty)
+UNCLOSED = Rule("unclosed", 1, "drop", ("fence", "think"), find_unclosed)
