@@ -1,0 +1,192 @@
+"""Records of our own making, and a run of `Deduplicate` over them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.buckets import bucket_of
+from schemas.prompts import Message
+from schemas.records import (
+    DecisionProvenance,
+    DedupeProvenance,
+    PipelineProvenance,
+    PromptProvenance,
+    Provenance,
+    Record,
+    RequestProvenance,
+    ResponseProvenance,
+    TeacherProvenance,
+)
+from schemas.run import NearDedupe
+from transforms.dedupe.blocks import Removal, VerdictBlock
+from transforms.dedupe.deduplicate import Deduplicate
+from transforms.dedupe.sketch import sketch_bucket
+
+PROVENANCE = Provenance(
+    prompt=PromptProvenance("own", "CC0-1.0", "prompts.jsonl", ""),
+    teacher=TeacherProvenance("t/m", "openai-chat", "localhost", "m", "m", "", ""),
+    request=RequestProvenance("", 0, "{}", 0, 0, 1),
+    response=ResponseProvenance("", "stop", 1, 1, 0.0, ""),
+    terms=(),
+    decision=DecisionProvenance("", "train_generative", "", 0, ()),
+    duties=(),
+    obligation_class="none",
+    generators=(),
+    pipeline=PipelineProvenance("0", "", ""),
+    filters=(),
+    dedupe=DedupeProvenance("", 1, "none"),
+)
+
+
+def _record(name: object, completion: str, prompt: str | None = None, system: str = "") -> Record:
+    turns = [Message("user", f"question {name}" if prompt is None else prompt)]
+    if system:
+        turns.insert(0, Message("system", system))
+    return Record(
+        record_id=sha256(str(name).encode()).hexdigest(),
+        prompt_id="",
+        messages=(*turns, Message("assistant", completion)),
+        completion=completion,
+        reasoning="",
+        language="",
+        split="train",
+        tags=(),
+        counted_tokens=0,
+        provenance=PROVENANCE,
+    )
+
+
+class Verdicts:
+    """The verdicts of all buckets.
+
+    Args:
+        blocks: One block a bucket.
+        counters: What the run counted, by name.
+    """
+
+    def __init__(self, blocks: list[VerdictBlock], counters: dict[str, int]) -> None:
+        self.buckets = sorted(block.bucket for block in blocks)
+        self.removed: dict[str, Removal] = {}
+        self.clusters: dict[str, DedupeProvenance] = {}
+        self.counters = counters
+        for block in blocks:
+            self.removed |= block.removed
+            self.clusters |= block.clusters
+
+
+class _Keep(beam.DoFn):
+    """Writes each block where the test can read it: what Beam runs is a copy of what we gave."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def process(self, element: tuple[int, VerdictBlock]) -> Iterator[None]:
+        bucket, block = element
+        assert bucket == block.bucket
+        (self._folder / f"{bucket}.pickle").write_bytes(pickle.dumps(block))
+        yield from ()
+
+
+def _deduplicate(
+    folder: Path, records: Iterable[Record], near: NearDedupe | None, bits: int, *options: str
+) -> Verdicts:
+    folder.mkdir()
+    buckets: dict[int, list[Record]] = {bucket: [] for bucket in range(1 << bits)}
+    for record in records:
+        buckets[bucket_of(record.record_id, bits)].append(record)
+    sketches = [sketch_bucket(bucket, found, near, folder) for bucket, found in buckets.items()]
+    pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *options]))
+    verdicts = pipeline | beam.Create(sketches) | Deduplicate(near, folder)
+    _ = verdicts | "Keep" >> beam.ParDo(_Keep(folder))
+    result = pipeline.run()
+    result.wait_until_finish()
+    counted = result.metrics().query()["counters"]
+    blocks = [pickle.loads(path.read_bytes()) for path in folder.glob("*.pickle")]  # noqa: S301
+    return Verdicts(blocks, {counter.key.metric.name: counter.committed for counter in counted})
+
+
+@pytest.fixture(scope="session")
+def make_record() -> Callable[..., Record]:
+    """Makes a record: `make_record(name, completion, prompt=None, system="")`."""
+    return _record
+
+
+@pytest.fixture(scope="session")
+def deduplicate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Verdicts]:
+    """Runs `Deduplicate`: `deduplicate(records, near=None, bits=2, *options)`."""
+
+    def run(
+        records: Iterable[Record], near: NearDedupe | None = None, bits: int = 2, *options: str
+    ) -> Verdicts:
+        folder = tmp_path_factory.mktemp("dedupe") / "work"
+        return _deduplicate(folder, records, near, bits, *options)
+
+    return run
+
+
+class Writer:
+    """Writes texts whose likeness is known.
+
+    Args:
+        seed: Frozen, so that a test sees the same texts every time.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._words = 0
+
+    def words(self, count: int) -> list[str]:
+        """Returns words drawn from a vocabulary of 20,000."""
+        return [f"w{self._random.randrange(20_000)}" for _ in range(count)]
+
+    def edited(self, words: list[str], jaccard: float, block: bool) -> list[str]:
+        """Changes words, scattered or in one block, as far as a similarity allows.
+
+        Args:
+            words: The original.
+            jaccard: How alike the two shall be at least.
+            block: Whether the changed words stand together.
+
+        Returns:
+            The changed words: at the similarity or just above it.
+        """
+        count = len(words)
+        order = list(range(self._random.randrange(count), count)) if block else []
+        order += self._random.sample(range(count), count)
+        changed = list(words)
+        for place in order:
+            attempt = list(changed)
+            self._words += 1
+            attempt[place] = f"new{self._words}"
+            if true_jaccard(words, attempt) < jaccard:
+                return changed
+            changed = attempt
+        return changed
+
+
+def true_jaccard(one: list[str], other: list[str]) -> float:
+    """Returns the Jaccard similarity of two texts' runs of five words, by sets of strings."""
+    runs, others = (
+        {tuple(words[i : i + 5]) for i in range(len(words) - 4)} for words in (one, other)
+    )
+    return len(runs & others) / len(runs | others)
+
+
+@pytest.fixture
+def writer() -> Writer:
+    """A writer with a frozen seed."""
+    return Writer(20_260_131)
+
+
+@pytest.fixture(scope="session")
+def jaccard() -> Callable[[list[str], list[str]], float]:
+    """An independent measure of likeness, on words."""
+    return true_jaccard

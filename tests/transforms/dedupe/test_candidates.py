@@ -1,0 +1,83 @@
+"""Candidates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+from random import Random
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.dedupe.blocks import join, pack
+from transforms.dedupe.candidates import (
+    BAND,
+    HOT_MEMBERS,
+    LEADERS,
+    PAIR,
+    distinct_pairs,
+    find_candidates,
+    split_bands,
+    split_pairs,
+)
+
+
+def _bands(rows: list[tuple[int, int]]) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    return np.array(rows, BAND)
+
+
+@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 40)), max_size=80), st.randoms())
+def test_every_two_records_of_one_key_are_a_pair(rows: set[tuple[int, int]], order: Random) -> None:
+    members = defaultdict(list)
+    for key, ref in sorted(rows):
+        members[key].append(ref)
+    expected = {pair for refs in members.values() for pair in combinations(refs, 2)}
+    shuffled = sorted(rows)
+    order.shuffle(shuffled)
+    pairs, hot = find_candidates(_bands(shuffled))
+    assert pairs.tolist() == sorted(expected)
+    assert hot == 0
+
+
+def test_a_key_of_64_records_is_paired_in_full() -> None:
+    pairs, hot = find_candidates(_bands([(1, ref) for ref in range(HOT_MEMBERS)]))
+    assert len(pairs) == HOT_MEMBERS * (HOT_MEMBERS - 1) // 2
+    assert hot == 0
+
+
+def test_a_hot_key_is_paired_with_its_best_ranked_records_alone() -> None:
+    members = range(HOT_MEMBERS + 1)
+    pairs, hot = find_candidates(_bands([(1, ref) for ref in reversed(members)] + [(2, 0), (2, 9)]))
+    leaders = [(one, other) for one in range(LEADERS) for other in members if one < other]
+    assert pairs.tolist() == leaders
+    assert hot == 1
+
+
+def test_pairs_are_distinct_and_of_two_records() -> None:
+    pairs = np.array([(1, 2), (1, 1), (1, 2), (0, 3)], PAIR)
+    assert distinct_pairs(pairs).tolist() == [(0, 3), (1, 2)]
+
+
+def test_a_record_whose_bands_meet_is_no_candidate_of_itself() -> None:
+    assert len(find_candidates(_bands([(1, 5), (1, 5)]))[0]) == 0
+
+
+def test_bands_keep_their_record_and_the_half_of_the_key_that_the_partition_does_not_tell() -> None:
+    keys = np.random.default_rng(1).integers(0, 2**64, (3, 20), np.uint64)
+    rows = np.array([4, 7, 9])
+    parts = dict(split_bands(2, rows, keys))
+    packed = join(parts.values(), BAND)
+    assert set(parts) == {int(key) >> 58 for key in keys.ravel()}
+    expected = [
+        (int(key) & 0xFFFFFFFF, (2 << 32) + row)
+        for row, of in zip(rows, keys, strict=True)
+        for key in of
+    ]
+    assert sorted(packed.tolist()) == sorted(expected)
+
+
+def test_pairs_are_compared_where_the_better_ranked_record_lies() -> None:
+    refs = np.array([5 << 32, 1 << 32, 1 << 32], np.uint64)
+    pairs = pack(PAIR, better=refs, worse=refs + np.uint64(9 << 32))
+    assert {bucket: len(rows) for bucket, rows in split_pairs(pairs)} == {1: 2, 5: 1}

@@ -1,0 +1,1 @@
+"""Finds what a corpus holds twice: exactly, and nearly."""

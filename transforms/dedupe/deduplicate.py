@@ -1,0 +1,211 @@
+"""`Deduplicate`: from the sketches of all records to a verdict on each.
+
+    SplitKeys ─partition→ FindExact ─┬─bucket→ SplitBands ─partition→ FindCandidates
+                                     │                                     │ bucket
+                                     └──────→ Settle ←──────────────── VerifyPairs
+                                                └─bucket→ JoinVerdicts
+
+Neither text nor sketches travel, but the places of packed rows on disk (`Spill`), so that memory
+grows with the largest bucket and with a partition: a sixty-fourth of all bands, 240 bytes a
+record. All duplicates are settled in one worker, over edges that were verified: some 150 bytes an
+edge, and at most 16 edges for a record and a hot key.
+
+Content alone decides, so that a bundle that runs twice, another order of arrival or another number
+of buckets or workers gives the same verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from schemas.run import NearDedupe
+from transforms.dedupe.blocks import EDGE, SketchBlock, VerdictBlock, rows_of
+from transforms.dedupe.candidates import BAND, PAIR, find_candidates, split_bands, split_pairs
+from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
+from transforms.dedupe.settle import FATE, settle, split_fates
+from transforms.dedupe.sidecar import Sidecar, sidecar_file
+from transforms.dedupe.similarity import verify
+from transforms.dedupe.spill import Piece, Spill
+from transforms.dedupe.verdicts import verdict_block
+
+EXACT_DUPLICATES = "exact_duplicates"
+NEAR_DUPLICATES = "near_duplicates"
+CAPPED_KEYS = "capped_keys"
+
+_NAMESPACE = "dedupe"
+_ONE_PLACE = 0  # the key, and the file, of what is settled in one worker
+
+_Placed = tuple[int, Piece]
+_Grouped = tuple[int, Iterable[Piece]]
+_Joined = tuple[int, dict[str, Iterable[Piece]]]
+_Sketches = PCollection[SketchBlock]
+_Verdicts = PCollection[tuple[int, VerdictBlock]]
+
+
+@dataclass(eq=False)
+class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
+    """Finds the records that are there twice, and decides which of them stays.
+
+    Input, bounded: a `SketchBlock` of each bucket, empty ones included, as `sketch_bucket` returns
+    it. Output: a verdict block of each bucket, keyed by it. Counts `exact_duplicates` and
+    `near_duplicates`, the records that go, and `capped_keys`, the bands that too many records
+    share for all of them to be compared.
+
+    Attributes:
+        near: How alike two records may be, or None to look for exact duplicates alone.
+        folder: Folder in which deduplication works: the one that `sketch_bucket` was given.
+    """
+
+    near: NearDedupe | None
+    folder: Path
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, sketches: _Sketches) -> _Verdicts:
+        """Wires the steps as the module's drawing shows."""
+        exact: PCollection[_Placed] = (
+            sketches
+            | "SplitKeys" >> beam.FlatMap(_split_keys, self.folder)
+            | "GroupKeys" >> beam.GroupByKey()  # partition, places of keys
+            | "FindExact" >> beam.FlatMap(_find_exact, self.folder)
+        )
+        found = {"exact": exact | "ExactInOnePlace" >> beam.Map(_in_one_place)}
+        if self.near:
+            near = (sketches, exact) | "FindNear" >> _FindNear(self.near, self.folder)
+            found["near"] = near
+        settled = (
+            found
+            | "GroupEdges" >> beam.CoGroupByKey()  # one element: places of all edges
+            | "Settle" >> beam.FlatMap(_settle, self.folder)
+        )
+        verdicts: _Verdicts = (
+            {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "settled": settled}
+            | "GroupVerdicts" >> beam.CoGroupByKey()  # bucket, places of what was decided
+            | "JoinVerdicts" >> beam.ParDo(_JoinVerdictsFn(self.folder))
+        )
+        return verdicts
+
+
+@dataclass(eq=False)
+class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollection[_Placed]]):
+    """Finds near-duplicates among the records that are no exact ones."""
+
+    near: NearDedupe
+    folder: Path
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, found: tuple[_Sketches, PCollection[_Placed]]) -> PCollection[_Placed]:
+        sketches, exact = found
+        edges: PCollection[_Placed] = (
+            {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "exact": exact}
+            | "GroupLosers" >> beam.CoGroupByKey()  # bucket, places of its exact duplicates
+            | "SplitBands" >> beam.FlatMap(_split_bands, self.folder)
+            | "GroupBands" >> beam.GroupByKey()  # partition, places of bands
+            | "FindCandidates" >> beam.ParDo(_FindCandidatesFn(self.folder))
+            | "GroupPairs" >> beam.GroupByKey()  # bucket, places of pairs
+            | "VerifyPairs" >> beam.FlatMap(_verify, self.near.threshold, self.folder)
+        )
+        return edges
+
+
+class _FindCandidatesFn(beam.DoFn):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._capped = Metrics.counter(_NAMESPACE, CAPPED_KEYS)
+
+    def process(self, element: _Grouped) -> Iterator[_Placed]:
+        partition, pieces = element
+        pairs, hot = find_candidates(_bands(self._folder).read(pieces))
+        self._capped.inc(hot)
+        yield from _pairs(self._folder).write(partition, split_pairs(pairs))
+
+
+class _JoinVerdictsFn(beam.DoFn):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._counters = {
+            "exact": Metrics.counter(_NAMESPACE, EXACT_DUPLICATES),
+            "near": Metrics.counter(_NAMESPACE, NEAR_DUPLICATES),
+        }
+
+    def process(self, element: _Joined) -> Iterator[tuple[int, VerdictBlock]]:
+        bucket, joined = element
+        fates = _fates(self._folder).read(joined["settled"])
+        block = verdict_block(bucket, fates, self._folder)
+        for removal in block.removed.values():
+            self._counters[removal.method].inc()
+        yield bucket, block
+
+
+def _split_keys(block: SketchBlock, folder: Path) -> Iterator[_Placed]:
+    keys = Sidecar(sidecar_file(folder, block.bucket)).keys()
+    return _keys(folder).write(block.bucket, split_keys(block.bucket, keys))
+
+
+def _find_exact(element: _Grouped, folder: Path) -> Iterator[_Placed]:
+    partition, pieces = element
+    edges = find_exact(_keys(folder).read(pieces))
+    return _exact(folder).write(partition, split_losers(edges))
+
+
+def _split_bands(element: _Joined, folder: Path) -> Iterator[_Placed]:
+    bucket, joined = element
+    losers = rows_of(_exact(folder).read(joined["exact"])["worse"])
+    rows, bands = Sidecar(sidecar_file(folder, bucket)).bands()
+    stay = ~np.isin(rows, losers)
+    return _bands(folder).write(bucket, split_bands(bucket, rows[stay], bands[stay]))
+
+
+def _verify(element: _Grouped, threshold: float, folder: Path) -> Iterator[_Placed]:
+    bucket, pieces = element
+    edges = verify(_pairs(folder).read(pieces), threshold, folder)
+    return _near(folder).write(bucket, [(_ONE_PLACE, edges)])
+
+
+def _settle(element: _Joined, folder: Path) -> Iterator[_Placed]:
+    place, found = element
+    exact = _exact(folder).read(found["exact"])
+    near = _near(folder).read(found.get("near", ()))
+    return _fates(folder).write(place, split_fates(settle(exact, near)))
+
+
+def _bucket(block: SketchBlock) -> tuple[int, int]:
+    return block.bucket, block.records
+
+
+def _in_one_place(placed: _Placed) -> _Placed:
+    return _ONE_PLACE, placed[1]
+
+
+def _keys(folder: Path) -> Spill:
+    return Spill(folder / "keys", KEY)
+
+
+def _exact(folder: Path) -> Spill:
+    return Spill(folder / "exact", EDGE)
+
+
+def _bands(folder: Path) -> Spill:
+    return Spill(folder / "bands", BAND)
+
+
+def _pairs(folder: Path) -> Spill:
+    return Spill(folder / "pairs", PAIR)
+
+
+def _near(folder: Path) -> Spill:
+    return Spill(folder / "near", EDGE)
+
+
+def _fates(folder: Path) -> Spill:
+    return Spill(folder / "fates", FATE)

@@ -1,0 +1,64 @@
+"""Exact duplicates: records whose normalised prompt and completion are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.dedupe.blocks import (
+    EDGE,
+    PARTITION_BITS,
+    Rows,
+    buckets_of,
+    changes,
+    pack,
+    references,
+    split,
+)
+
+# A key as two numbers: any order that brings equal keys together will do.
+KEY = np.dtype([("key", "<u8", 2), ("ref", "<u8")])
+
+
+def split_keys(bucket: int, keys: NDArray[np.uint8]) -> Iterator[tuple[int, Rows]]:
+    """Spreads a bucket's records over the partitions by the leading bits of their keys.
+
+    Args:
+        bucket: Which bucket.
+        keys: The exact keys of its records, in the order of their ids: n by 16 bytes.
+
+    Yields:
+        Partition, and its rows of dtype `KEY`.
+    """
+    rows = pack(KEY, key=keys.view("<u8"), ref=references(bucket, np.arange(len(keys))))
+    return split(rows, keys[:, 0] >> (8 - PARTITION_BITS))
+
+
+def find_exact(rows: Rows) -> Rows:
+    """Finds the records of equal keys; the best-ranked of each key stands for the others.
+
+    Args:
+        rows: All rows of one partition, of dtype `KEY`, in any order.
+
+    Returns:
+        Rows of dtype `EDGE`, similarity 1, from the best-ranked to each of the others.
+    """
+    upper, lower = rows["key"].T
+    rows = rows[np.lexsort((rows["ref"], lower, upper))]
+    first = changes(*rows["key"].T)
+    refs = rows["ref"]
+    leaders = refs[first][np.cumsum(first) - 1]
+    others = ~first
+    return pack(
+        EDGE,
+        better=leaders[others],
+        worse=refs[others],
+        similarity=np.ones(np.count_nonzero(others)),
+    )
+
+
+def split_losers(edges: Rows) -> Iterator[tuple[int, Rows]]:
+    """Splits edges by the bucket of the record that goes."""
+    return split(edges, buckets_of(edges["worse"]))
