@@ -1,0 +1,1 @@
+"""Asking: the APIs that teachers speak, quota, budget, retry and the ledger."""

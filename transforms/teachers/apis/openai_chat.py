@@ -1,0 +1,173 @@
+"""OpenAI's chat completions, as spoken by vLLM, SGLang, llama.cpp, Together, Mistral and others.
+
+They agree on the request and differ in the answer: where reasoning stands, what a finish reason is
+called, whether content is a text or a list of parts. All of it is read here, none of it guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.requests import Request
+from schemas.responses import Completion, FinishReason, Malformed, Usage
+from transforms.teachers.apis import HttpCall
+from transforms.teachers.wire import (
+    Unreadable,
+    count_of,
+    label_of,
+    raise_error_object,
+    read_object,
+    text_of,
+    wrong_type,
+)
+
+PATH = "/chat/completions"
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+# OpenAI's five, and what others say for the same: `eos` Together, `model_length` Mistral.
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "model_length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+# `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
+# Models write it where no server takes it apart; it is cut short when the tokens run out.
+_THINKING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+# Endings that explain an answer without a text.
+_MAY_BE_SILENT = ("content_filter", "tool_calls")
+
+
+class OpenAiChat:
+    """The client of the API `openai-chat`."""
+
+    # What a run file may say, it says in the words of this API: a test holds the two equal.
+    parameters = frozenset(
+        {
+            "frequency_penalty",
+            "max_tokens",
+            "presence_penalty",
+            "response_format",
+            "seed",
+            "stop",
+            "temperature",
+            "top_p",
+        }
+    )
+
+    def build(self, request: Request) -> HttpCall:
+        """Makes the call that asks a request; see `Api.build`."""
+        turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+        body = {"model": request.model, "messages": turns, **json.loads(request.parameters)}
+        return HttpCall(PATH, _ENCODER.encode(body).encode())
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Returns the headers that show a key; see `Api.headers`."""
+        return {"Authorization": f"Bearer {key}"}
+
+    def parse(self, body: bytes) -> Completion | Malformed:
+        """Reads an answer.
+
+        Args:
+            body: Body of a response with status 2xx, as received.
+
+        Returns:
+            The completion; or a reason code: those of `wire.read_object` and `wire.text_of`,
+            `error_object`, `no_choices`, `no_message` or `null_content`.
+        """
+        try:
+            return _completion(read_object(body))
+        except Unreadable as error:
+            return error.malformed
+
+
+def _completion(data: Mapping[str, Any]) -> Completion:
+    raise_error_object(data)
+    choice = _choice(data)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Unreadable("no_message", "the first choice holds no message")
+    ending = choice.get("finish_reason")
+    finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    text, reasoning = _content(message)
+    refusal = text_of(message.get("refusal"), "refusal")
+    if message.get("content") is None and not (reasoning or refusal or finish in _MAY_BE_SILENT):
+        raise Unreadable("null_content", f"no content, and finish_reason {finish!r}")
+    return Completion(
+        text=text,
+        reasoning=reasoning,
+        finish_reason=finish,
+        usage=_usage(data.get("usage")),
+        response_model=text_of(data.get("model"), "model"),
+        response_id=label_of(data.get("id")),
+        system_fingerprint=label_of(data.get("system_fingerprint")),
+        refusal=refusal,
+    )
+
+
+def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the first choice: we never ask for more than one."""
+    choices = data.get("choices")
+    if choices is None or choices == []:
+        raise Unreadable("no_choices", "no choices, or an empty list of them")
+    if not isinstance(choices, list):
+        raise wrong_type("choices", "a list", choices)
+    if not isinstance(choices[0], dict):
+        raise wrong_type("the first choice", "an object", choices[0])
+    return choices[0]
+
+
+def _content(message: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the text and the reasoning, which stand in different places with each server."""
+    content = message.get("content")
+    parts = _parts(content) if isinstance(content, list) else (content, "")
+    text, thought = _without_thinking(text_of(parts[0], "content"))
+    reported = next((message[name] for name in _REASONING_FIELDS if message.get(name)), "")
+    reasoning = [
+        text_of(reported, "reasoning") if isinstance(reported, str) else "",
+        text_of(parts[1], "reasoning"),
+        thought,
+    ]
+    return text, "\n".join(part for part in reasoning if part)
+
+
+def _parts(content: list[Any]) -> tuple[str, str]:
+    """Reads content in parts: Mistral's models that think give a list of `thinking` and `text`."""
+    thinking = [
+        part.get("thinking") for part in _of_type("thinking", content) if part.get("thinking")
+    ]
+    thoughts = [_joined(parts) for parts in thinking if isinstance(parts, list)]
+    return _joined(content), "".join(thoughts)
+
+
+def _joined(parts: list[Any]) -> str:
+    return "".join(text_of(part.get("text"), "content") for part in _of_type("text", parts))
+
+
+def _of_type(kind: str, parts: list[Any]) -> Iterator[Mapping[str, Any]]:
+    for part in parts:
+        if not isinstance(part, dict):
+            raise wrong_type("a part of the content", "an object", part)
+        if part.get("type") == kind:
+            yield part
+
+
+def _without_thinking(text: str) -> tuple[str, str]:
+    found = _THINKING.match(text)
+    return (text[found.end() :], found[1].strip()) if found else (text, "")
+
+
+def _usage(value: object) -> Usage:
+    usage = value if isinstance(value, dict) else {}
+    return Usage(count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens")))
+
+
+API = OpenAiChat()

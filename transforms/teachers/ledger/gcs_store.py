@@ -1,0 +1,254 @@
+"""The objects of a ledger in a bucket: each is written whole, and only where a precondition holds.
+
+An upload that is repeated after its answer was lost finds its own object in the way, and is told
+412 as if another had won. So a 412 is a race lost only if what is there is not what was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import google_crc32c
+from google.api_core.exceptions import (
+    GoogleAPICallError,
+    GoogleAPIError,
+    NotFound,
+    PreconditionFailed,
+    RetryError,
+)
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
+
+from schemas.errors import InputError, StillroomError
+
+_TIMEOUT_SECONDS = (10, 60)  # to connect, and between two pieces of an answer
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 20.0
+_LISTED_FIELDS = "items(name,metadata),nextPageToken"
+_WRONG_SET_UP = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+_FAILURES = (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, OSError)
+
+
+class Listed(NamedTuple):
+    """An object as a listing shows it.
+
+    Attributes:
+        name: Its name below the ledger's address.
+        metadata: What its writer noted about it.
+    """
+
+    name: str
+    metadata: Mapping[str, str]
+
+
+class Store:
+    """The objects below one address. Threads may share it; it is never pickled.
+
+    Where `STORAGE_EMULATOR_HOST` is set, its server is asked, without credentials. Every call is
+    retried by the client library: reads repeat harmlessly, writes since each has a precondition.
+
+    Args:
+        address: `gs://bucket/folder`.
+        connections: How many threads will use it at once.
+        patience_seconds: How long all tries at one call may take.
+
+    Raises:
+        InputError: The address is no bucket and folder, or there are no credentials.
+    """
+
+    def __init__(self, address: str, connections: int, patience_seconds: float) -> None:
+        bucket, _, folder = address.removeprefix("gs://").strip("/").partition("/")
+        if not (address.startswith("gs://") and bucket and folder):
+            raise InputError(
+                "the ledger's address is not complete",
+                found=address,
+                expected="gs://bucket/folder",
+            )
+        self.address = f"gs://{bucket}/{folder}"
+        self._prefix = f"{folder}/"
+        self._options: dict[str, Any] = {
+            "timeout": _TIMEOUT_SECONDS,
+            "retry": DEFAULT_RETRY.with_timeout(patience_seconds).with_delay(
+                initial=_FIRST_PAUSE_SECONDS, maximum=_LONGEST_PAUSE_SECONDS, multiplier=2.0
+            ),
+        }
+        with self._naming():
+            self._client = _make_client(connections)
+            self._bucket = self._client.bucket(bucket)
+
+    def put(
+        self, name: str, data: bytes, generation: int = 0, metadata: Mapping[str, str] | None = None
+    ) -> int | None:
+        """Writes an object in one piece, if it is what the caller thinks it is.
+
+        Args:
+            name: Its name below the address.
+            data: Its bytes.
+            generation: The generation that it replaces; 0 where there must be none.
+            metadata: What listings show of it.
+
+        Returns:
+            Its new generation, safe in the bucket; None where another was there.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        blob = self._bucket.blob(self._prefix + name)
+        blob.metadata = dict(metadata or {})
+        with self._naming():
+            try:
+                blob.upload_from_string(
+                    data,
+                    content_type="application/json",
+                    if_generation_match=generation,
+                    **self._options,
+                )
+            except (PreconditionFailed, InvalidResponse) as error:
+                if not is_lost_race(error):
+                    raise
+                return self._own_generation(name, data)
+        return int(blob.generation)
+
+    def get(self, name: str) -> bytes | None:
+        """Returns an object's bytes, checked against its checksum; None where there is none.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        with self._naming():
+            try:
+                data: bytes = self._bucket.blob(self._prefix + name).download_as_bytes(
+                    **self._options
+                )
+            except NotFound:
+                return None
+        return data
+
+    def get_with_generation(self, name: str) -> tuple[bytes, int] | None:
+        """Returns an object's bytes and generation; None where there is none, or it changes now.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        with self._naming():
+            blob = self._bucket.get_blob(self._prefix + name, **self._options)
+            if blob is None:
+                return None
+            generation = int(blob.generation)
+            try:  # of that generation, as the library asks for what it found
+                data = blob.download_as_bytes(**self._options)
+            except NotFound:
+                return None
+        return data, generation
+
+    def list(self, prefix: str = "", most: int | None = None) -> Iterator[Listed]:
+        """Yields the objects whose names begin with a prefix, in the order of names.
+
+        Args:
+            prefix: A prefix of names below the address; it may end within a word.
+            most: How many at most; None for all, page by page.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        with self._naming():
+            for blob in self._client.list_blobs(
+                self._bucket,
+                prefix=self._prefix + prefix,
+                max_results=most,
+                fields=_LISTED_FIELDS,
+                **self._options,
+            ):
+                yield Listed(blob.name.removeprefix(self._prefix), blob.metadata or {})
+
+    def delete(self, name: str, generation: int) -> None:
+        """Deletes an object, if it is still of this generation; else leaves what is there.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        with self._naming(), suppress(NotFound, PreconditionFailed):
+            self._bucket.delete_blob(
+                self._prefix + name, if_generation_match=generation, **self._options
+            )
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._client.close()
+
+    def _own_generation(self, name: str, data: bytes) -> int | None:
+        """Returns the generation of what is there, if it is what was sent."""
+        found = self._bucket.get_blob(self._prefix + name, **self._options)
+        if found is None or (found.size, found.crc32c) != (len(data), _crc32c(data)):
+            return None
+        return int(found.generation)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Turns what the library raises into an error that names the ledger, and shows no more."""
+        try:
+            yield
+        except _FAILURES as error:
+            raise _problem(self.address, error) from error
+
+
+def is_lost_race(error: GoogleAPICallError | InvalidResponse) -> bool:
+    """Tells whether a precondition did not hold. The client library says so in two ways.
+
+    Args:
+        error: `PreconditionFailed`, or an `InvalidResponse` that carries the status.
+    """
+    if isinstance(error, InvalidResponse):
+        return bool(error.response.status_code == HTTPStatus.PRECONDITION_FAILED)
+    return isinstance(error, PreconditionFailed)
+
+
+def _make_client(connections: int) -> Any:
+    client = storage.Client(project=None)  # the address says all: no project is needed
+    # Else no more than ten connections are kept, and each further thread makes its own each time.
+    client._http.mount("https://", HTTPAdapter(pool_maxsize=connections))
+    client._http.mount("http://", HTTPAdapter(pool_maxsize=connections))
+    return client
+
+
+def _crc32c(data: bytes) -> str:
+    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+
+
+def _problem(address: str, error: Exception) -> StillroomError:
+    cause = error.cause if isinstance(error, RetryError) and error.cause else error
+    code = _status(cause)
+    if isinstance(cause, DefaultCredentialsError):
+        return InputError(
+            "the ledger cannot be used: there are no Google credentials",
+            where=address,
+            remedy="run `gcloud auth application-default login`, or start from a service account",
+        )
+    if code in _WRONG_SET_UP:
+        return InputError(
+            "the ledger cannot be used",
+            where=address,
+            found=f"{code.value} {code.phrase}",
+            expected="a bucket whose objects may be read, listed, created and deleted",
+        )
+    found = f"{code.value} {code.phrase}" if code else type(cause).__name__
+    return StillroomError(
+        f"the ledger {address} cannot be reached: {found}\n"
+        f"  what it holds is safe; run again when the bucket answers"
+    )
+
+
+def _status(error: BaseException) -> HTTPStatus | None:
+    """Returns the HTTP status of an error; None where it has none that is known."""
+    code: object = None
+    if isinstance(error, InvalidResponse):
+        code = error.response.status_code
+    elif isinstance(error, GoogleAPICallError):
+        code = error.code
+    return HTTPStatus(code) if isinstance(code, int) and code in list(HTTPStatus) else None

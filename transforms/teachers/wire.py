@@ -1,0 +1,211 @@
+"""Reads the JSON object that a response's body should be, and says why when it is none.
+
+Bodies come from servers, proxies and their error pages, so nothing about them is taken on trust.
+An API's client reads its own fields out of the object; whatever it cannot read ends as
+`Unreadable`, which carries the reason code that a record is rejected with.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from schemas.responses import Malformed
+
+# Far more than any model writes; and it fits the corpus's 64-bit columns.
+_MOST_TOKENS = 10**9
+_MOST_LABEL_CHARACTERS = 256
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+
+
+class Unreadable(Exception):
+    """A body holds no answer that could be read.
+
+    Args:
+        reason: Reason code.
+        detail: What was found and expected, for a person; no text of the answer.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.malformed = Malformed(reason, detail)
+        super().__init__(reason, detail)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Reads a body that should be one JSON object.
+
+    Args:
+        body: As received.
+
+    Returns:
+        The object.
+
+    Raises:
+        Unreadable: `empty_body`, `invalid_utf8`, `html`, `truncated_json`, `not_json`,
+            `not_finite`, `duplicate_key`, `number_too_long`, `too_deep` or `not_an_object`.
+    """
+    text = _decode(body).strip()
+    if not text:
+        raise Unreadable("empty_body", f"{len(body)} bytes, none of them JSON")
+    if text.startswith("<"):
+        raise Unreadable("html", "a page of markup instead of JSON: a proxy's or gateway's?")
+    value = _parse(text)
+    if not isinstance(value, dict):
+        raise wrong_type("the body", "an object", value)
+    return value
+
+
+def raise_error_object(data: Mapping[str, Any]) -> None:
+    """Raises `error_object` if a response with a status of success holds an error.
+
+    Args:
+        data: The body.
+
+    Raises:
+        Unreadable: With the error's own code, never with its message, which may quote the prompt.
+    """
+    error = data.get("error")
+    if not error:
+        return
+    named = error if isinstance(error, dict) else {}
+    codes = [str(named.get(name)) for name in ("type", "code", "status") if named.get(name)]
+    shown = " ".join(code for code in codes if _CODE.match(code))
+    raise Unreadable("error_object", f"an error with status 200: {shown or 'no code given'}")
+
+
+def text_of(value: object, name: str) -> str:
+    """Returns a text that the corpus can hold, "" for null.
+
+    Args:
+        value: What stands in the body.
+        name: What to call it.
+
+    Raises:
+        Unreadable: `wrong_type`, `lone_surrogate` or `nul_character`.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise wrong_type(name, "a text", value)
+    if "\x00" in value:
+        raise Unreadable("nul_character", f"{name} holds U+0000 at {value.index(chr(0))}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        where = f"at character {error.start} of {len(value)}"
+        raise Unreadable("lone_surrogate", f"{name} holds half a surrogate pair {where}") from None
+    return value
+
+
+def label_of(value: object) -> str:
+    """Returns a short text that only describes, such as an id; "" where it is not one."""
+    try:
+        return text_of(value, "")[:_MOST_LABEL_CHARACTERS]
+    except Unreadable:
+        return ""
+
+
+def count_of(value: object) -> int | None:
+    """Returns a number of tokens; None where there is none that could be true."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
+        return value
+    return None
+
+
+def sum_of(*counts: int | None) -> int | None:
+    """Returns the sum of numbers of tokens; None where one of them is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def objects_in(value: object, name: str) -> list[Mapping[str, Any]]:
+    """Returns a list of objects, as which APIs give an answer in parts.
+
+    Args:
+        value: What stands in the body.
+        name: What to call it.
+
+    Raises:
+        Unreadable: `wrong_type`.
+    """
+    if not isinstance(value, list):
+        raise wrong_type(name, "a list", value)
+    for part in value:
+        if not isinstance(part, dict):
+            raise wrong_type(f"a part of {name}", "an object", part)
+    return value
+
+
+def wrong_type(name: str, expected: str, value: object) -> Unreadable:
+    """Makes the error for a part of the body that is of another type than it should be."""
+    return Unreadable("wrong_type", f"{name}: found {_json_type(value)}, expected {expected}")
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"at byte {error.start} of {len(body)}"
+        raise Unreadable("invalid_utf8", f"{error.reason} {where}") from None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        reason = "truncated_json" if _is_cut(text, error) else "not_json"
+        where = f"at character {error.pos} of {len(text)}"
+        raise Unreadable(reason, f"{error.msg} {where}") from None
+    except RecursionError:
+        raise Unreadable("too_deep", "more levels of nesting than any answer has") from None
+    except ValueError:  # Python refuses to read integers of more than 4300 digits
+        raise Unreadable("number_too_long", "an integer of thousands of digits") from None
+
+
+def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
+    """Tells a body that broke off from one that never was JSON."""
+    if text[0] not in "{[":
+        return False
+    at_end = error.pos >= len(text) or error.msg.startswith("Unterminated string")
+    return at_end or text[-1] not in "}]"
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Unreadable("duplicate_key", "an object names a key twice; which one counts?")
+    return found
+
+
+def _not_finite(name: str) -> NoReturn:
+    raise Unreadable("not_finite", f"{name} is no number that JSON knows")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise Unreadable("not_finite", "a number too large for a float")
+    return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_distinct, parse_constant=_not_finite, parse_float=_finite
+)
+
+
+def _json_type(value: object) -> str:
+    for kind, name in (
+        (dict, "an object"),
+        (list, "a list"),
+        (str, "a text"),
+        (bool, "a boolean"),
+        ((int, float), "a number"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "nothing"
