@@ -1,0 +1,255 @@
+"""Makes plausible records for tests, and publishes corpora of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from schemas.canonical import sha256
+from schemas.manifest import Manifest
+from schemas.prompts import Message, prompt_id
+from schemas.records import (
+    DecisionProvenance,
+    DedupeProvenance,
+    Finding,
+    Generator,
+    PipelineProvenance,
+    PromptProvenance,
+    Provenance,
+    Record,
+    Rejected,
+    RequestProvenance,
+    ResponseProvenance,
+    TeacherProvenance,
+)
+from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
+from transforms.corpus.publish import Build, publish
+from transforms.corpus.shards import BucketShards, write_bucket
+from transforms.guard.evaluate import decision_id
+
+APACHE = TermsVersion("apache/license", "2.0", "weights_licence", sha256(b"apache"), "permitted")
+LLAMA = TermsVersion("llama/license", "3.1", "weights_licence", sha256(b"l"), "permitted_if")
+PREFIX = Duty("name_prefix", "Llama", "release", "llama/license")
+NOTICE = Duty("notice", "Keep the notice with every copy.", "publication", "llama/license")
+MIT = TermsVersion("MIT", "", "prompt_licence", "", "permitted")
+REGISTRY = sha256(b"registry")
+CONFIG = sha256(b"run file")
+Row = TypeVar("Row", Record, Rejected)
+COLLECTED = 1_795_000_000_000  # milliseconds since 1970 UTC: November 2026
+
+
+def make_record(
+    number: int,
+    *,
+    split: str = "train",
+    llama: bool = False,
+    license: str = "MIT",
+    text: str | None = None,
+) -> Record:
+    """Makes a record; the same number gives the same one.
+
+    Args:
+        number: Which.
+        split: Its split.
+        llama: Whether its teacher is one that asks for something in return.
+        license: Licence of its prompt.
+        text: Its completion.
+
+    Returns:
+        The record.
+    """
+    asked = Message("user", f"What is {number} and {number}?")
+    answer = f"{number} and {number} is {2 * number}." if text is None else text
+    record_id = sha256(f"request {number}".encode())
+    route, model = ("our-vllm/llama", "llama-3.1-8b") if llama else ("our-vllm/qwen", "qwen3-8b")
+    decision = make_decision(llama=llama)
+    return Record(
+        record_id=record_id,
+        prompt_id=prompt_id([asked]),
+        messages=(asked, Message("assistant", answer)),
+        completion=answer,
+        reasoning="",
+        language="en",
+        split=split,
+        tags=("short",) if number % 3 == 0 else (),
+        counted_tokens=8,
+        provenance=Provenance(
+            prompt=PromptProvenance(
+                "https://huggingface.co/datasets/example/sums",
+                license,
+                "data/sums.jsonl",
+                sha256(asked.content.encode()),
+            ),
+            teacher=TeacherProvenance(
+                route, "openai-chat", "vllm.internal", model, model, "9c925d6", ""
+            ),
+            request=RequestProvenance(
+                record_id,
+                number % 2,
+                '{"max_tokens":200,"temperature":0.7}',
+                COLLECTED + number,
+                COLLECTED + number + 900,
+                1,
+            ),
+            response=ResponseProvenance(
+                f"chatcmpl-{number}", "stop", 12, 9 if number % 5 else None, 0.0001, record_id
+            ),
+            terms=decision.terms,
+            decision=DecisionProvenance(
+                decision.decision_id, "train_generative", REGISTRY, COLLECTED + number, ()
+            ),
+            duties=decision.duties,
+            obligation_class=decision.obligation_class,
+            generators=(Generator("teacher", route, model, decision.decision_id),),
+            pipeline=PipelineProvenance("0.1.0", CONFIG, "run-1"),
+            filters=(Finding("length", 1, "short", "tag", 8.0, "8 tokens"),),
+            dedupe=DedupeProvenance(record_id, 1, "none"),
+        ),
+    )
+
+
+def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetition") -> Rejected:
+    """Makes the row of a request that was not accepted, or of a prompt that could not be read."""
+    record = make_record(number)
+    read = kind != "unread"
+    return Rejected(
+        record_id=record.record_id if read else "",
+        prompt_id=record.prompt_id if read else "",
+        stage={"duplicate": "dedupe", "failed": "ask", "unread": "read"}.get(kind, "filter"),
+        kind=kind,
+        reason=reason,
+        detail=f"found {reason}",
+        file="data/sums.jsonl",
+        line=None if read else number + 1,
+        teacher="our-vllm/qwen" if read else "",
+        sample_index=0 if read else None,
+        messages=record.messages[:1] if read else (),
+        completion="and and and" if kind in ("rejected", "duplicate") else "",
+        reasoning="",
+        usd=0.0001 if read else 0.0,
+        findings=(Finding(reason, 1, reason, "drop", 0.9, "0.9"),) if kind == "rejected" else (),
+        witness=make_record(0).record_id if kind == "duplicate" else "",
+        similarity=1.0 if kind == "duplicate" else None,
+    )
+
+
+def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:
+    """Makes the permitting verdict under which `make_record` collects.
+
+    Args:
+        llama: Whether the teacher is the one that asks for something in return.
+        changes: Fields to change; the id follows.
+    """
+    terms, duties = ((LLAMA, MIT), (PREFIX, NOTICE)) if llama else ((APACHE, MIT), ())
+    bound = terms[0]
+    verdict = Verdict(
+        "our-vllm/llama" if llama else "our-vllm/qwen",
+        "permit",
+        bound.status,
+        (
+            ClauseStatus(
+                bound.document,
+                bound.version,
+                "2",
+                bound.layer,
+                bound.status,
+                "Any use of the output.",
+            ),
+        ),
+        duties,
+        terms,
+        "train_generative",
+        datetime.fromtimestamp(COLLECTED / 1000, UTC).date().isoformat(),
+        REGISTRY,
+        (),
+        "name-prefix-llama+notice-1a2b3c4d" if llama else "none",
+        "",
+    )
+    changed = replace(verdict, **changes)
+    return replace(changed, decision_id=decision_id(changed))
+
+
+def make_build(requests: int, *, pending: int = 0, run_id: str = "run-1") -> Build:
+    """Makes what a pipeline tells a manifest."""
+    return Build(
+        name="sums-tutor",
+        purpose=Purpose(
+            "train_generative",
+            Student("tutor", "internal", "Apache-2.0", ()),
+            Organisation("Example Ltd", True, "DE", 12_000, 4_000_000.0),
+            CorpusPurpose("internal"),
+        ),
+        unapproved="deny",
+        config_digest=CONFIG,
+        registry_digest=REGISTRY,
+        verdicts=(make_decision(),),
+        requests=requests,
+        pending=pending,
+        run_id=run_id,
+        created_at="2026-11-22T09:30:00Z",
+        decisions=(make_decision(), make_decision(llama=True)),
+    )
+
+
+def typical_rows() -> tuple[list[Record], list[Rejected]]:
+    """Makes rows of every sort: two classes, two splits, all kinds of rejected ones."""
+    records = [
+        make_record(n, split="validation" if n % 7 == 0 else "train", llama=n % 4 == 0)
+        for n in range(60)
+    ]
+    rejected = [make_rejected(n) for n in range(100, 106)]
+    rejected += [make_rejected(n, reason="refusal") for n in range(106, 108)]
+    rejected += [make_rejected(n, kind="duplicate", reason="exact_duplicate") for n in (108, 109)]
+    rejected += [make_rejected(110, kind="failed", reason="http_500")]
+    rejected += [make_rejected(111, kind="unread", reason="broken_json")]
+    return records, rejected
+
+
+def stage(
+    folder: Path, records: Sequence[Record], rejected: Sequence[Rejected], buckets: int = 2
+) -> list[BucketShards]:
+    """Writes rows to staged shards, by the leading hex digit of their ids."""
+
+    def bucket(record_id: str) -> int:
+        return int(record_id[:1] or "0", 16) * buckets // 16
+
+    return [
+        write_bucket(
+            [row for row in records if bucket(row.record_id) == number],
+            [row for row in rejected if bucket(row.record_id) == number],
+            folder,
+            number,
+        )
+        for number in range(buckets)
+    ]
+
+
+def publish_rows(
+    folder: Path,
+    records: Sequence[Record],
+    rejected: Sequence[Rejected] = (),
+    *,
+    build: Build | None = None,
+) -> Manifest:
+    """Publishes rows as a corpus in a folder."""
+    ended = len(records) + sum(1 for row in rejected if row.kind != "unread")
+    shards = stage(folder / ".work" / "run-1", records, rejected)
+    return publish(shards, folder, build or make_build(ended))
+
+
+def publish_typical(folder: Path) -> Manifest:
+    """Publishes rows of every sort, with two requests pending."""
+    records, rejected = typical_rows()
+    build = make_build(len(records) + len(rejected) - 1 + 2, pending=2)
+    return publish_rows(folder, records, rejected, build=build)
+
+
+def shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Returns rows in another order."""
+    order = random.Random(seed)
+    return order.sample(rows, len(rows))

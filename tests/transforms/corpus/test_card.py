@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.records import Record
+from tests.corpus_builder import make_record, publish_rows, publish_typical
+from transforms.corpus.card import card_data
+from transforms.corpus.facts import Facts, gather
+from transforms.corpus.read import open_corpus
+from transforms.corpus.rendering import cell
+
+
+def card(folder: Path) -> tuple[dict[str, Any], str]:
+    text = (open_corpus(folder).folder / "README.md").read_text()
+    _, header, body = text.split("---\n", 2)
+    return yaml.safe_load(header), body
+
+
+def facts(folder: Path) -> Facts:
+    corpus = open_corpus(folder)
+    return gather(corpus.path(shard) for shard in corpus.shards("records"))
+
+
+def test_facts_count_what_the_records_say(tmp_path: Path) -> None:
+    publish_typical(tmp_path)
+    found = facts(tmp_path)
+    assert found.records == 60
+    assert found.partitions["none", "validation"] == 6
+    assert {teacher.route: count for teacher, count in found.teachers.items()} == {
+        "our-vllm/qwen": 45,
+        "our-vllm/llama": 15,
+    }
+    assert {terms.document: count for terms, count in found.terms.items()} == {
+        "apache/license": 45,
+        "llama/license": 15,
+        "MIT": 60,
+    }
+    assert {duty.kind: count for duty, count in found.duties.items()} == {
+        "name_prefix": 15,
+        "notice": 15,
+    }
+
+
+@pytest.mark.parametrize(
+    ("records", "license"),
+    [
+        pytest.param([make_record(1), make_record(2)], {"license": "mit"}, id="one licence"),
+        pytest.param(
+            [make_record(1, license="LicenseRef-own-work")],
+            {"license": "other", "license_name": "LicenseRef-own-work"},
+            id="a licence that the Hub does not list",
+        ),
+        pytest.param(
+            [make_record(1), make_record(2, license="CC-BY-4.0")],
+            {"license": "other", "license_name": "see-below"},
+            id="two licences",
+        ),
+        pytest.param(
+            [make_record(4, llama=True)],
+            {"license": "other", "license_name": "see-below"},
+            id="one licence and something owed besides",
+        ),
+    ],
+)
+def test_a_licence_is_named_only_where_it_says_it_all(
+    tmp_path: Path, records: list[Record], license: dict[str, str]
+) -> None:
+    publish_rows(tmp_path, records)
+    header, _ = card(tmp_path)
+    assert {key: header[key] for key in header if key.startswith("license")} == license
+
+
+def test_each_obligation_class_is_a_configuration_with_its_splits(tmp_path: Path) -> None:
+    publish_typical(tmp_path)
+    header, _ = card(tmp_path)
+    assert header["configs"] == [
+        {
+            "config_name": name,
+            "data_files": [
+                {"split": "train", "path": f"data/{name}/train-*.parquet"},
+                {"split": "validation", "path": f"data/{name}/validation-*.parquet"},
+            ],
+        }
+        for name in ("name-prefix-llama+notice-1a2b3c4d", "none")
+    ]
+
+
+def test_the_header_tells_language_size_and_sources(tmp_path: Path) -> None:
+    publish_typical(tmp_path)
+    header, _ = card(tmp_path)
+    assert header["language"] == ["en"]
+    assert header["size_categories"] == ["n<1K"]
+    assert header["source_datasets"] == ["example/sums"]
+    assert "synthetic" in header["tags"]
+
+
+@pytest.mark.parametrize(
+    ("records", "size"),
+    [(999, "n<1K"), (1_000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**9, "n>1B")],
+)
+def test_size_is_one_of_the_hubs_categories(tmp_path: Path, records: int, size: str) -> None:
+    manifest = publish_rows(tmp_path, [make_record(1)])
+    assert card_data(manifest, Facts(records=records))["size_categories"] == [size]
+
+
+def test_the_card_tells_funnel_teachers_terms_and_duties(tmp_path: Path) -> None:
+    publish_typical(tmp_path)
+    _, body = card(tmp_path)
+    for line in (
+        "| our-vllm/llama | llama-3.1-8b | 9c925d6 | vllm.internal | 15 |",
+        "| llama/license | 3.1 | weights_licence | permitted_if | 15 |",
+        "| name_prefix | Llama | release | llama/license | 15 |",
+        "| **requests** | 73 |",
+        "| accepted | 60 |",
+        "| rejected: repetition | 6 |",
+        "| duplicates | 2 |",
+        "| pending | 2 |",
+    ):
+        assert line in body.splitlines()
+
+
+def test_three_lines_load_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    publish_typical(tmp_path)
+    _, body = card(tmp_path)
+    code = body.split("```python\n")[1].split("```")[0]
+    assert len(code.splitlines()) == 3
+    monkeypatch.chdir(open_corpus(tmp_path).folder)
+    cached = code.replace("data_files=", f"cache_dir={str(tmp_path / 'cache')!r}, data_files=")
+    exec(cached, {})  # noqa: S102 - the very lines that a reader would paste
+    assert "What is" in capsys.readouterr().out
+
+
+def test_what_others_wrote_cannot_break_a_table() -> None:
+    assert cell("a | b\n| <script> `x` [y](z)") == (r"a \| b \| &lt;script&gt; \`x\` \[y\](z)")

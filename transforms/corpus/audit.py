@@ -1,0 +1,215 @@
+"""Audits a corpus: which of its records would the terms of a day not permit, and by which clause?
+
+What is asked is the question of a build: the purpose that the manifest declares, every model that
+touched a record, the licence of its prompt. Records are read as a stream, and the guard is asked
+once for each combination of these. What records do not tell is not asked: whether a prompt was
+confidential mattered when it was sent, and that is done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.files import unstructure
+from schemas.registry import BindingTerms, Route
+from schemas.run import Purpose
+from schemas.terms import Status, Verdict
+from transforms.corpus.facts import column, combinations
+from transforms.corpus.read import Corpus
+from transforms.guard.evaluate import Guard
+
+# What a row's question is read from.
+COLUMNS = ("provenance.generators", "provenance.prompt.license")
+_OF_A_ROUTE = ("provenance.teacher", "provenance.terms")
+
+_BETWEEN_ROUTES = "\x1f"
+_BEFORE_LICENCE = "\x1e"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A clause that says no to some records.
+
+    Attributes:
+        document: Id of the document.
+        version: Its version.
+        clause: Section of the clause, or "" where the document as a whole says no.
+        teacher: The route asked.
+        records: How many records. One that several clauses deny counts with each of them.
+        status: What the clause answers.
+        summary: What it says, and what would have to be true for a yes.
+    """
+
+    document: str
+    version: str
+    clause: str
+    teacher: str
+    records: int
+    status: Status
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        version: The corpus's version.
+        on: The day asked about.
+        records: Accepted records.
+        permitted: Those that the terms of that day permit.
+        denied: The others.
+        by_clause: What says no, the clause with most records first.
+        questions: The questions that were denied, as `questions_of` writes them.
+    """
+
+    version: str
+    on: date
+    records: int
+    permitted: int
+    denied: int
+    by_clause: tuple[Denial, ...]
+    questions: frozenset[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the audit as the command line prints it."""
+        plain: dict[str, Any] = unstructure(self)
+        del plain["questions"]
+        return plain
+
+
+def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
+    """Asks the guard about every record of a corpus.
+
+    A route that no registry knows any longer is judged by the documents that its records name.
+
+    Args:
+        corpus: The corpus; its shards are read as a stream.
+        guard: Decides: with today's catalogue and registry, as a rule.
+        on: The day asked about, UTC.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: A model that judged or rewrote records is in no registry.
+    """
+    counts: Counter[str] = Counter()
+    for table in corpus.tables("records", COLUMNS):
+        for row in combinations({"question": questions_of(table)}):
+            counts[row["question"]] += row["count"]
+    gone = {route for question in counts for route in _read(question)[0]} - set(guard.routes)
+    if gone:
+        guard = guard.knowing(_routes_of_records(corpus, gone))
+    denied = {
+        question: verdicts
+        for question in counts
+        if (verdicts := _denials(question, guard, corpus.manifest.purpose, on))
+    }
+    lost = sum(counts[question] for question in denied)
+    return Audit(
+        version=corpus.manifest.version,
+        on=on,
+        records=counts.total(),
+        permitted=counts.total() - lost,
+        denied=lost,
+        by_clause=_by_clause(denied, counts),
+        questions=frozenset(denied),
+    )
+
+
+def questions_of(table: pa.Table) -> pa.ChunkedArray:
+    """Returns what is to be asked about each row: the routes of its models, and the licence.
+
+    Args:
+        table: Rows with the columns `COLUMNS`.
+
+    Returns:
+        A text a row; equal ones are one question.
+    """
+    generators = column(table, ("provenance", "generators"))
+    chunks = [_routes(chunk) for chunk in generators.chunks]
+    licenses = column(table, ("provenance", "prompt", "license"))
+    routes = pa.chunked_array(chunks, pa.string())
+    return pc.binary_join_element_wise(routes, licenses, _BEFORE_LICENCE)
+
+
+def denied_rows(table: pa.Table, found: Audit) -> pa.ChunkedArray:
+    """Marks the rows that an audit found to be denied; see `questions_of`."""
+    return pc.is_in(questions_of(table), value_set=pa.array(sorted(found.questions), pa.string()))
+
+
+def denied_ids(corpus: Corpus, found: Audit) -> Iterator[str]:
+    """Yields the ids of the records that an audit of the corpus found to be denied."""
+    for table in corpus.tables("records", ("record_id", *COLUMNS)):
+        yield from table.column("record_id").filter(denied_rows(table, found)).to_pylist()
+
+
+def _routes(generators: pa.ListArray) -> pa.Array:
+    names = pa.ListArray.from_arrays(generators.offsets, generators.values.field("route"))
+    return pc.binary_join(names, _BETWEEN_ROUTES)
+
+
+def _read(question: str) -> tuple[list[str], str]:
+    """Returns the routes and the licence of a question."""
+    routes, _, license_ = question.partition(_BEFORE_LICENCE)
+    return routes.split(_BETWEEN_ROUTES), license_
+
+
+def _denials(question: str, guard: Guard, purpose: Purpose, on: date) -> list[Verdict]:
+    routes, license_ = _read(question)
+    verdicts = (
+        guard.decide(route, purpose, on, prompt_license=license_) for route in dict.fromkeys(routes)
+    )
+    return [verdict for verdict in verdicts if not verdict.permits]
+
+
+def _routes_of_records(corpus: Corpus, names: Collection[str]) -> Iterator[Route]:
+    """Yields routes as records tell of them: their model, and the documents that bound them."""
+    models: dict[str, str] = {}
+    bound: dict[str, dict[BindingTerms, None]] = {name: {} for name in sorted(names)}
+    for table in corpus.tables("records", _OF_A_ROUTE):
+        for row in _bindings(table):
+            if row["route"] in bound and row["layer"] != "prompt_licence":
+                models[row["route"]] = row["model"]
+                bound[row["route"]][BindingTerms(row["document"], row["layer"])] = None
+    for name, model in models.items():
+        yield Route(name, "openai-chat", model, tuple(bound[name]))
+
+
+def _bindings(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yields which document binds which route of a table's teachers."""
+    for chunk in table.column("provenance").chunks:
+        teacher, terms = chunk.field("teacher"), chunk.field("terms")
+        parents, each = pc.list_parent_indices(terms), pc.list_flatten(terms)
+        columns = {
+            "route": teacher.field("route").take(parents),
+            "model": teacher.field("requested_model").take(parents),
+            "document": each.field("document"),
+            "layer": each.field("layer"),
+        }
+        yield from combinations({name: pa.chunked_array([a]) for name, a in columns.items()})
+
+
+def _by_clause(
+    denied: Mapping[str, list[Verdict]], counts: Mapping[str, int]
+) -> tuple[Denial, ...]:
+    records: Counter[tuple[str, str, str, str]] = Counter()
+    said: dict[tuple[str, str, str, str], tuple[Status, str]] = {}
+    for question, verdicts in denied.items():
+        told = {
+            (clause.document, clause.version, clause.clause, verdict.teacher): clause
+            for verdict in verdicts
+            for clause in reversed(verdict.clauses)  # of one section, the most severe stands
+        }
+        records.update(dict.fromkeys(told, counts[question]))
+        said |= {key: (clause.status, clause.summary) for key, clause in told.items()}
+    ordered = sorted(records, key=lambda key: (-records[key], key))
+    return tuple(Denial(*key, records[key], *said[key]) for key in ordered)

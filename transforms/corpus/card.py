@@ -1,0 +1,128 @@
+"""Writes the dataset card: a README that the Hugging Face Hub and people read.
+
+Licence and duties come from the records alone. A licence is named where all records have the same
+one and nothing else is owed; otherwise the card says `other` and lists what there is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import yaml
+
+from schemas.manifest import Manifest
+from transforms.corpus.facts import Facts
+from transforms.corpus.rendering import render
+
+# Identifiers of the Hub's licence list that are an SPDX identifier in lower case
+# (huggingface.co/docs/hub/repositories-licenses). Any other goes under `license_name`.
+_HUB_LICENSES = frozenset(
+    """
+    afl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0
+    cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0
+    cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0
+    cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0
+    cdla-sharing-1.0 ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 isc lppl-1.3c
+    mit mpl-2.0 ms-pl ncsa ofl-1.1 osl-3.0 postgresql unlicense wtfpl zlib
+    """.split()  # noqa: SIM905 - forty lines would say no more
+)
+
+# The Hub's size categories: name and first size beyond it.
+_SIZES = (
+    ("n<1K", 10**3),
+    ("1K<n<10K", 10**4),
+    ("10K<n<100K", 10**5),
+    ("100K<n<1M", 10**6),
+    ("1M<n<10M", 10**7),
+    ("10M<n<100M", 10**8),
+    ("100M<n<1B", 10**9),
+)
+
+_HUB_DATASET = re.compile(r"https://huggingface\.co/datasets/([^/?#]+/[^/?#]+)/?")
+
+
+def render_card(manifest: Manifest, facts: Facts) -> str:
+    """Writes the card of a corpus.
+
+    Args:
+        manifest: Its manifest.
+        facts: What its records say of themselves.
+
+    Returns:
+        Markdown with a YAML header.
+    """
+    header = yaml.safe_dump(card_data(manifest, facts), sort_keys=False, allow_unicode=True)
+    splits = sorted(
+        {split for _, split in facts.partitions}, key=lambda name: (name != "train", name)
+    )
+    return render(
+        "README.md.j2",
+        header=header,
+        manifest=manifest,
+        facts=facts,
+        data_files=json.dumps({split: f"data/*/{split}-*.parquet" for split in splits}),
+        first_split=splits[0] if splits else "train",
+    )
+
+
+def card_data(manifest: Manifest, facts: Facts) -> dict[str, Any]:
+    """Returns the card's header, which the Hub reads.
+
+    Args:
+        manifest: The corpus's manifest.
+        facts: What its records say of themselves.
+
+    Returns:
+        Plain data, in the order in which it is to be shown.
+    """
+    languages = sorted(filter(None, facts.languages))
+    return {
+        "pretty_name": manifest.name,
+        **_license(facts),
+        **({"language": languages} if languages else {}),
+        "size_categories": [_size(facts.records)],
+        "source_datasets": sorted({_source(source) for source in facts.sources}),
+        "tags": ["synthetic", "distillation"],
+        "configs": _configs(facts),
+    }
+
+
+def single_license(facts: Facts) -> str | None:
+    """Returns the one licence that says it all, or None where there is no such licence."""
+    if len(facts.licenses) != 1 or facts.duties:
+        return None
+    return next(iter(facts.licenses))
+
+
+def _license(facts: Facts) -> dict[str, str]:
+    name = single_license(facts)
+    if name is None:
+        return {"license": "other", "license_name": "see-below"}
+    if name.lower() in _HUB_LICENSES:
+        return {"license": name.lower()}
+    return {"license": "other", "license_name": name}
+
+
+def _size(records: int) -> str:
+    return next((name for name, beyond in _SIZES if records < beyond), "n>1B")
+
+
+def _source(address: str) -> str:
+    match = _HUB_DATASET.fullmatch(address)
+    return match[1] if match else address
+
+
+def _configs(facts: Facts) -> list[dict[str, Any]]:
+    return [
+        {
+            "config_name": name,
+            "data_files": [
+                {"split": split, "path": f"data/{name}/{split}-*.parquet"}
+                for of, split in sorted(facts.partitions)
+                if of == name
+            ],
+        }
+        for name in sorted({name for name, _ in facts.partitions})
+    ]

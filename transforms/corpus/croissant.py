@@ -1,0 +1,176 @@
+"""Describes a corpus in Croissant 1.1, MLCommons' JSON-LD for data sets.
+
+Source of names and shapes: docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.arrow import RECORDS
+from schemas.manifest import Manifest
+from transforms.corpus.facts import Facts
+
+CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
+
+# The context that the specification gives (its appendix 1): readers expect it whole.
+_TERMS = """
+    annotation arrayShape citeAs column containedIn equivalentProperty excludes extract field
+    fileObject fileProperty fileSet format includes isArray isLiveDataset jsonPath key md5
+    parentField path readLines recordSet references regex repeated replace samplingRate sdVersion
+    separator source subField transform unArchive value
+    """.split()  # noqa: SIM905 - forty lines would say no more
+_CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{term: f"cr:{term}" for term in _TERMS},
+}
+_PARQUET = "application/x-parquet"
+_FILES = "shards"
+_SPLIT_URLS = {
+    "train": "cr:TrainingSplit",
+    "validation": "cr:ValidationSplit",
+    "test": "cr:TestSplit",
+}
+
+
+def render_croissant(manifest: Manifest, facts: Facts) -> dict[str, Any]:
+    """Describes a corpus: its files with digests, its fields, licence, use and duties.
+
+    Args:
+        manifest: The corpus's manifest.
+        facts: What its records say of themselves.
+
+    Returns:
+        JSON-LD as plain data. Addresses are relative to the version's folder, as nobody can know
+        here where it will be served from.
+    """
+    organisation = manifest.purpose.organisation.name
+    creator = {"@type": "sc:Organization", "name": organisation} if organisation else None
+    description = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS_TO,
+        "name": manifest.name,
+        "description": (
+            f"{facts.records} prompts with completions by {len(facts.teachers)} teacher models,"
+            f" collected for the use {manifest.purpose.use}, each with its provenance."
+        ),
+        "url": "README.md",
+        "creator": creator,
+        "license": [_license(name) for name in sorted(facts.licenses)],
+        "usageInfo": [f"{duty.kind}: {duty.text} ({duty.document})" for duty in facts.owed()],
+        "datePublished": manifest.created_at,
+        "version": manifest.version,
+        "keywords": ["synthetic", "distillation"],
+        "inLanguage": sorted(filter(None, facts.languages)),
+        "distribution": [*_file_objects(manifest), _file_set()],
+        "recordSet": [_splits(facts), _records()],
+    }
+    return {key: value for key, value in description.items() if value}
+
+
+def _license(name: str) -> str:
+    """An SPDX identifier becomes its address; an expression or a reference stays as it is."""
+    known = name.replace("-", "").replace(".", "").isalnum() and not name.startswith("LicenseRef")
+    return f"https://spdx.org/licenses/{name}" if known else name
+
+
+def _file_objects(manifest: Manifest) -> list[dict[str, Any]]:
+    return [
+        {
+            "@type": "cr:FileObject",
+            "@id": shard.path,
+            "name": shard.path.rsplit("/", 1)[-1],
+            "contentUrl": shard.path,
+            "contentSize": f"{shard.bytes} B",
+            "encodingFormat": _PARQUET,
+            "sha256": shard.sha256,
+        }
+        for shard in manifest.shards
+    ]
+
+
+def _file_set() -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": _FILES,
+        "name": _FILES,
+        "description": "The accepted records: one folder an obligation class, one stem a split.",
+        "encodingFormat": _PARQUET,
+        "includes": "data/*/*.parquet",
+    }
+
+
+def _splits(facts: Facts) -> dict[str, Any]:
+    names = sorted({split for _, split in facts.partitions})
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "splits",
+        "name": "splits",
+        "dataType": "cr:Split",
+        "key": {"@id": "splits/name"},
+        "field": [
+            {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
+            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "sc:URL"},
+        ],
+        "data": [
+            {"splits/name": name, "splits/url": _SPLIT_URLS.get(name, "cr:Split")} for name in names
+        ],
+    }
+
+
+def _records() -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "records",
+        "name": "records",
+        "key": {"@id": "records/record_id"},
+        "field": [_field(f"records/{field.name}", field, field.name, ()) for field in RECORDS],
+    }
+
+
+def _field(name: str, field: pa.Field, column: str, steps: tuple[str, ...]) -> dict[str, Any]:
+    """Describes a column, or a field within one, and all that is in it."""
+    repeated = pa.types.is_list(field.type)
+    kind = field.type.value_type if repeated else field.type
+    described: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": field.name}
+    if repeated:
+        described |= {"isArray": True, "arrayShape": "-1"}
+    if pa.types.is_struct(kind):
+        inner = [f for f in kind if repeated or not _holds_rows(f)]
+        return described | {
+            "subField": [_field(f"{name}/{f.name}", f, column, (*steps, f.name)) for f in inner]
+        }
+    if name == "records/split":
+        described["references"] = {"field": {"@id": "splits/name"}}  # as the reference reader asks
+    source: dict[str, Any] = {"fileSet": {"@id": _FILES}, "extract": {"column": column}}
+    if steps:
+        source["transform"] = {"jsonPath": ".".join(steps)}
+    return described | {"dataType": _data_type(kind), "source": source}
+
+
+def _holds_rows(field: pa.Field) -> bool:
+    """Whether a field within a column is a list of structs, which no path of Croissant's reaches.
+
+    Such lists (terms, duties, generators, filters) are left to the Parquet schema.
+    """
+    return bool(pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type))
+
+
+def _data_type(kind: pa.DataType) -> str:
+    if pa.types.is_integer(kind):
+        return "sc:Integer"
+    if pa.types.is_floating(kind):
+        return "sc:Float"
+    return "sc:DateTime" if pa.types.is_timestamp(kind) else "sc:Text"

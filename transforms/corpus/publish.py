@@ -1,0 +1,301 @@
+"""Publishes a corpus: shards first, manifest next, the pointer last.
+
+A version is put together in a hidden folder and shown by one rename, so a reader sees all of it or
+nothing. A crash at any moment leaves the version that was there before.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from schemas.arrow import SCHEMA_VERSION
+from schemas.errors import InputError, StillroomError
+from schemas.files import unstructure
+from schemas.manifest import FORMAT, Funnel, Latest, Manifest, Removed, Shard, Spend, version_of
+from schemas.run import Purpose
+from schemas.terms import Verdict
+from transforms.corpus.card import render_card
+from transforms.corpus.croissant import render_croissant
+from transforms.corpus.facts import Facts, gather
+from transforms.corpus.read import CARD, CROISSANT, LATEST, MANIFEST, REPORT, Corpus, open_corpus
+from transforms.corpus.report import render_report
+from transforms.corpus.shards import WRITER_SETTINGS, BucketShards, ShardFile
+from transforms.storage import (
+    explained,
+    hidden_file,
+    make_durable,
+    place,
+    sha256_of,
+    write,
+)
+
+_KINDS = ("accepted", "rejected", "duplicate", "failed", "unread")
+_PROBE_BYTES = 1 << 16  # a disk with less room than this is full
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a manifest tells of the run beyond what its shards do.
+
+    Attributes:
+        name: Name of the run file.
+        purpose: The declared use.
+        unapproved: The run file's choice.
+        config_digest: Digest of the run file.
+        registry_digest: Digest of catalogue and registry.
+        verdicts: The guard's verdicts on the day of the build.
+        decisions: The guard's decisions that the records name.
+        requests: Requests that the prompts and teachers make, counted as they were made.
+        pending: Requests without a final answer.
+        run_id: The run.
+        created_at: When, ISO 8601 UTC.
+        parent: For a corpus that was withdrawn from: the version it was made of.
+        removed: For the same: what was taken out.
+    """
+
+    name: str
+    purpose: Purpose
+    unapproved: Literal["deny", "allow"]
+    config_digest: str
+    registry_digest: str
+    verdicts: tuple[Verdict, ...]
+    requests: int
+    pending: int
+    run_id: str
+    created_at: str
+    decisions: tuple[Verdict, ...] = ()
+    parent: str | None = None
+    removed: Removed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A staged shard and the place that it gets."""
+
+    source: Path
+    shard: Shard
+
+
+def preflight(corpus: str) -> None:
+    """Makes sure, before anything is paid for, that a corpus can be published here.
+
+    Args:
+        corpus: The corpus's folder; it is made.
+
+    Raises:
+        InputError: It is not a folder on this machine, or cannot be written.
+    """
+    if "://" in corpus:
+        raise InputError(
+            "a corpus is published to a folder of this machine", where="corpus", found=corpus
+        )
+    try:
+        with hidden_file(Path(corpus)) as probe:
+            probe.write_bytes(bytes(_PROBE_BYTES))
+    except StillroomError as error:
+        raise InputError(
+            "the corpus's folder cannot be written",
+            where=corpus,
+            found=str(error.__cause__),
+            remedy="name another folder under `corpus:` in the run file, or make room",
+        ) from None
+
+
+def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Manifest:
+    """Publishes the shards of all buckets as a version of a corpus, and points to it.
+
+    A version that is there already is kept as it is: the same content has the same name.
+
+    Args:
+        buckets: What `write_bucket` returned, once for each bucket, in any order.
+        corpus: The corpus's folder.
+        build: What else the manifest tells.
+
+    Returns:
+        The manifest of the version.
+
+    Raises:
+        StillroomError: The requests do not balance, the version that is there is damaged, or the
+            folder cannot be written. The version that was there before stays.
+    """
+    ordered = sorted(buckets, key=lambda bucket: bucket.bucket)
+    funnel = _balanced(make_funnel(ordered, build))
+    staged = list(_staged(ordered))
+    facts = gather(part.source for part in staged if part.shard.kind == "records")
+    manifest = _manifest(build, funnel, staged, facts, _spend(ordered))
+    folder = corpus / manifest.version
+    if folder.exists():
+        manifest = _intact(folder)
+    else:
+        _show_version(folder, manifest, staged, facts)
+    _point(corpus, manifest.version)
+    return manifest
+
+
+def make_funnel(buckets: Iterable[BucketShards], build: Build) -> Funnel:
+    """Sums up where every request ended.
+
+    Args:
+        buckets: What `write_bucket` returned, once for each bucket.
+        build: How many requests there are, and how many are pending.
+
+    Returns:
+        The funnel; whether it balances is for `publish` to check.
+    """
+    buckets = tuple(buckets)
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in _KINDS}
+    for bucket in buckets:
+        for kind, reasons in bucket.counts.items():
+            counts[kind].update(reasons)
+    return Funnel(
+        requests=build.requests,
+        accepted=sum(bucket.accepted for bucket in buckets),
+        rejected=_sorted(counts["rejected"]),
+        duplicates=counts["duplicate"].total(),
+        failed=_sorted(counts["failed"]),
+        pending=build.pending,
+        unread=_sorted(counts["unread"]),
+    )
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _balanced(funnel: Funnel) -> Funnel:
+    if funnel.balances:
+        return funnel
+    raise StillroomError(
+        f"the run does not balance: {funnel.requests} requests, but {funnel.ended} ended"
+        f" ({funnel.accepted} accepted, {sum(funnel.rejected.values())} rejected,"
+        f" {funnel.duplicates} duplicates, {sum(funnel.failed.values())} failed,"
+        f" {funnel.pending} pending)\n"
+        "  nothing was published; every answer is in the ledger"
+    )
+
+
+def _spend(buckets: Sequence[BucketShards]) -> Spend:
+    usd = {kind: math.fsum(bucket.usd.get(kind, 0.0) for bucket in buckets) for kind in _KINDS}
+    return Spend(
+        usd=math.fsum(usd.values()),
+        usd_accepted=usd["accepted"],
+        usd_rejected=usd["rejected"],
+        usd_duplicates=usd["duplicate"],
+        usd_failed=usd["failed"],
+        prompt_tokens=sum(bucket.prompt_tokens for bucket in buckets),
+        completion_tokens=sum(bucket.completion_tokens for bucket in buckets),
+    )
+
+
+def _staged(buckets: Sequence[BucketShards]) -> Iterator[_Staged]:
+    """Numbers the shards within each class and split, in the order of their buckets."""
+    parts = [
+        (part.obligation_class, part.split, part.shard) for b in buckets for part in b.partitions
+    ]
+    parts.sort(key=lambda part: part[:2])  # stable: buckets stay in order
+    for (name, split), group in groupby(parts, key=lambda part: part[:2]):
+        yield from _numbered(f"data/{name}/{split}", [part[2] for part in group], name, split)
+    yield from _numbered("rejected/rejected", [b.rejected for b in buckets if b.rejected])
+
+
+def _numbered(
+    stem: str, files: Sequence[ShardFile], obligation_class: str = "", split: str = ""
+) -> Iterator[_Staged]:
+    for number, file in enumerate(files):
+        path = f"{stem}-{number:05d}-of-{len(files):05d}-{file.sha256[:16]}.parquet"
+        kind: Literal["records", "rejected"] = "records" if split else "rejected"
+        yield _Staged(
+            Path(file.path),
+            Shard(path, kind, split, obligation_class, file.records, file.bytes, file.sha256),
+        )
+
+
+def _manifest(
+    build: Build, funnel: Funnel, staged: Sequence[_Staged], facts: Facts, spend: Spend
+) -> Manifest:
+    manifest = Manifest(
+        format=FORMAT,
+        name=build.name,
+        version="",
+        schema_version=SCHEMA_VERSION,
+        purpose=build.purpose,
+        unapproved=build.unapproved,
+        config_digest=build.config_digest,
+        registry_digest=build.registry_digest,
+        shards=tuple(sorted((part.shard for part in staged), key=lambda shard: shard.path)),
+        funnel=funnel,
+        spend=spend,
+        pending_duties=tuple(duty for duty in facts.owed() if duty.due != "collection"),
+        verdicts=build.verdicts,
+        run_id=build.run_id,
+        created_at=build.created_at,
+        writer={
+            "stillroom": installed("stillroom"),
+            "pyarrow": installed("pyarrow"),
+            "settings": WRITER_SETTINGS,
+        },
+        decisions=build.decisions,
+        parent=build.parent,
+        removed=build.removed,
+    )
+    return replace(manifest, version=version_of(manifest))
+
+
+def _show_version(
+    folder: Path, manifest: Manifest, staged: Sequence[_Staged], facts: Facts
+) -> None:
+    """Builds a version out of sight and shows it by one rename."""
+    hidden = folder.with_name(f".{folder.name}.partial")
+    with explained(folder):
+        shutil.rmtree(hidden, ignore_errors=True)  # what a crash left
+        for part in staged:
+            place(part.source, hidden / part.shard.path)
+        _write_texts(Corpus(hidden, manifest), facts)
+        for inner, _, _ in os.walk(hidden, topdown=False):
+            make_durable(Path(inner))
+        hidden.rename(folder)
+        make_durable(folder.parent)
+
+
+def _write_texts(corpus: Corpus, facts: Facts) -> None:
+    write(corpus.folder / MANIFEST, json_bytes(unstructure(corpus.manifest)))
+    write(corpus.folder / CARD, render_card(corpus.manifest, facts).encode())
+    write(corpus.folder / CROISSANT, json_bytes(render_croissant(corpus.manifest, facts)))
+    write(corpus.folder / REPORT, render_report(corpus, facts).encode())
+
+
+def _intact(folder: Path) -> Manifest:
+    """Returns the manifest of a version that is there already, after reading all of it."""
+    corpus = open_corpus(folder)
+    damaged = [] if version_of(corpus.manifest) == folder.name else [folder / MANIFEST]
+    for shard in corpus.manifest.shards:
+        path = corpus.path(shard)
+        if not path.is_file() or sha256_of(path) != shard.sha256:
+            damaged.append(path)
+    if damaged:
+        raise StillroomError(
+            f"{damaged[0]}: differs from what was published\n"
+            f"  move {folder} out of the way and run again: nothing is paid for twice"
+        )
+    return corpus.manifest
+
+
+def _point(corpus: Path, version: str) -> None:
+    manifest = f"{version}/{MANIFEST}"
+    latest = Latest(version, manifest, sha256_of(corpus / manifest))
+    write(corpus / LATEST, json_bytes(unstructure(latest)))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Writes a JSON file as a person would like to read it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

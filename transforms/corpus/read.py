@@ -1,0 +1,187 @@
+"""Opens a published corpus, and reads its shards as a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.canonical import sha256
+from schemas.errors import InputError, nearest
+from schemas.files import Document, check, structure
+from schemas.manifest import Latest, Manifest, Shard
+
+LATEST = "LATEST.json"
+MANIFEST = "manifest.json"
+CARD = "README.md"
+CROISSANT = "croissant.json"
+REPORT = "report.html"
+
+Kind = Literal["records", "rejected"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """One version of a corpus.
+
+    Attributes:
+        folder: The version's folder.
+        manifest: Its manifest.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    def shards(self, kind: Kind) -> list[Shard]:
+        """Returns the shards of accepted or of rejected records, by path."""
+        return [shard for shard in self.manifest.shards if shard.kind == kind]
+
+    def path(self, shard: Shard) -> Path:
+        """Returns where a shard stands."""
+        return self.folder / shard.path
+
+    def tables(self, kind: Kind, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Reads accepted or rejected records, a row group of a few thousand at a time.
+
+        Args:
+            kind: Which records.
+            columns: Names of columns, or dotted ones of fields within; all by default.
+
+        Yields:
+            Tables, in the order of paths and, within a shard, of ids.
+        """
+        for shard in self.shards(kind):
+            yield from self.groups(shard, columns)
+
+    def groups(self, shard: Shard, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Reads the row groups of one shard; see `tables`."""
+        with pq.ParquetFile(self.path(shard)) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a manifest stands, and what it should be.
+
+    Attributes:
+        path: The manifest.
+        sha256: Digest that the pointer gives it; None where there is no pointer to it.
+    """
+
+    path: Path
+    sha256: str | None
+
+
+def open_corpus(path: Path, version: str | None = None) -> Corpus:
+    """Opens a version of a corpus.
+
+    Args:
+        path: The corpus's folder, a version's folder, or a manifest.
+        version: Name of the version, for a corpus's folder; the newest by default.
+
+    Returns:
+        The version. Its shards are not looked at; `verify` does.
+
+    Raises:
+        InputError: There is no corpus, no such version, or its manifest is not the published one.
+    """
+    located = locate(path, version)
+    data = read_bytes(located.path)
+    if located.sha256 not in (None, sha256(data)):
+        raise InputError(
+            f"the manifest is not the one that {LATEST} points to",
+            where=str(located.path),
+            found=f"SHA-256 {sha256(data)}",
+            expected=str(located.sha256),
+            remedy="restore the file, or publish the corpus again",
+        )
+    return Corpus(located.path.parent, parse(data, located.path, "manifest", Manifest))
+
+
+def locate(path: Path, version: str | None = None) -> Located:
+    """Finds a manifest; see `open_corpus`."""
+    if path.is_file() and path.name != LATEST:
+        return Located(path, None)
+    folder = path.parent if path.is_file() else path
+    if version is None and (folder / MANIFEST).is_file():
+        return Located(folder / MANIFEST, None)
+    latest = _latest(folder)
+    if version in (None, latest.version):
+        return Located(folder / latest.manifest, latest.sha256)
+    manifest = folder / version / MANIFEST
+    if not manifest.is_file():
+        known = [found.parent.name for found in folder.glob(f"[!.]*/{MANIFEST}")]
+        raise InputError(
+            f"the corpus has no version {version!r}",
+            where=str(folder),
+            remedy=nearest(version, known),
+        )
+    return Located(manifest, None)
+
+
+def _latest(folder: Path) -> Latest:
+    path = folder / LATEST
+    if not path.is_file():
+        raise InputError(
+            "there is no corpus here",
+            where=str(folder),
+            expected=f"a folder with a {LATEST}",
+            remedy="`stillroom run` publishes one",
+        )
+    return parse(read_bytes(path), path, "latest", Latest)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a small file whole.
+
+    Raises:
+        InputError: It is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            "the file cannot be read", where=str(path), found=error.strerror or str(error)
+        ) from None
+
+
+def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
+    """Parses a JSON file of ours.
+
+    Args:
+        data: The file's bytes.
+        path: The file, for messages.
+        schema: Name of its JSON Schema.
+        kind: The dataclass to make of it.
+
+    Returns:
+        The dataclass.
+
+    Raises:
+        InputError: It is not JSON, or not of the schema.
+    """
+    try:
+        document = Document(json.loads(data), {}, str(path))
+    except ValueError as error:
+        raise InputError("the file is not valid JSON", where=str(path), found=str(error)) from None
+    check(document, schema)
+    return structure(document.data, kind)
+
+
+def plain(value: Any) -> Any:
+    """Turns a row that Arrow gave into plain JSON: times become milliseconds since 1970 UTC."""
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

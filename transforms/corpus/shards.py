@@ -1,0 +1,218 @@
+"""Writes shards: sorted Parquet files whose name is their content.
+
+The same rows give the same bytes, in whatever order they come: they are sorted, and nothing about
+the writer is left to a default. A retry therefore writes the same file again, under the same name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.arrow import RECORDS, REJECTED, table
+from schemas.errors import StillroomError
+from schemas.records import Record, Rejected
+from transforms.storage import hidden_file, sha256_of, show
+
+WRITER_SETTINGS = "1"  # raise it when a setting below changes: the same rows then get other bytes
+ROW_GROUP_ROWS = 4_096  # what a reader holds at once: some 25 MB at 6 kB a record
+_COMPRESSION_LEVEL = 3  # zstd's own default, said outright
+
+# What tells rows apart. Prompts that never became requests have no id, so their place decides.
+_SORT_KEYS = ("record_id", "file", "line", "reason", "detail", "prompt_id")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFile:
+    """A shard as written.
+
+    Attributes:
+        path: The file.
+        records: Rows.
+        bytes: Size.
+        sha256: Digest of the file.
+    """
+
+    path: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A bucket's records of one obligation class and one split."""
+
+    obligation_class: str
+    split: str
+    shard: ShardFile
+
+
+@dataclass(frozen=True, slots=True)
+class BucketShards:
+    """What became of one bucket: its shards, and the counts that the manifest sums up.
+
+    Attributes:
+        bucket: The bucket's number; shards are numbered in its order.
+        partitions: Shards of accepted records, by class and split.
+        rejected: The shard of the rest, if there is any.
+        counts: Rows of the rest, by kind and reason.
+        usd: US dollars, by kind, and `accepted`.
+        prompt_tokens: Of the accepted records, as the providers counted.
+        completion_tokens: The same.
+    """
+
+    bucket: int
+    partitions: tuple[Partition, ...]
+    rejected: ShardFile | None
+    counts: dict[str, dict[str, int]]
+    usd: dict[str, float]
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def accepted(self) -> int:
+        """Accepted records."""
+        return sum(partition.shard.records for partition in self.partitions)
+
+
+def write_bucket(
+    records: Sequence[Record], rejected: Sequence[Rejected], folder: Path, bucket: int
+) -> BucketShards:
+    """Writes a bucket's shards to a staging folder. A retry writes the same files again.
+
+    Args:
+        records: The accepted records, in any order; held in memory.
+        rejected: All that did not make it, the same.
+        folder: The staging folder, best on the corpus's own file system.
+        bucket: The bucket's number, unique within the corpus.
+
+    Returns:
+        The shards and their counts, ready to be pickled.
+
+    Raises:
+        StillroomError: An id ends in two places, a class or a split is no name for a folder, or
+            the folder cannot be written.
+    """
+    _each_once(records, rejected)
+    parts: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        parts[record.provenance.obligation_class, record.split].append(record)
+    return BucketShards(
+        bucket=bucket,
+        partitions=tuple(
+            Partition(name, split, _write_part(parts[name, split], folder, name, split, bucket))
+            for name, split in sorted(parts)
+        ),
+        rejected=_write_rejected(rejected, folder, bucket),
+        counts=_counts(rejected),
+        usd=_usd(records, rejected),
+        prompt_tokens=sum(r.provenance.response.prompt_tokens or 0 for r in records),
+        completion_tokens=sum(r.provenance.response.completion_tokens or 0 for r in records),
+    )
+
+
+def write_shard(
+    rows: pa.Table | Sequence[Record] | Sequence[Rejected],
+    schema: pa.Schema,
+    folder: Path,
+    stem: str,
+) -> ShardFile:
+    """Writes rows as one Parquet file, whole or not at all.
+
+    Args:
+        rows: What to write, in any order.
+        schema: `RECORDS` or `REJECTED`.
+        folder: Where to; it is made.
+        stem: How the name starts; the first 16 hex digits of the file's SHA-256 follow.
+
+    Returns:
+        The file. Its name and bytes depend on the rows alone.
+
+    Raises:
+        StillroomError: The folder cannot be written.
+    """
+    data = rows.cast(schema) if isinstance(rows, pa.Table) else table(rows, schema)
+    data = data.sort_by(_order(schema)).combine_chunks()  # chunks would show in the pages
+    with hidden_file(folder) as hidden:
+        _encode(data, hidden)
+        sha256, size = sha256_of(hidden), hidden.stat().st_size
+        path = folder / f"{stem}-{sha256[:16]}.parquet"
+        show(hidden, path)
+    return ShardFile(str(path), data.num_rows, size, sha256)
+
+
+def _order(schema: pa.Schema) -> list[tuple[str, str]]:
+    return [(name, "ascending") for name in _SORT_KEYS if name in schema.names]
+
+
+def _encode(data: pa.Table, path: Path) -> None:
+    pq.write_table(
+        data,
+        path,
+        row_group_size=ROW_GROUP_ROWS,
+        version="2.6",
+        data_page_version="1.0",  # what every reader reads
+        data_page_size=1 << 20,
+        write_batch_size=1_024,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        use_dictionary=True,
+        dictionary_pagesize_limit=1 << 20,
+        use_byte_stream_split=False,
+        use_compliant_nested_type=True,
+        write_statistics=True,
+        write_page_index=True,
+        write_page_checksum=True,
+        store_schema=True,
+        sorting_columns=pq.SortingColumn.from_ordering(data.schema, [("record_id", "ascending")]),
+    )
+
+
+def _write_part(
+    records: Sequence[Record], folder: Path, name: str, split: str, bucket: int
+) -> ShardFile:
+    for what, text in (("obligation class", name), ("split", split)):
+        if not _SAFE_NAME.fullmatch(text):
+            raise StillroomError(f"the {what} {text!r} cannot name a folder or a file")
+    return write_shard(records, RECORDS, folder / "data" / name, f"{split}-{bucket:05d}")
+
+
+def _write_rejected(rejected: Sequence[Rejected], folder: Path, bucket: int) -> ShardFile | None:
+    if not rejected:
+        return None
+    return write_shard(rejected, REJECTED, folder / "rejected", f"rejected-{bucket:05d}")
+
+
+def _each_once(records: Iterable[Record], rejected: Iterable[Rejected]) -> None:
+    ends = Counter(row.record_id for rows in (records, rejected) for row in rows if row.record_id)
+    twice = sorted(record_id for record_id, count in ends.items() if count > 1)
+    if twice:
+        raise StillroomError(
+            f"requests that end in two places: {len(twice)}, the first is {twice[0]}\n"
+            "  every request must end in exactly one; nothing was written"
+        )
+
+
+def _counts(rejected: Iterable[Rejected]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rejected:
+        counts[row.kind][row.reason] += 1
+    return {kind: dict(sorted(counts[kind].items())) for kind in sorted(counts)}
+
+
+def _usd(records: Iterable[Record], rejected: Iterable[Rejected]) -> dict[str, float]:
+    """Sums exactly, so that the order of the rows does not show in the last digit."""
+    amounts: dict[str, list[float]] = defaultdict(list)
+    amounts["accepted"] = [record.provenance.response.usd for record in records]
+    for row in rejected:
+        amounts[row.kind].append(row.usd)
+    return {kind: math.fsum(amounts[kind]) for kind in sorted(amounts)}
