@@ -1,0 +1,1 @@
+"""In which order it happens: the Beam pipelines and the command line."""

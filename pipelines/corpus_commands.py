@@ -1,0 +1,197 @@
+"""The commands for a corpus after the fact: `audit`, `withdraw`, `release-check`, `report`.
+
+They need no Beam, no network and no teacher.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from transforms.corpus.audit import Audit
+    from transforms.corpus.read import Corpus
+
+DENIED = 3  # the exit code of a no
+
+CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
+RegistryPath = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="Your teachers.yaml, with your approvals."),
+]
+MaxAge = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="How old a reading may be, in days.")
+]
+On = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the command line.
+
+    Args:
+        app: The whole command line.
+    """
+    app.command()(audit)
+    app.command()(withdraw)
+    app.command("release-check")(release_check)
+    app.command()(report)
+
+
+def audit(
+    corpus: CorpusPath,
+    on: On = None,
+    registry: RegistryPath = None,
+    max_age_days: MaxAge = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the ids of denied records there, a line each."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which records would today's terms not permit, and why? Ends with 3 where there are any."""
+    from transforms.corpus.read import open_corpus
+
+    opened = open_corpus(corpus)
+    found = _audit(opened, registry, _day(on), max_age_days)
+    if ids:
+        _write_ids(opened, found, ids)
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        from pipelines.show import console
+        from pipelines.show_corpus import show_audit
+
+        show_audit(found, console())
+    if found.denied:
+        raise typer.Exit(DENIED)
+
+
+def withdraw(
+    corpus: CorpusPath,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, or audit: what"
+            " `stillroom audit` denies."
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="NEW", help="Folder of the corpus to publish.")],
+    on: On = None,
+    registry: RegistryPath = None,
+    max_age_days: MaxAge = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a corpus again without some records. The corpus itself stays as it is.
+
+    --on, --registry and --max-age-days are for `--where audit`.
+    """
+    from schemas.files import unstructure
+    from transforms.corpus.read import open_corpus
+    from transforms.corpus.select import select
+    from transforms.corpus.withdraw import withdraw as withdraw_from
+
+    opened = open_corpus(corpus)
+    selection = select(opened, where, lambda: _audit(opened, registry, _day(on), max_age_days))
+    manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
+    told = {
+        "version": manifest.version,
+        "folder": str(to / manifest.version),
+        "parent": manifest.parent,
+        "records": manifest.funnel.accepted,
+        "removed": unstructure(manifest.removed),
+    }
+    if as_json:
+        _print_json(told)
+    else:
+        from pipelines.show import console
+        from pipelines.show_corpus import show_withdrawal
+
+        show_withdrawal(manifest, to, console())
+
+
+def release_check(
+    corpus: CorpusPath,
+    student_name: Annotated[str, typer.Option(help="The name it is released under.")],
+    student_license: Annotated[str, typer.Option(help="Its licence, an SPDX expression.")],
+    card: Annotated[Path, typer.Option(metavar="FILE", help="Its model card.")],
+    as_json: AsJson = False,
+) -> None:
+    """Does a student's release meet what its records owe? Ends with 1 where it does not."""
+    from schemas.files import unstructure
+    from transforms.corpus.read import open_corpus, read_bytes
+    from transforms.corpus.release import release_check as check_release
+
+    text = read_bytes(card).decode("utf-8", "replace")
+    checks = check_release(open_corpus(corpus), student_name, student_license, text)
+    met = all(check.met for check in checks)
+    if as_json:
+        duties = [
+            {**unstructure(check.duty), **_without_duty(unstructure(check))} for check in checks
+        ]
+        _print_json({"ok": met, "duties": duties})
+    else:
+        from pipelines.show import console
+        from pipelines.show_corpus import show_release
+
+        show_release(checks, console())
+    if not met:
+        raise typer.Exit(1)
+
+
+def report(corpus: CorpusPath) -> None:
+    """Print where the HTML report of a corpus's newest version is."""
+    from schemas.errors import InputError
+    from transforms.corpus.read import REPORT, open_corpus
+
+    path = open_corpus(corpus).folder / REPORT
+    if not path.is_file():
+        raise InputError(
+            "the report is missing", where=str(path), remedy="publish the corpus again"
+        )
+    sys.stdout.write(f"{path}\n")
+
+
+def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in check.items() if key != "duty"}
+
+
+def _day(on: datetime | None) -> date:
+    from transforms.teachers.clock import Clock
+
+    return on.date() if on else Clock().today()
+
+
+def _audit(corpus: Corpus, registry: Path | None, on: date, max_age_days: int | None) -> Audit:
+    """Audits a corpus with today's catalogue, as strict about approvals as its run file was."""
+    from transforms.corpus.audit import audit as audit_corpus
+    from transforms.guard.catalogue import load_catalogue, load_registry
+    from transforms.guard.evaluate import Guard
+
+    catalogue = load_catalogue()
+    guard = Guard(
+        catalogue,
+        load_registry(registry, catalogue) if registry else None,
+        unapproved=corpus.manifest.unapproved,
+        max_age_days=max_age_days,
+    )
+    return audit_corpus(corpus, guard, on)
+
+
+def _write_ids(corpus: Corpus, found: Audit, path: Path) -> None:
+    from transforms.corpus.audit import denied_ids
+
+    with path.open("w", encoding="ascii") as file:
+        file.writelines(f"{record_id}\n" for record_id in denied_ids(corpus, found))
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

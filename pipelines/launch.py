@@ -1,0 +1,269 @@
+"""Launches a run: checks all that can be checked, then starts the pipeline and waits for it.
+
+Beam is imported when the pipeline starts, not before: a plan does not need it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from pipelines.plan import Plan, make_plan
+from pipelines.prepare import Prepared, prepare
+from pipelines.progress import Display
+from pipelines.results import RunResult, result_of
+from schemas.buckets import bucket_bits
+from schemas.errors import Interrupted, RefusedByTerms
+from transforms.corpus.outcome import Outcome
+from transforms.corpus.publish import preflight
+from transforms.guard.refusals import explain_refusal
+from transforms.job import Job
+from transforms.teachers.clock import Clock
+from transforms.teachers.keys import resolve_keys
+from transforms.teachers.ledger import open_ledger
+from transforms.work import (
+    OUTCOME,
+    PROGRESS,
+    ask_to_stop,
+    raise_noted,
+    read_staged,
+    stopping,
+    working_in,
+)
+
+_CLOCK = Clock()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An execution that is ready to start.
+
+    Attributes:
+        job: The execution.
+        plan: What it will do.
+    """
+
+    job: Job
+    plan: Plan
+
+
+def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
+    """Plans a run; asks nobody, writes nothing.
+
+    Args:
+        path: The run file.
+        clock: Tells the day to decide for.
+
+    Returns:
+        The plan, be it permitted or not.
+
+    Raises:
+        InputError: Something in the run file or what it refers to is wrong.
+    """
+    today = clock.today()
+    return _plan(prepare(path, today), today)
+
+
+def launch(
+    path: Path,
+    beam_options: Sequence[str],
+    *,
+    slices: int,
+    asks: bool,
+    console: Console,
+    clock: Clock = _CLOCK,
+) -> RunResult:
+    """Runs a run file to its end.
+
+    Args:
+        path: The run file.
+        beam_options: Beam's own options.
+        slices: Into how many shares paid work is cut.
+        asks: Whether teachers are asked, or the ledger alone is read.
+        console: Where progress is shown.
+        clock: What asking goes by; the corpus is built for the day on which it starts.
+
+    Returns:
+        What the run came to.
+
+    Raises:
+        InputError: Something that a person wrote is wrong; nobody was asked.
+        RefusedByTerms: The guard refused; nobody was asked.
+        LedgerBusy: Another run writes to the ledger; nobody was asked.
+        Interrupted: Stopped by Ctrl-C; every answer is in the ledger.
+        StillroomError: The run failed; every answer is in the ledger.
+    """
+    started = time.monotonic()
+    ready = get_ready(path, slices=slices, asks=asks, clock=clock)
+    _warn_of_damage(ready.job, console)
+    with _quiet(), working_in(ready.job.work), _stoppable(ready.job, console):
+        with Display(ready.job.work / PROGRESS, ready.job.requests, console):
+            _run_pipeline(ready.job, beam_options)
+        outcome: Outcome = read_staged(ready.job.work / OUTCOME)
+    return result_of(ready.job, outcome, seconds=time.monotonic() - started)
+
+
+def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> None:
+    """Submits a run and does not wait for it, as a Flex Template's launcher must not.
+
+    Args:
+        path: The run file.
+        beam_options: Beam's own options.
+        slices: Into how many shares paid work is cut.
+
+    Raises:
+        StillroomError: As `launch`, before anything is submitted.
+    """
+    from pipelines.graph import build_corpus
+    from pipelines.options import make_pipeline
+
+    pipeline = make_pipeline(beam_options)
+    build_corpus(pipeline, get_ready(path, slices=slices, asks=True).job)
+    pipeline.run()
+
+
+def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> Launch:
+    """Checks all that can be checked before anybody is asked.
+
+    Args:
+        path: The run file.
+        slices: Into how many shares paid work is cut.
+        asks: Whether teachers are to be asked.
+        clock: What asking will go by.
+
+    Returns:
+        The execution with its plan.
+
+    Raises:
+        InputError: Something that a person wrote is wrong: the run file or what it refers to, a
+            folder that cannot be written, a key that is missing.
+        RefusedByTerms: The guard refused.
+        LedgerBusy: Another run writes to the ledger.
+    """
+    today, run_id = clock.today(), _run_id()
+    prepared = prepare(path, today)
+    plan = _plan(prepared, today)
+    if not plan.permitted:
+        raise RefusedByTerms(_refusal(plan))
+    preflight(prepared.run.corpus)
+    if asks:
+        open_ledger(prepared.run.ledger).preflight(run_id)
+        resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
+    job = Job(
+        run=prepared.run,
+        run_id=run_id,
+        started_at=clock.now(),
+        guard=prepared.guard,
+        verdicts=plan.verdicts,
+        filters=prepared.filters,
+        requests=plan.requests,
+        bits=bucket_bits(plan.requests),
+        slices=slices,
+        today=today,
+        asks=asks,
+        clock=clock,
+    )
+    return Launch(job, plan)
+
+
+def _warn_of_damage(job: Job, console: Console) -> None:
+    for place in open_ledger(job.run.ledger).reader().damage():
+        console.print(f"{place} is damaged and passed over; if it was an answer, it is asked again")
+
+
+def _plan(prepared: Prepared, today: date) -> Plan:
+    reader = open_ledger(prepared.run.ledger).reader()
+    return make_plan(prepared.run, prepared.guard, reader, today)
+
+
+def _refusal(plan: Plan) -> str:
+    lines = [
+        line
+        for verdict in plan.verdicts
+        if not verdict.permits
+        for line in explain_refusal(verdict)
+    ]
+    lines += (f"the duties contradict each other: {text}" for text in plan.contradictions)
+    return "\n".join(["refused by terms; nobody was asked", *lines])
+
+
+def _run_id() -> str:
+    """Returns a name that sorts by time and is no other run's."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _run_pipeline(job: Job, beam_options: Sequence[str]) -> None:
+    from pipelines.graph import build_corpus
+    from pipelines.options import make_pipeline
+
+    pipeline = make_pipeline(beam_options)
+    build_corpus(pipeline, job)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception:
+        raise_noted(job.work)
+        raise
+
+
+_SAFE = """stopped
+  Every answer that was paid for is in the ledger. Nothing was published.
+  Run the same command again to go on: it asks only what has no answer yet."""
+
+
+@contextmanager
+def _stoppable(job: Job, console: Console) -> Iterator[None]:
+    """Turns the first Ctrl-C into a stop after what is in flight; the second one is at once.
+
+    Raises:
+        Interrupted: It was stopped, with what is safe and how to go on.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if stopping(job.work):
+            raise KeyboardInterrupt
+        ask_to_stop(job.work)
+        console.print("stopping after the answers in flight; Ctrl-C again stops at once")
+
+    with _handling((signal.SIGINT, signal.SIGTERM), stop):
+        try:
+            yield
+        except (KeyboardInterrupt, Interrupted):
+            raise Interrupted(_SAFE) from None
+
+
+@contextmanager
+def _handling(
+    signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handles signals for a while. Only a main thread may; elsewhere it changes nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Beam's own chatter and tracebacks from the terminal: errors are told in our words."""
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

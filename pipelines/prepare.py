@@ -1,0 +1,99 @@
+"""Reads everything that a run is made of, and checks it, before anybody is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from schemas.errors import InputError, Problem
+from schemas.files import Document
+from schemas.registry import Route
+from schemas.run import RunFile, TeacherChoice
+from schemas.run_file import load_run
+from transforms.filters.json_schema import schema_problem
+from transforms.filters.policy import Filters, compile_filters
+from transforms.guard.catalogue.load import load_catalogue
+from transforms.guard.catalogue.team import load_registry
+from transforms.guard.evaluate import Guard
+from transforms.prompts.files import expand
+from transforms.teachers.apis import unsupported_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run file with all it refers to, checked.
+
+    Attributes:
+        run: The run file.
+        guard: The catalogue and the team's registry, ready to decide.
+        filters: The rules, ready to apply.
+    """
+
+    run: RunFile
+    guard: Guard
+    filters: Filters
+
+
+def prepare(path: Path, today: date) -> Prepared:
+    """Reads a run file and all it refers to.
+
+    Args:
+        path: The run file.
+        today: The day on which every authorisation must still run, UTC.
+
+    Returns:
+        The run, checked.
+
+    Raises:
+        InputError: Something in it is wrong; every message has file and line.
+    """
+    run, document = load_run(path)
+    guard = make_guard(run, today)
+    _check_routes(run, guard, document)
+    for section in ("prompts", "decontaminate"):
+        for index, source in enumerate(getattr(run, section)):
+            expand(source.files, run.base, document.where((section, index, "files")))
+    filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
+    return Prepared(run, guard, filters)
+
+
+def make_guard(run: RunFile, today: date) -> Guard:
+    """Makes the guard of a run: the built-in catalogue with the team's registry on top."""
+    catalogue = load_catalogue()
+    registry = load_registry(Path(run.registry), catalogue, today=today) if run.registry else None
+    return Guard(
+        catalogue, registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
+    )
+
+
+def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
+    problems = []
+    for index, teacher in enumerate(run.teachers):
+        try:
+            route = guard.route(teacher.id)
+        except InputError as error:
+            where = document.where(("teachers", index, "id"))
+            problems += [problem.at(where) for problem in error.problems]
+        else:
+            problems += _parameter_problems(route, teacher, document, ("teachers", index))
+    if problems:
+        raise InputError(problems)
+
+
+def _parameter_problems(
+    route: Route, teacher: TeacherChoice, document: Document, place: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    """Yields the parameters that the route's API cannot carry out: none is dropped in silence."""
+    for name in unsupported_parameters(route.api, teacher.parameters):
+        yield Problem(
+            f"the API of {route.id} has no such parameter",
+            document.where((*place, "parameters", name)),
+            found=name,
+            expected=f"parameters that {route.api} has",
+        )
+    wanted = teacher.parameters.get("response_format", {}).get("json_schema", {})
+    if wanted and (problem := schema_problem(wanted["schema"])):
+        where = document.where((*place, "parameters", "response_format", "json_schema", "schema"))
+        yield Problem(f"response_format: the schema cannot be used: {problem}", where)

@@ -1,0 +1,111 @@
+"""What a run came to: the figures that the command line prints, and the exit code they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.files import unstructure
+from transforms.corpus.outcome import Outcome
+from transforms.job import Job
+
+# Why a run stopped asking, gravest first, with the exit code that it ends with.
+STOPPED = {"access": 5, "terms": 3, "budget": 4, "quota": 4, "failing": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        run_id: The execution.
+        version: The published version; None where nothing was.
+        corpus: Folder of the corpus.
+        requests: Requests of the run.
+        asked: Answered by a teacher in this run.
+        from_ledger: Answered by an earlier one.
+        accepted: Records of the corpus.
+        rejected: By reason.
+        duplicates: Records that duplicate another one.
+        failed: By reason.
+        pending: Without a final answer.
+        unread: Prompts that never became requests, by reason.
+        usd: Spent in this run, US dollars.
+        prompt_tokens: Sent in this run, as the teachers counted.
+        completion_tokens: Received in this run, as the teachers counted.
+        seconds: Wall-clock time.
+        stopped: Why asking ended early: `access`, `terms`, `budget`, `quota`, `failing`; or None.
+        stops: Which routes stopped, and why, in a sentence each.
+        folder: Folder of the published version; None where nothing was.
+    """
+
+    run_id: str
+    version: str | None
+    corpus: str
+    requests: int
+    asked: int
+    from_ledger: int
+    accepted: int
+    rejected: dict[str, int]
+    duplicates: int
+    failed: dict[str, int]
+    pending: int
+    unread: dict[str, int]
+    usd: float
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    stopped: str | None
+    stops: tuple[str, ...]
+    folder: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `run` and `build`."""
+        if self.stopped:
+            return STOPPED[self.stopped]
+        return 0 if self.version else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the result as the command line prints it."""
+        plain: dict[str, Any] = unstructure(self)
+        return plain
+
+
+def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
+    """Makes the figures of a run that came to its end.
+
+    Args:
+        job: The execution.
+        outcome: What it came to.
+        seconds: Wall-clock time.
+    """
+    funnel, tally = outcome.funnel, outcome.tally
+    version = outcome.manifest.version if outcome.manifest else None
+    return RunResult(
+        run_id=job.run_id,
+        version=version,
+        corpus=job.run.corpus,
+        requests=funnel.requests,
+        asked=tally.asked,
+        from_ledger=tally.from_ledger,
+        accepted=funnel.accepted,
+        rejected=funnel.rejected,
+        duplicates=funnel.duplicates,
+        failed=funnel.failed,
+        pending=funnel.pending,
+        unread=funnel.unread,
+        usd=tally.usd,
+        prompt_tokens=tally.prompt_tokens,
+        completion_tokens=tally.completion_tokens,
+        seconds=round(seconds, 3),
+        stopped=_gravest({stop.reason for stop in outcome.stops}),
+        stops=tuple(f"{stop.route}: {stop.detail}" for stop in outcome.stops),
+        folder=str(Path(job.run.corpus) / version) if version else None,
+    )
+
+
+def _gravest(reasons: Collection[str]) -> str | None:
+    return next((reason for reason in STOPPED if reason in reasons), None)

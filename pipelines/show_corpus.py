@@ -1,0 +1,53 @@
+"""Prints audits, withdrawals and release checks for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from schemas.manifest import Manifest
+from transforms.corpus.audit import Audit
+from transforms.corpus.release import DutyCheck
+
+
+def show_audit(found: Audit, out: Console) -> None:
+    """Prints what an audit found, a clause that denies at a time."""
+    for denial in found.by_clause:
+        version = f" {denial.version}" if denial.version else ""
+        section = f" section {denial.clause}" if denial.clause else ""
+        out.print(
+            f"[red]{denial.records}[/red] of [bold]{escape(denial.teacher)}[/bold]  "
+            f"{denial.status}: {escape(denial.document + version + section)}: "
+            f"{escape(denial.summary)}"
+        )
+    colour = "red" if found.denied else "green"
+    out.print(
+        f"version {found.version}, {found.records} records; on {found.on} "
+        f"{found.permitted} permitted, [{colour}]{found.denied} denied[/{colour}]"
+    )
+
+
+def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
+    """Prints what was withdrawn, and where the rest is."""
+    removed = manifest.removed.records if manifest.removed else 0
+    out.print(
+        f"{removed} records withdrawn from version {manifest.parent}, "
+        f"{manifest.funnel.accepted} are left"
+    )
+    out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
+
+
+def show_release(checks: Sequence[DutyCheck], out: Console) -> None:
+    """Prints each duty: whether it is met, what was looked for, and what is missing."""
+    for check in checks:
+        state = "[green]met[/green]" if check.met else "[red]not met[/red]"
+        duty = check.duty
+        out.print(f"{state}  {duty.kind}: {escape(duty.text)} ({escape(duty.document)})")
+        out.print(f"    looked for {escape(check.looked_for)}")
+        if check.missing:
+            out.print(f"    [red]missing[/red] {escape(check.missing)}")
+    if not checks:
+        out.print("[green]the records owe nothing[/green]")

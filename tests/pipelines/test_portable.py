@@ -1,0 +1,107 @@
+"""The same run on Beam's portable runner, with workers in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.project import make_project, questions
+from tests.teacher import Teacher
+
+_START_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def job_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("jobs")
+    port = _free_port()
+    module = "apache_beam.runners.portability.local_job_service_main"
+    with _running(module, f"--port={port}", f"--staging_dir={folder}", port=port):
+        yield f"localhost:{port}"
+
+
+@pytest.fixture(scope="module")
+def worker_pool() -> Iterator[str]:
+    port = _free_port()
+    module = "apache_beam.runners.worker.worker_pool_main"
+    with _running(module, f"--service_port={port}", port=port):
+        yield f"localhost:{port}"
+
+
+@contextmanager
+def _running(module: str, *arguments: str, port: int) -> Iterator[None]:
+    # The pool starts its workers with whatever `python` comes first on the path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await_port(port)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("localhost", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_workers_of_their_own_give_the_same_bytes(
+    tmp_path: Path, job_service: str, worker_pool: str
+) -> None:
+    portable = ("--runner=PortableRunner", f"--job_endpoint={job_service}")
+    external = ("--environment_type=EXTERNAL", f"--environment_config={worker_pool}")
+    with Teacher() as teacher:
+        local = make_project(tmp_path / "local", teacher.endpoint, questions(30))
+        expected = local.run()
+        asked = local.shards(expected)
+        for name, options in (("loopback", ("--environment_type=LOOPBACK",)), ("pool", external)):
+            other = make_project(tmp_path / name, teacher.endpoint, questions(30))
+            shutil.copytree(local.folder / "ledger", other.folder / "ledger")
+            assert other.shards(other.run(*portable, *options, slices=3)) == asked
+        assert teacher.count == 30
+
+
+def test_workers_of_their_own_ask_each_request_once(
+    tmp_path: Path, job_service: str, worker_pool: str
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(30))
+        result = project.run(
+            "--runner=PortableRunner",
+            f"--job_endpoint={job_service}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={worker_pool}",
+            slices=3,
+        )
+        assert set(teacher.times_asked.values()) == {1}
+    assert (result.asked, result.accepted) == (30, 30)

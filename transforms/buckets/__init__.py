@@ -1,0 +1,1 @@
+"""What a bucket's responses become: records, or rejected ones with their reason."""

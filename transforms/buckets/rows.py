@@ -1,0 +1,235 @@
+"""Makes the rows of the corpus: a record of an accepted answer, a rejected row of any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from schemas.canonical import sha256
+from schemas.prompts import Message
+from schemas.records import (
+    DecisionProvenance,
+    DedupeProvenance,
+    Finding,
+    Generator,
+    PipelineProvenance,
+    PromptProvenance,
+    Provenance,
+    Record,
+    Rejected,
+    RequestProvenance,
+    ResponseProvenance,
+    TeacherProvenance,
+)
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.responses import Completion, Response
+from schemas.terms import Verdict
+from transforms.filters.policy import tags
+
+_VERSION = version("stillroom")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answered request with all that is known of it.
+
+    Attributes:
+        request: What was asked.
+        response: What came over the wire.
+        completion: What could be read out of it.
+        route: The route asked.
+        verdict: The guard's verdict on the day of collection.
+        language: ISO 639-1 code of the completion, or "".
+        counted_tokens: Tokens of the completion by our own count.
+        findings: What the rules found.
+    """
+
+    request: Request
+    response: Response
+    completion: Completion
+    route: Route
+    verdict: Verdict
+    language: str
+    counted_tokens: int
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def make_record(answer: Answer, split: str, config_digest: str) -> Record:
+    """Makes the record of an accepted answer.
+
+    Args:
+        answer: The answer.
+        split: Split of its prompt.
+        config_digest: Digest of the run file.
+
+    Returns:
+        The record, as a cluster of its own.
+    """
+    request, completion = answer.request, answer.completion
+    return Record(
+        record_id=request.request_id,
+        prompt_id=request.prompt.prompt_id,
+        messages=(*request.messages, Message("assistant", completion.text)),
+        completion=completion.text,
+        reasoning=completion.reasoning,
+        language=answer.language,
+        split=split,
+        tags=tags(answer.findings),
+        counted_tokens=answer.counted_tokens,
+        provenance=_provenance(answer, config_digest),
+    )
+
+
+def make_rejected(
+    request: Request,
+    response: Response,
+    *,
+    stage: str,
+    kind: str,
+    reason: str,
+    detail: str,
+    completion: Completion | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> Rejected:
+    """Makes the row of a request that did not make it into the corpus.
+
+    Args:
+        request: What was asked.
+        response: What came over the wire last.
+        stage: Where it ended.
+        kind: `rejected` or `failed`.
+        reason: Reason code.
+        detail: What was found, for a person.
+        completion: The answer, where one could be read.
+        findings: What the rules found.
+
+    Returns:
+        The row. It has no line, since that is not the same for the same prompts in another order.
+    """
+    return Rejected(
+        record_id=request.request_id,
+        prompt_id=request.prompt.prompt_id,
+        stage=stage,
+        kind=kind,
+        reason=reason,
+        detail=detail,
+        file=request.prompt.file,
+        line=None,
+        teacher=request.teacher,
+        sample_index=request.sample_index,
+        messages=request.messages,
+        completion=completion.text if completion else "",
+        reasoning=completion.reasoning if completion else "",
+        usd=cost(response, completion),
+        findings=findings,
+        witness="",
+        similarity=None,
+    )
+
+
+def make_duplicate(record: Record, witness: str, similarity: float, method: str) -> Rejected:
+    """Makes the row of a record that duplicates a surviving one.
+
+    Args:
+        record: The record that goes.
+        witness: Id of the record that stays.
+        similarity: How alike the two are, from 0 to 1.
+        method: How it was found: `exact` or `near`.
+
+    Returns:
+        The row.
+    """
+    provenance = record.provenance
+    return Rejected(
+        record_id=record.record_id,
+        prompt_id=record.prompt_id,
+        stage="dedupe",
+        kind="duplicate",
+        reason=f"{method}_duplicate",
+        detail=f"duplicates {witness}",
+        file=provenance.prompt.file,
+        line=None,
+        teacher=provenance.teacher.route,
+        sample_index=provenance.request.sample_index,
+        messages=record.messages[:-1],
+        completion=record.completion,
+        reasoning=record.reasoning,
+        usd=provenance.response.usd,
+        findings=provenance.filters,
+        witness=witness,
+        similarity=similarity,
+    )
+
+
+def cost(response: Response, completion: Completion | None) -> float:
+    """Returns what a response cost in US dollars, at the prices of its day.
+
+    Args:
+        response: What came over the wire.
+        completion: What was read out of it; without its usage the cost is not known and counts 0.
+
+    Returns:
+        US dollars.
+    """
+    if completion is None:
+        return 0.0
+    usage = completion.usage
+    return (
+        (usage.prompt_tokens or 0) * response.input_usd_per_million
+        + (usage.completion_tokens or 0) * response.output_usd_per_million
+    ) / 1e6
+
+
+def _provenance(answer: Answer, config_digest: str) -> Provenance:
+    request, response, verdict = answer.request, answer.response, answer.verdict
+    completion, prompt = answer.completion, answer.request.prompt
+    return Provenance(
+        prompt=PromptProvenance(prompt.source, prompt.license, prompt.file, prompt.sha256),
+        teacher=_teacher(answer),
+        request=RequestProvenance(
+            request.request_id,
+            request.sample_index,
+            request.parameters,
+            response.sent_at,
+            response.received_at,
+            response.attempt,
+        ),
+        response=ResponseProvenance(
+            completion.response_id,
+            completion.finish_reason,
+            completion.usage.prompt_tokens,
+            completion.usage.completion_tokens,
+            cost(response, completion),
+            sha256(response.body),
+        ),
+        terms=verdict.terms,
+        decision=DecisionProvenance(
+            verdict.decision_id,
+            verdict.use,
+            verdict.registry_digest,
+            response.sent_at,
+            verdict.authorisations,
+        ),
+        duties=verdict.duties,
+        obligation_class=verdict.obligation_class,
+        generators=(
+            Generator("teacher", request.teacher, completion.response_model, verdict.decision_id),
+        ),
+        pipeline=PipelineProvenance(_VERSION, config_digest, response.run_id),
+        filters=answer.findings,
+        dedupe=DedupeProvenance(request.request_id, 1, "none"),
+    )
+
+
+def _teacher(answer: Answer) -> TeacherProvenance:
+    completion = answer.completion
+    return TeacherProvenance(
+        answer.route.id,
+        answer.route.api,
+        answer.response.host,
+        answer.request.model,
+        completion.response_model,
+        answer.request.revision,
+        completion.system_fingerprint,
+    )

@@ -1,0 +1,178 @@
+"""Sifts one response: parse it, ask the guard again, filter it, and make a record of it.
+
+Whatever is not a record says where it ended and why. Nothing here asks anybody or reads a clock:
+the same request, response and job give the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from schemas.records import Finding, Record, Rejected
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.responses import Completion, Malformed, Response
+from schemas.terms import Verdict
+from transforms.buckets.rows import Answer, make_record, make_rejected
+from transforms.buckets.splits import split_of
+from transforms.filters import policy
+from transforms.filters.decontaminate import RULE, VERSION, EvaluationIndex
+from transforms.filters.json_schema import schema_asked_for
+from transforms.filters.language import detect_language
+from transforms.filters.rules import Candidate
+from transforms.job import Job
+from transforms.teachers.apis import parse_response
+from transforms.teachers.tokens import count_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why an answer is no record."""
+
+    stage: str
+    reason: str
+    detail: str
+
+
+def read_completion(route: Route, response: Response | None) -> Completion | Malformed | None:
+    """Reads the answer out of a response; None where there is no answer to read."""
+    if response is None or not response.answered:
+        return None
+    return parse_response(route.api, response.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Sifter:
+    """Everything that sifting a response needs; made once a bucket.
+
+    Attributes:
+        job: The execution.
+        routes: The routes that the run's teachers name.
+        evaluation: Evaluation sets to keep out, or None.
+    """
+
+    job: Job
+    routes: Mapping[str, Route]
+    evaluation: EvaluationIndex | None
+
+    def sift(
+        self,
+        request: Request,
+        response: Response | None,
+        completion: Completion | Malformed | None,
+    ) -> Record | Rejected | None:
+        """Makes a record of a request's response, or tells why it is none.
+
+        Args:
+            request: What was asked.
+            response: What the ledger holds for it, if anything.
+            completion: What `read_completion` read out of it.
+
+        Returns:
+            A record; or a rejection; or None where the request has no final answer yet.
+        """
+        if response is None or not (response.answered or response.final):
+            return None
+        if completion is None:
+            return _failed(request, response, "ask", response.outcome, response.detail)
+        if isinstance(completion, Malformed):
+            return _failed(request, response, "parse", completion.reason, completion.detail)
+        return self._sift_answer(request, response, completion)
+
+    def _sift_answer(
+        self, request: Request, response: Response, completion: Completion
+    ) -> Record | Rejected:
+        candidate = _candidate(request, completion)
+        collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
+        contaminated = self._contaminated(candidate)
+        answer = Answer(
+            request,
+            response,
+            completion,
+            self.routes[request.teacher],
+            self._verdict(request, collected),
+            candidate.language,
+            candidate.counted_tokens,
+            self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ()),
+        )
+        reason = self._terms(answer) or _served_model(answer) or _filtered(answer)
+        return self._record(answer) if reason is None else _rejected(answer, reason)
+
+    def _record(self, answer: Answer) -> Record:
+        split = split_of(answer.request.prompt.prompt_id, self.job.run.splits)
+        return make_record(answer, split, self.job.run.config_digest)
+
+    def _verdict(self, request: Request, on: date) -> Verdict:
+        return self.job.guard.decide(
+            request.teacher,
+            self.job.run.purpose,
+            on,
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
+        )
+
+    def _terms(self, answer: Answer) -> _Reason | None:
+        """Both clocks must permit: the day of collection, and today."""
+        for reason, verdict in (
+            ("terms_at_collection", answer.verdict),
+            ("terms_at_build", self._verdict(answer.request, self.job.today)),
+        ):
+            if not verdict.permits:
+                return _Reason("guard", reason, f"{verdict.status} on {verdict.on}")
+        return None
+
+    def _contaminated(self, candidate: Candidate) -> Finding | None:
+        found = self.evaluation.check(candidate) if self.evaluation else None
+        return found.finding(RULE, VERSION, "quarantine") if found else None
+
+
+def _failed(request: Request, response: Response, stage: str, reason: str, detail: str) -> Rejected:
+    return make_rejected(
+        request, response, stage=stage, kind="failed", reason=reason, detail=detail
+    )
+
+
+def _rejected(answer: Answer, reason: _Reason) -> Rejected:
+    return make_rejected(
+        answer.request,
+        answer.response,
+        stage=reason.stage,
+        kind="rejected",
+        reason=reason.reason,
+        detail=reason.detail,
+        completion=answer.completion,
+        findings=answer.findings,
+    )
+
+
+def _filtered(answer: Answer) -> _Reason | None:
+    found = policy.verdict(answer.findings)
+    if found is None:
+        return None
+    stage = "decontaminate" if found.rule == RULE else "filter"
+    return _Reason(stage, found.code, found.finding)
+
+
+def _served_model(answer: Answer) -> _Reason | None:
+    served = answer.completion.response_model
+    if served in (answer.route.model, *answer.route.served_as):
+        return None
+    detail = f"asked {answer.route.model!r}, answered by {served!r}"
+    return _Reason("parse", "served_model_differs", detail)
+
+
+def _candidate(request: Request, completion: Completion) -> Candidate:
+    language, score = detect_language(completion.text)
+    return Candidate(
+        messages=request.prompt.messages,
+        completion=completion.text,
+        reasoning=completion.reasoning,
+        finish_reason=completion.finish_reason,
+        refusal=completion.refusal,
+        language=language,
+        language_score=score,
+        counted_tokens=count_tokens(completion.text),
+        response_schema=schema_asked_for(request.parameters),
+    )

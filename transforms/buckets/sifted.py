@@ -1,0 +1,63 @@
+"""What became of a bucket's requests, on its way from `StageBucket` to `WriteShards`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas.records import Record, Rejected
+from transforms.work import SIFTED
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of a bucket's requests, or of several buckets'.
+
+    Attributes:
+        requests: Requests.
+        pending: Those without a final answer.
+        asked: Those answered in this very run.
+        from_ledger: Those answered by an earlier one.
+        usd: Spent on answers in this very run, US dollars.
+        prompt_tokens: Sent for them, as the teachers counted.
+        completion_tokens: Received for them, as the teachers counted.
+    """
+
+    requests: int = 0
+    pending: int = 0
+    asked: int = 0
+    from_ledger: int = 0
+    usd: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.requests + other.requests,
+            self.pending + other.pending,
+            self.asked + other.asked,
+            self.from_ledger + other.from_ledger,
+            self.usd + other.usd,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What became of a bucket's requests, before duplicates are taken out.
+
+    Attributes:
+        records: Records so far.
+        rejected: Those that were answered or failed, and are no records.
+        tally: Counts.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+
+def sifted_file(work: Path, bucket: int) -> Path:
+    """Returns the file of what became of a bucket's requests."""
+    return work / SIFTED / f"{bucket:04d}.pickle"

@@ -1,0 +1,137 @@
+"""StageBucket: the Beam transform that turns a bucket's responses into records and rejections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from schemas.records import Record, Rejected
+from schemas.responses import Completion, Malformed, Response
+from transforms.buckets.rows import cost
+from transforms.buckets.sift import Sifter, read_completion
+from transforms.buckets.sifted import Sifted, Tally, sifted_file
+from transforms.dedupe.blocks import SketchBlock
+from transforms.dedupe.sketch import sketch_bucket
+from transforms.filters.decontaminate import EvaluationIndex
+from transforms.job import Job
+from transforms.prompts.evaluation import evaluation_index
+from transforms.prompts.staging import read_requests
+from transforms.teachers.ledger import ReaderLike, open_ledger
+from transforms.work import DEDUPE, REQUESTS, told, write_progress, write_staged
+
+
+def stage_bucket(job: Job, bucket: int, evaluation: EvaluationIndex | None) -> SketchBlock:
+    """Sifts the responses to a bucket's requests, and sketches the records among them.
+
+    Args:
+        job: The execution. Its work folder gets what became of the bucket.
+        bucket: Which bucket.
+        evaluation: Evaluation sets to keep out, or None.
+
+    Returns:
+        The sketches by which duplicates are found. Doing it again writes the same files.
+    """
+    sifted = sift_bucket(job, bucket, evaluation, open_ledger(job.run.ledger).reader())
+    write_staged(sifted_file(job.work, bucket), sifted)
+    rejected = Counter(row.reason for row in sifted.rejected if row.kind == "rejected")
+    figures = {"accepted": len(sifted.records), "rejected": rejected}
+    write_progress(job.work, f"bucket-{bucket}", figures)
+    return sketch_bucket(bucket, sifted.records, job.run.dedupe.near, job.work / DEDUPE)
+
+
+def sift_bucket(
+    job: Job, bucket: int, evaluation: EvaluationIndex | None, ledger: ReaderLike
+) -> Sifted:
+    """Sifts the responses to a bucket's requests.
+
+    Args:
+        job: The execution.
+        bucket: Which bucket.
+        evaluation: Evaluation sets to keep out, or None.
+        ledger: Holds the responses.
+
+    Returns:
+        What became of each request, held in memory.
+    """
+    routes = job.routes()
+    sifter, sifted = Sifter(job, routes, evaluation), Sifted()
+    for request in read_requests(job.work / REQUESTS, bucket):
+        response = ledger.read(request.request_id)
+        completion = read_completion(routes[request.teacher], response)
+        row = sifter.sift(request, response, completion)
+        sifted.tally += _count(job, response, completion, row)
+        if isinstance(row, Record):
+            sifted.records.append(row)
+        elif row is not None:
+            sifted.rejected.append(row)
+    return sifted
+
+
+def _count(
+    job: Job,
+    response: Response | None,
+    completion: Completion | Malformed | None,
+    row: Record | Rejected | None,
+) -> Tally:
+    """Counts one request. The ledger knows who asked, so that no retried bundle counts twice."""
+    pending = int(row is None)
+    if response is None or not response.answered:
+        return Tally(requests=1, pending=pending)
+    if response.run_id != job.run_id:
+        return Tally(requests=1, from_ledger=1)
+    if not isinstance(completion, Completion):
+        return Tally(requests=1, asked=1)
+    return Tally(
+        requests=1,
+        asked=1,
+        usd=cost(response, completion),
+        prompt_tokens=completion.usage.prompt_tokens or 0,
+        completion_tokens=completion.usage.completion_tokens or 0,
+    )
+
+
+@dataclass
+class StageBucket(beam.PTransform[PCollection[int], PCollection[SketchBlock]]):
+    """Sifts the responses of each bucket and emits the sketches of what is left.
+
+    Input, bounded: buckets of staged requests. Output: one `SketchBlock` a bucket; the rows
+    themselves stay in the work folder. A retry writes the same files again.
+
+    Attributes:
+        job: The execution.
+    """
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, buckets: PCollection[int]) -> PCollection[SketchBlock]:
+        """Wires the transform."""
+        blocks: PCollection[SketchBlock] = (
+            buckets
+            | "Sift" >> beam.ParDo(_StageBucketFn(self.job))
+            # Breaks fusion: what follows does not sift again when it is retried.
+            | "KeepSketches" >> beam.Reshuffle()
+        )
+        return blocks
+
+
+class _StageBucketFn(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._sifted = Metrics.counter("stillroom", "sifted_buckets")
+
+    def setup(self) -> None:
+        with told(self._job.work):
+            self._evaluation = evaluation_index(self._job.run)
+
+    def process(self, bucket: int) -> Iterator[SketchBlock]:
+        with told(self._job.work):
+            yield stage_bucket(self._job, bucket, self._evaluation)
+        self._sifted.inc()

@@ -1,0 +1,114 @@
+"""Finishes a run: applies the verdicts on duplicates, writes the shards, publishes the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.manifest import Funnel, Manifest
+from schemas.records import Record, Rejected
+from transforms.buckets.rows import make_duplicate
+from transforms.buckets.sifted import Sifted, Tally, sifted_file
+from transforms.corpus.decisions import gather_decisions
+from transforms.corpus.publish import Build, make_funnel, publish
+from transforms.corpus.shards import BucketShards, write_bucket
+from transforms.dedupe.blocks import VerdictBlock
+from transforms.job import Job
+from transforms.teachers.progress import Stop
+from transforms.work import SHARDS, UNREAD, read_staged
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to, for the launcher.
+
+    Attributes:
+        funnel: Where every request ended.
+        manifest: Of the published version; None where no record was accepted.
+        tally: Counts of all requests.
+        stops: Why routes were stopped early.
+    """
+
+    funnel: Funnel
+    manifest: Manifest | None
+    tally: Tally
+    stops: tuple[Stop, ...]
+
+
+def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[BucketShards, Tally]:
+    """Writes a bucket's shards, now that it is known which of its records stay.
+
+    Args:
+        job: The execution.
+        bucket: Which bucket.
+        verdicts: Which of its records go, and which stand for others.
+
+    Returns:
+        The shards, and counts of the bucket's requests. Doing it again writes the same files.
+    """
+    sifted: Sifted = read_staged(sifted_file(job.work, bucket))
+    kept: list[Record] = []
+    rejected = list(sifted.rejected)
+    for record in sifted.records:
+        row = apply_verdict(record, verdicts)
+        if isinstance(row, Record):
+            kept.append(row)
+        else:
+            rejected.append(row)
+    return write_bucket(kept, rejected, job.work / SHARDS, bucket), sifted.tally
+
+
+def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
+    """Returns a record with the cluster that it stands for, or the row of a duplicate."""
+    removal = verdicts.removed.get(record.record_id)
+    if removal:
+        return make_duplicate(record, removal.witness, removal.similarity, removal.method)
+    cluster = verdicts.clusters.get(record.record_id)
+    if cluster is None:
+        return record
+    return replace(record, provenance=replace(record.provenance, dedupe=cluster))
+
+
+def publish_run(
+    job: Job, written: Iterable[tuple[BucketShards, Tally]], stops: Iterable[Stop]
+) -> Outcome:
+    """Publishes what all buckets came to, unless not one record was accepted.
+
+    Args:
+        job: The execution.
+        written: The shards and counts of each bucket, in any order.
+        stops: Why routes were stopped early.
+
+    Returns:
+        What the run came to.
+
+    Raises:
+        StillroomError: The requests do not balance: nothing is published.
+    """
+    buckets = sorted(written, key=lambda bucket: bucket[0].bucket)
+    tally = sum((tally for _, tally in buckets), Tally())
+    unread = write_bucket([], read_staged(job.work / UNREAD), job.work / SHARDS, 1 << job.bits)
+    shards = [*(shards for shards, _ in buckets), unread]
+    build = _build(job, shards, tally.pending)
+    funnel = make_funnel(shards, build)
+    manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
+    return Outcome(funnel, manifest, tally, tuple(stops))
+
+
+def _build(job: Job, shards: Iterable[BucketShards], pending: int) -> Build:
+    records = (Path(part.shard.path) for bucket in shards for part in bucket.partitions)
+    return Build(
+        name=job.run.name,
+        purpose=job.run.purpose,
+        unapproved=job.run.unapproved,
+        config_digest=job.run.config_digest,
+        registry_digest=job.guard.registry_digest,
+        verdicts=job.verdicts,
+        decisions=gather_decisions(records, job.guard, job.run.purpose),
+        requests=job.requests,
+        pending=pending,
+        run_id=job.run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

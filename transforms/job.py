@@ -1,0 +1,57 @@
+"""What every stage of a run needs to know: settings, pickled to workers; no text, no key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from schemas.registry import Route
+from schemas.run import RunFile
+from schemas.terms import Verdict
+from transforms.filters.policy import Filters
+from transforms.guard.evaluate import Guard
+from transforms.teachers.clock import Clock
+from transforms.work import work_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One execution of a run file.
+
+    Attributes:
+        run: The run file.
+        run_id: The execution's name; unique.
+        started_at: When it was launched, milliseconds since 1970 UTC.
+        guard: Decides, the same way on every worker.
+        verdicts: What it decided for the plan.
+        filters: The rules that completions pass.
+        requests: Requests of the run, as the plan counted them.
+        bits: Leading bits of an id that name its bucket.
+        slices: Into how many shares paid work is cut.
+        today: The day on which the corpus is built, UTC.
+        asks: Whether teachers are asked, or the ledger alone is read.
+        clock: What asking goes by.
+    """
+
+    run: RunFile
+    run_id: str
+    started_at: int
+    guard: Guard
+    verdicts: tuple[Verdict, ...]
+    filters: Filters
+    requests: int
+    bits: int
+    slices: int
+    today: date
+    asks: bool
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def work(self) -> Path:
+        """Folder of this execution's own files, on the corpus's file system; gone at its end."""
+        return work_folder(self.run.corpus, self.run_id)
+
+    def routes(self) -> dict[str, Route]:
+        """Returns the routes that the run's teachers name, by id."""
+        return {teacher.id: self.guard.route(teacher.id) for teacher in self.run.teachers}

@@ -1,0 +1,1 @@
+"""Reading prompts, and making requests of them."""

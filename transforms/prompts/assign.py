@@ -1,0 +1,40 @@
+"""Assigns teachers: a request for each sample that each teacher is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from schemas.prompts import Prompt
+from schemas.registry import Route
+from schemas.requests import Request, make_request
+from schemas.run import RunFile
+
+
+def assign_teachers(prompt: Prompt, run: RunFile, routes: Mapping[str, Route]) -> Iterator[Request]:
+    """Makes the requests that one prompt leads to.
+
+    Args:
+        prompt: What to ask.
+        run: Whom to ask, how often, with which settings.
+        routes: The routes that the run's teachers name.
+
+    Yields:
+        One request a teacher and sample.
+    """
+    for teacher in run.teachers:
+        route = routes[teacher.id]
+        for sample in range(teacher.samples):
+            yield make_request(
+                prompt,
+                teacher=route.id,
+                model=route.model,
+                revision=route.revision,
+                system=run.system,
+                parameters=teacher.parameters,
+                sample_index=sample,
+            )
+
+
+def requests_per_prompt(run: RunFile) -> int:
+    """Returns how many requests each prompt leads to."""
+    return sum(teacher.samples for teacher in run.teachers)

@@ -1,0 +1,49 @@
+"""Reads the evaluation sets that a corpus must not contain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.errors import InputError, nearest
+from schemas.run import EvaluationSet, RunFile
+from transforms.filters.decontaminate import EvaluationIndex, EvaluationItem, build_index
+from transforms.prompts.files import RawRecord, expand, read_records
+
+
+def evaluation_index(run: RunFile) -> EvaluationIndex | None:
+    """Builds the index of the evaluation sets that a run file names; None where it names none.
+
+    Args:
+        run: The run file.
+
+    Raises:
+        InputError: A file is missing, or a record of it holds no text to keep out: an evaluation
+            set that is read in part would keep out a part.
+    """
+    if not run.decontaminate:
+        return None
+    return build_index(item for chosen in run.decontaminate for item in _items(chosen, run.base))
+
+
+def _items(chosen: EvaluationSet, base: str) -> Iterator[EvaluationItem]:
+    for name, path in expand(chosen.files, base, "decontaminate"):
+        for number, record in enumerate(read_records(name, path), 1):
+            yield EvaluationItem(name, number, _text(record, chosen.text))
+
+
+def _text(record: RawRecord, field: str) -> str:
+    where = f"{record.file}:{record.line}"
+    if record.fields is None:
+        raise InputError(
+            f"the evaluation item cannot be read: {record.reason}", where=where, found=record.detail
+        )
+    text = record.fields.get(field)
+    if not isinstance(text, str):
+        raise InputError(
+            "the evaluation item has no text",
+            where=where,
+            found=f"the fields {', '.join(record.fields)}",
+            expected=f"a text in the field {field!r}",
+            remedy=nearest(field, record.fields),
+        )
+    return text

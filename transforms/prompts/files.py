@@ -1,0 +1,172 @@
+"""Reads the records of prompt files: JSONL, Parquet, CSV and text, one record at a time.
+
+A record that cannot be read is told apart from the file: it has its line and its reason, and the
+rest of the file goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow.parquet as pq
+
+from schemas.errors import InputError
+
+ENDINGS = (".jsonl", ".ndjson", ".parquet", ".csv", ".txt")
+TEXT_FIELD = "text"  # the one field of a text file's records
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as it stands in a file.
+
+    Attributes:
+        file: The file, as the run file would name it.
+        line: Line, or record number where a file has no lines; from 1.
+        fields: Its fields, or None where it could not be read.
+        reason: Why not: `invalid_utf8`, `broken_json`, `wrong_type`; "" where it could.
+        detail: The same for a person.
+    """
+
+    file: str
+    line: int
+    fields: dict[str, Any] | None
+    reason: str = ""
+    detail: str = ""
+
+
+def expand(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, Path]]:
+    """Finds the files that patterns name, in an order that does not depend on the machine.
+
+    Args:
+        patterns: Paths or glob patterns, relative to `base`.
+        base: Folder of the run file.
+        where: The run file's line, for messages.
+
+    Returns:
+        For each file its name in provenance and its path, by name.
+
+    Raises:
+        InputError: A pattern finds nothing, or a file has an unknown ending.
+    """
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        names = sorted(glob.glob(pattern, root_dir=base, recursive=True))
+        if not names:
+            raise InputError(
+                "no such file", where=where, found=pattern, expected="a file below " + base
+            )
+        for name in names:
+            if not name.removesuffix(".gz").endswith(ENDINGS):
+                raise InputError(
+                    "unknown kind of prompt file",
+                    where=where,
+                    found=name,
+                    expected=f"a name that ends with {', '.join(ENDINGS)}, or these with .gz",
+                )
+            found[name] = Path(base, name)
+    return sorted(found.items())
+
+
+def read_records(name: str, path: Path) -> Iterator[RawRecord]:
+    """Reads the records of one file.
+
+    Args:
+        name: The file's name in provenance.
+        path: Where it is.
+
+    Yields:
+        Its records, in order; blank lines are none.
+
+    Raises:
+        InputError: The file cannot be opened, or is no file of its kind.
+    """
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    try:
+        if kind == "parquet":
+            yield from _parquet(name, path)
+        else:
+            with _open(path) as lines:
+                yield from {"csv": _csv, "txt": _text}.get(kind, _jsonl)(name, lines)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError("the prompt file cannot be read", where=name, found=str(error)) from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.name.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _jsonl(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _json_record(name, number, line)
+
+
+def _json_record(name: str, number: int, line: bytes) -> RawRecord:
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        return RawRecord(name, number, None, "invalid_utf8", f"byte {error.start} of the line")
+    except (json.JSONDecodeError, RecursionError) as error:
+        detail = getattr(error, "msg", "nested too deep")
+        return RawRecord(name, number, None, "broken_json", f"{detail}, column {_column(error)}")
+    if not isinstance(value, dict):
+        return RawRecord(
+            name, number, None, "wrong_type", f"expected an object, found {type(value).__name__}"
+        )
+    return RawRecord(name, number, value)
+
+
+def _column(error: Exception) -> int:
+    return int(getattr(error, "colno", 1))
+
+
+def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                text = line.decode("utf-8-sig").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                detail = f"byte {error.start} of the line"
+                yield RawRecord(name, number, None, "invalid_utf8", detail)
+            else:
+                yield RawRecord(name, number, {TEXT_FIELD: text})
+
+
+def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+    # Bytes that are not UTF-8 become lone surrogates here, and are found when they are.
+    text = (line.decode("utf-8-sig", "surrogateescape") for line in lines)
+    try:
+        reader = csv.DictReader(text, strict=True)
+        for row in reader:
+            fields = {str(key): value for key, value in row.items()}
+            if _has_surrogate("".join(str(value) for value in fields.values())):
+                yield RawRecord(name, reader.line_num, None, "invalid_utf8", "a byte of the record")
+            else:
+                yield RawRecord(name, reader.line_num, fields)
+    except csv.Error as error:
+        raise InputError(
+            "the prompt file is not valid CSV", where=f"{name}:{reader.line_num}", found=str(error)
+        ) from None
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _parquet(name: str, path: Path) -> Iterator[RawRecord]:
+    number = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(1024):
+            for row in batch.to_pylist():
+                number += 1
+                yield RawRecord(name, number, row)

@@ -1,0 +1,171 @@
+"""Reads prompts: each record of the prompt files becomes a prompt, or says why it is none."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from schemas.canonical import sha256
+from schemas.errors import InputError, nearest
+from schemas.files import problem_with
+from schemas.prompts import Message, Prompt, prompt_id
+from schemas.records import Rejected
+from schemas.run import PromptSource
+from transforms.prompts.files import TEXT_FIELD, RawRecord, expand, read_records
+
+
+def read_prompts(sources: Sequence[PromptSource], base: str) -> Iterator[Prompt | Rejected]:
+    """Reads all prompts of a run, each once.
+
+    Args:
+        sources: The run file's prompt sources.
+        base: Folder of the run file.
+
+    Yields:
+        In order of sources, file names and lines: a prompt, or what is wrong with the record.
+        Ids seen are held in memory: about 100 bytes a prompt.
+
+    Raises:
+        InputError: A file is missing or no file of its kind, or not one of its records names the
+            field that the run file asks for.
+    """
+    seen: set[bytes] = set()
+    for number, source in enumerate(sources, 1):
+        for item in _read_source(source, base, f"prompts, entry {number}"):
+            if isinstance(item, Rejected):
+                yield item
+                continue
+            key = bytes.fromhex(item.prompt_id)[:16]
+            yield _duplicate(item) if key in seen else item
+            seen.add(key)
+
+
+def _read_source(source: PromptSource, base: str, where: str) -> Iterator[Prompt | Rejected]:
+    files = expand(source.files, base, where)
+    records = itertools.chain.from_iterable(read_records(name, path) for name, path in files)
+    readable, first_missing = False, None
+    for record in itertools.islice(records, source.limit):
+        item = to_prompt(record, source)
+        missing = isinstance(item, Rejected) and item.reason == "missing_field"
+        readable = readable or (record.fields is not None and not missing)
+        first_missing = first_missing or (record if missing else None)
+        yield item
+    if first_missing is not None and not readable:
+        raise _unknown_field(first_missing, source)
+
+
+def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
+    """Makes a prompt of a record.
+
+    Args:
+        record: As read from a file.
+        source: The entry of the run file that named the file.
+
+    Returns:
+        The prompt; or, where the record is none, a rejection with the reason `invalid_utf8`,
+        `broken_json`, `wrong_type`, `missing_field`, `empty_prompt`, `lone_surrogate`,
+        `no_licence` or `no_source`.
+    """
+    if record.fields is None:
+        return _rejected(record, record.reason, record.detail)
+    field = source.messages or source.text or TEXT_FIELD
+    value = record.fields.get(field)
+    if value is None:
+        return _rejected(record, "missing_field", f"expected the field {field!r}")
+    if source.messages:
+        return _conversation(record, source, value)
+    if not isinstance(value, str):
+        detail = f"{field}: expected a text, found {type(value).__name__}"
+        return _rejected(record, "wrong_type", detail)
+    return _prompt(record, source, (Message("user", value),))
+
+
+def _conversation(record: RawRecord, source: PromptSource, value: object) -> Prompt | Rejected:
+    problem = problem_with(value, "prompt")
+    if problem:
+        return _rejected(record, "wrong_type", f"{source.messages}: {problem}")
+    assert isinstance(value, list)  # noqa: S101 - the schema has just said so
+    turns = tuple(Message(turn["role"], turn["content"]) for turn in value)
+    if turns[-1].role != "user":
+        detail = f"{source.messages}: expected the user's turn last, found the {turns[-1].role}'s"
+        return _rejected(record, "wrong_type", detail)
+    return _prompt(record, source, turns)
+
+
+def _prompt(
+    record: RawRecord, source: PromptSource, messages: tuple[Message, ...]
+) -> Prompt | Rejected:
+    text = messages[-1].content
+    if not text.strip():
+        return _rejected(record, "empty_prompt", "expected a text, found none")
+    try:
+        name = prompt_id(messages)
+    except UnicodeEncodeError as error:
+        detail = f"character {error.start} is half of a surrogate pair"
+        return _rejected(record, "lone_surrogate", detail)
+    origin = _own(record, source.source_field, source.source)
+    license = _own(record, source.license_field, source.license)
+    if not license:
+        return _rejected(record, "no_licence", f"expected a text in {source.license_field!r}")
+    if not origin:
+        return _rejected(record, "no_source", f"expected a text in {source.source_field!r}")
+    return Prompt(
+        name,
+        messages,
+        origin,
+        license,
+        record.file,
+        record.line,
+        sha256(text.encode()),
+        source.confidential,
+    )
+
+
+def _own(record: RawRecord, field: str | None, default: str | None) -> str | None:
+    """Returns a record's own text in a field, or the default of its file where it has none.
+
+    What is no text gets no default: somebody meant something by it.
+    """
+    value = (record.fields or {}).get(field) if field else None
+    if value is None:
+        return default
+    return value.strip() or default if isinstance(value, str) else None
+
+
+def _unknown_field(record: RawRecord, source: PromptSource) -> InputError:
+    field = source.messages or source.text or TEXT_FIELD
+    names = list(record.fields or ())
+    return InputError(
+        f"no record has the field {field!r} that the run file names",
+        where=f"{record.file}:{record.line}",
+        found=f"the fields {', '.join(names)}" if names else "no fields",
+        expected=field,
+        remedy=nearest(field, names),
+    )
+
+
+def _duplicate(prompt: Prompt) -> Rejected:
+    record = RawRecord(prompt.file, prompt.line, None)
+    return _rejected(record, "duplicate_prompt", "the same prompt stands earlier", prompt.prompt_id)
+
+
+def _rejected(record: RawRecord, reason: str, detail: str, prompt: str = "") -> Rejected:
+    return Rejected(
+        record_id="",
+        prompt_id=prompt,
+        stage="read",
+        kind="unread",
+        reason=reason,
+        detail=detail,
+        file=record.file,
+        line=record.line,
+        teacher="",
+        sample_index=None,
+        messages=(),
+        completion="",
+        reasoning="",
+        usd=0.0,
+        findings=(),
+        witness="",
+        similarity=None,
+    )

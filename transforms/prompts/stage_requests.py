@@ -1,0 +1,77 @@
+"""StageRequests: the Beam transform that reads prompts and stages their requests by bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
+
+from schemas.records import Rejected
+from transforms.job import Job
+from transforms.prompts.assign import assign_teachers
+from transforms.prompts.read import read_prompts
+from transforms.prompts.staging import RequestStage
+from transforms.work import REQUESTS, UNREAD, told, write_staged
+
+
+def stage_requests(job: Job) -> list[int]:
+    """Reads the prompts of a run and stages a request for each teacher and sample.
+
+    Args:
+        job: The execution; its work folder gets the requests, a file a bucket, and the records
+            that could not be read.
+
+    Returns:
+        The buckets that hold a request. Doing it again writes the same files.
+    """
+    unread: list[Rejected] = []
+    routes = job.routes()
+    with RequestStage(job.work / REQUESTS, job.bits) as stage:
+        for prompt in read_prompts(job.run.prompts, job.run.base):
+            if isinstance(prompt, Rejected):
+                unread.append(prompt)
+                continue
+            for request in assign_teachers(prompt, job.run, routes):
+                stage.add(request)
+        buckets = stage.buckets()
+    write_staged(job.work / UNREAD, unread)
+    return buckets
+
+
+@dataclass
+class StageRequests(beam.PTransform[PBegin, PCollection[int]]):
+    """Stages the requests of a run on disk and emits the buckets that hold them (bounded).
+
+    One worker reads all prompts, in order: `limit` and the search for duplicates ask for it, and
+    reading is a thousand times faster than any teacher. A retry writes the same files again.
+
+    Attributes:
+        job: The execution.
+    """
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, begin: PBegin) -> PCollection[int]:
+        """Wires the transform."""
+        buckets: PCollection[int] = (
+            begin
+            | "Start" >> beam.Create([self.job.run_id])
+            | "Stage" >> beam.ParDo(_StageRequestsFn(self.job))
+            # Breaks fusion: what follows may be retried without reading the prompts again.
+            | "Spread" >> beam.Reshuffle()
+        )
+        return buckets
+
+
+class _StageRequestsFn(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def process(self, run_id: str) -> Iterator[int]:
+        with told(self._job.work):
+            yield from stage_requests(self._job)

@@ -1,0 +1,123 @@
+"""Stages requests on disk, a file a bucket, so that no text travels through a shuffle.
+
+Files are Arrow IPC with zstd: a bucket is read as a stream, a few hundred requests at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.arrow import MESSAGES
+from schemas.buckets import bucket_of
+from schemas.files import unstructure
+from schemas.prompts import Message, Prompt
+from schemas.requests import Request
+
+_ROWS = 512  # requests of one bucket that are held before they are written
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("request_id", pa.string()),
+        pa.field("teacher", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("revision", pa.string()),
+        pa.field("messages", MESSAGES),
+        pa.field("parameters", pa.string()),
+        pa.field("sample_index", pa.int32()),
+        pa.field("prompt", pa.string()),
+    ]
+)
+
+
+class RequestStage:
+    """Writes requests to one file a bucket. Use it as a context manager.
+
+    Args:
+        folder: Where the files go; it is made.
+        bits: How many leading bits of an id name its bucket.
+    """
+
+    def __init__(self, folder: Path, bits: int) -> None:
+        self._folder = folder
+        self._bits = bits
+        self._waiting: dict[int, list[Request]] = defaultdict(list)
+        self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+
+    def __enter__(self) -> RequestStage:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def add(self, request: Request) -> None:
+        """Adds a request to its bucket."""
+        bucket = bucket_of(request.request_id, self._bits)
+        self._waiting[bucket].append(request)
+        if len(self._waiting[bucket]) >= _ROWS:
+            self._write(bucket)
+
+    def buckets(self) -> list[int]:
+        """Returns the buckets that hold a request."""
+        return sorted(self._waiting)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for bucket in self.buckets():
+            self._write(bucket)
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, bucket: int) -> None:
+        rows = [_row(request) for request in self._waiting[bucket]]
+        self._waiting[bucket].clear()
+        if bucket not in self._writers:
+            options = pa.ipc.IpcWriteOptions(compression="zstd")
+            path = str(bucket_file(self._folder, bucket))
+            self._writers[bucket] = pa.ipc.new_stream(path, _SCHEMA, options=options)
+        self._writers[bucket].write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+def bucket_file(folder: Path, bucket: int) -> Path:
+    """Returns the file that holds a bucket's requests."""
+    return folder / f"{bucket:04d}.arrow"
+
+
+def read_requests(folder: Path, bucket: int) -> Iterator[Request]:
+    """Reads a bucket's requests as a stream, in the order in which they were staged."""
+    with pa.OSFile(str(bucket_file(folder, bucket))) as file, pa.ipc.open_stream(file) as batches:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield _request(row)
+
+
+def _row(request: Request) -> dict[str, Any]:
+    row: dict[str, Any] = unstructure(request)
+    prompt = row.pop("prompt")
+    return row | {"prompt": json.dumps(prompt, ensure_ascii=False)}
+
+
+def _request(row: dict[str, Any]) -> Request:
+    prompt = json.loads(row["prompt"])
+    return Request(
+        request_id=row["request_id"],
+        prompt=Prompt(**prompt | {"messages": _messages(prompt["messages"])}),
+        teacher=row["teacher"],
+        model=row["model"],
+        revision=row["revision"],
+        messages=_messages(row["messages"]),
+        parameters=row["parameters"],
+        sample_index=row["sample_index"],
+    )
+
+
+def _messages(turns: list[dict[str, str]]) -> tuple[Message, ...]:
+    return tuple(Message(turn["role"], turn["content"]) for turn in turns)

@@ -1,0 +1,254 @@
+"""AskTeachers: the Beam transform that leaves the machine. Everything paid happens here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
+from apache_beam.pvalue import PCollection
+
+from schemas.buckets import Slice, slices_of
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.terms import Verdict
+from transforms.job import Job
+from transforms.prompts.staging import read_requests
+from transforms.teachers.budget import Budget
+from transforms.teachers.embedded import EmbeddedServer
+from transforms.teachers.engine import ask
+from transforms.teachers.http_client import HttpClient
+from transforms.teachers.keys import resolve_keys
+from transforms.teachers.lane import RouteWork
+from transforms.teachers.ledger import WriterLike, open_ledger
+from transforms.teachers.progress import Progress, Stop
+from transforms.teachers.quota import DayUse
+from transforms.teachers.usage import Used, used_before
+from transforms.work import REQUESTS, stopping, told, write_progress
+
+STOPS = "stops"
+_PROGRESS_SECONDS = 0.5
+
+
+def ask_slice(
+    job: Job, part: Slice, buckets: Iterable[int], throttled: Callable[[int], None] = lambda _: None
+) -> Progress:
+    """Asks every request of a slice that the ledger has no answer to.
+
+    A second try of the same slice asks only what the first did not bring home.
+
+    Args:
+        job: The execution.
+        part: The slice: its digits of the ledger, its share of quotas and budget.
+        buckets: The buckets of staged requests; those of other slices in them are passed over.
+        throttled: Told now and then how many more seconds were spent waiting for quotas.
+
+    Returns:
+        What became of the requests, by route.
+
+    Raises:
+        LedgerBusy: Another run writes to these digits of the ledger. Nothing was asked.
+        InputError: A key is missing. Nothing was asked.
+        StillroomError: The ledger could not be written. What was answered before is safe.
+    """
+    staged = sorted(buckets)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(job.run.ledger).writer(part.digits(), job.run_id))
+        requests = {name: _requests(job, part, staged, name) for name in job.routes()}
+        used = used_before(
+            ledger.snapshot,
+            job.routes(),
+            run_id=job.run_id,
+            run_started=job.started_at,
+            now=job.clock.now(),
+            mine=part.holds,
+            monthly=job.run.budget.usd_per_month is not None,
+        )
+        work = list(_work(job, requests, ledger, used, stack))
+        return asyncio.run(_ask(job, part, work, ledger, used, throttled))
+
+
+async def _ask(
+    job: Job,
+    part: Slice,
+    work: list[RouteWork],
+    ledger: WriterLike,
+    used: Used,
+    throttled: Callable[[int], None],
+) -> Progress:
+    progress: Progress = {}
+    share = Fraction(1, part.count)
+    async with HttpClient() as client, _noting(job, part, progress, throttled):
+        return await ask(
+            work,
+            client=client,
+            ledger=ledger,
+            permits=_guard(job),
+            budget=Budget(job.run.budget, share, used.spent, used.month),
+            run_id=job.run_id,
+            progress=progress,
+            share=share,
+            stop=lambda: stopping(job.work),
+            clock=job.clock,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _noting(
+    job: Job, part: Slice, progress: Progress, throttled: Callable[[int], None]
+) -> AsyncIterator[None]:
+    """Notes how far the slice has come, for as long as it is asked and once at its end."""
+
+    async def note() -> None:
+        told = 0
+        while True:
+            write_progress(job.work, f"slice-{part.index}", _figures(progress))
+            waited = int(sum(route.throttled_seconds for route in progress.values()))
+            throttled(waited - told)
+            told = waited
+            await asyncio.sleep(_PROGRESS_SECONDS)
+
+    task = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        write_progress(job.work, f"slice-{part.index}", _figures(progress))
+
+
+def _figures(progress: Progress) -> dict[str, float]:
+    routes = list(progress.values())
+    return {
+        "asked": sum(route.answered for route in routes),
+        "from_ledger": sum(route.from_ledger for route in routes),
+        "failed": sum(route.failures for route in routes),
+        "completion_tokens": sum(route.completion_tokens for route in routes),
+        "usd": sum(route.usd for route in routes),
+    }
+
+
+def _guard(job: Job) -> Callable[[Request], Verdict]:
+    """Returns the guard's verdict on sending a request now: terms may end while a run goes on."""
+
+    def permits(request: Request) -> Verdict:
+        return job.guard.decide(
+            request.teacher,
+            job.run.purpose,
+            job.clock.today(),
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
+        )
+
+    return permits
+
+
+def _requests(
+    job: Job, part: Slice, buckets: list[int], route: str
+) -> Callable[[], Iterator[Request]]:
+    def stream() -> Iterator[Request]:
+        for bucket in buckets:
+            for request in read_requests(job.work / REQUESTS, bucket):
+                if request.teacher == route and part.holds(request.request_id):
+                    yield request
+
+    return stream
+
+
+def _work(
+    job: Job,
+    requests: Mapping[str, Callable[[], Iterator[Request]]],
+    ledger: WriterLike,
+    used: Used,
+    stack: ExitStack,
+) -> Iterator[RouteWork]:
+    """Yields what is to be asked of each route that has anything left to be asked."""
+    routes = [
+        route
+        for name, route in job.routes().items()
+        if any(_open(ledger, request) for request in requests[name]())
+    ]
+    keys = resolve_keys(routes)
+    endpoint = _start_embedded(routes, stack)
+    for name, route in job.routes().items():
+        today = used.today.get(name, DayUse())
+        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today)
+
+
+def _open(ledger: WriterLike, request: Request) -> bool:
+    known = ledger.outcome(request.request_id)
+    return known is None or not known.answered
+
+
+def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
+    """Starts the embedded teacher where it is to be asked; returns its address, or ""."""
+    embedded = [route for route in routes if route.api == "embedded"]
+    if not embedded:
+        return ""
+    slots = max(route.quota.concurrency for route in embedded)
+    return stack.enter_context(EmbeddedServer(slots=slots)).endpoint
+
+
+@dataclass
+class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop]]]):
+    """Asks all teachers, slice by slice, and emits each bucket when all its slices are done.
+
+    Input, bounded: buckets of staged requests. Output: the same buckets, and, on the output
+    `STOPS`, the reason for each route that was stopped early. A retried bundle asks only what the
+    ledger has no answer to.
+
+    Attributes:
+        job: The execution.
+    """
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, buckets: PCollection[int]) -> tuple[PCollection[int], PCollection[Stop]]:
+        """Wires the transform."""
+        asked = (
+            buckets
+            | "Slice" >> beam.FlatMap(_by_slice, self.job)
+            | "GroupSlices" >> beam.GroupByKey()  # slice, its buckets
+            | "Ask" >> beam.ParDo(_AskSliceFn(self.job)).with_outputs(STOPS, main="asked")
+        )
+        # Grouping waits for all slices, and breaks fusion: a filter that fails asks nobody again.
+        done: PCollection[int] = (
+            asked["asked"]
+            | "GroupBuckets" >> beam.GroupByKey()  # bucket, its slices
+            | "Buckets" >> beam.Keys()
+        )
+        return done, asked[STOPS]
+
+
+def _by_slice(bucket: int, job: Job) -> Iterator[tuple[int, int]]:
+    for index in slices_of(bucket, job.bits, job.slices):
+        yield index, bucket
+
+
+class _AskSliceFn(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._signaler = ThrottlingSignaler("stillroom")
+
+    def process(self, element: tuple[int, Iterable[int]]) -> Iterator[Any]:
+        index, buckets = element
+        buckets = sorted(buckets)
+        part = Slice(index, self._job.slices)
+        with told(self._job.work):
+            progress = ask_slice(self._job, part, buckets, self._signaler.signal_throttled)
+        for name, route in progress.items():
+            if route.stopped:
+                stop = Stop(name, route.stopped, route.detail)
+                yield beam.pvalue.TaggedOutput(STOPS, stop)
+        for bucket in buckets:
+            yield bucket, index

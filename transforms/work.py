@@ -1,0 +1,151 @@
+"""The work folder of an execution: what its stages leave there for one another and the launcher.
+
+    requests/      requests by bucket          (transforms.prompts.staging)
+    sifted/        what became of them         (transforms.buckets.sifted)
+    dedupe/        what deduplication looks at (transforms.dedupe)
+    shards/        shards not yet published    (transforms.corpus.shards)
+    progress/      how far each stage has come
+    unread.pickle, outcome.pickle, error.pickle, stop, alive
+
+Rows on their way between two stages are pickled files, so that no text is shuffled. Only workers
+of the same execution write and read them, in a folder that is gone afterwards; and a bucket of
+nested records unpickles ten times faster than it could be rebuilt from Arrow.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import pickle
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import Interrupted, StillroomError
+from transforms.storage import hidden_file
+
+REQUESTS = "requests"
+SIFTED = "sifted"
+DEDUPE = "dedupe"
+SHARDS = "shards"
+PROGRESS = "progress"
+UNREAD = "unread.pickle"
+OUTCOME = "outcome.pickle"
+
+_ERROR = "error.pickle"
+_STOP = "stop"
+_ALIVE = "alive"
+
+
+def work_folder(corpus: str, run_id: str) -> Path:
+    """Returns the work folder of an execution, on the file system of its corpus."""
+    return Path(corpus) / ".work" / run_id
+
+
+@contextmanager
+def working_in(work: Path) -> Iterator[None]:
+    """Makes a work folder, and removes it at the end, with those that killed runs left behind.
+
+    Args:
+        work: The folder. A lock in it tells others that its run is alive.
+    """
+    hidden = work.with_name(f".{work.name}")
+    hidden.mkdir(parents=True)
+    with (hidden / _ALIVE).open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(work)  # shown only now that it is locked, so that nobody takes it for dead
+        _remove_abandoned(work.parent)
+        try:
+            yield
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            with suppress(OSError):
+                work.parent.rmdir()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.glob(f"[!.]*/{_ALIVE}"):
+        with path.open("w") as alive, suppress(BlockingIOError):
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def write_staged(path: Path, value: Any) -> None:
+    """Writes a value, all or nothing: a reader sees the old file or the whole new one.
+
+    Args:
+        path: A file in a work folder; its own folder is made.
+        value: Frozen dataclasses, or a list of them.
+    """
+    _write_whole(path, pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def read_staged(path: Path) -> Any:
+    """Reads what `write_staged` wrote in this execution."""
+    return pickle.loads(path.read_bytes())  # noqa: S301 - our own work folder
+
+
+def write_progress(work: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Notes how far a stage has come, for the launcher to read while the run goes on.
+
+    Args:
+        work: The work folder.
+        name: The stage and its part: `slice-0`, `bucket-12`.
+        figures: By the names of `pipelines.progress.Snapshot`.
+    """
+    _write_whole(work / PROGRESS / f"{name}.json", json.dumps(figures).encode())
+
+
+def ask_to_stop(work: Path) -> None:
+    """Asks all stages of an execution to stop; see `stopping`."""
+    (work / _STOP).touch()
+
+
+def stopping(work: Path) -> bool:
+    """Tells whether the stages of an execution were asked to stop."""
+    return (work / _STOP).exists()
+
+
+@contextmanager
+def told(work: Path) -> Iterator[None]:
+    """Surrounds a piece of a stage's work, so that the launcher learns what went wrong in it.
+
+    Runners hand over a worker's exception as text, wrapped in their own. So an error that a person
+    can understand is noted in the work folder, for the launcher to raise again.
+
+    Args:
+        work: The work folder.
+
+    Raises:
+        Interrupted: The stage was asked to stop before it began.
+    """
+    if stopping(work):
+        raise Interrupted("stopped")
+    try:
+        yield
+    except StillroomError as error:
+        write_staged(work / _ERROR, error)
+        raise
+
+
+def raise_noted(work: Path) -> None:
+    """Raises the error that a stage noted, if one did.
+
+    Args:
+        work: The work folder.
+
+    Raises:
+        StillroomError: The stage's own.
+    """
+    if stopping(work):
+        raise Interrupted("stopped")
+    if (work / _ERROR).exists():
+        raise read_staged(work / _ERROR)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    with hidden_file(path.parent) as hidden:
+        hidden.write_bytes(data)
+        hidden.replace(path)
