@@ -1,0 +1,227 @@
+"""Building beside datasketch: signatures, rules, the whole build, memory, and what is found.
+
+    python -m benchmarks.building                                  all of it, some five minutes
+    python -m benchmarks.building --datasketch-python PATH         an interpreter that has it
+    python -m benchmarks.building --only build --sizes 20000 100000
+    python -m benchmarks.building --only quality
+
+Rates are per second of processor time, which is that of one core: other work on the machine
+disturbs it least. Each measurement has a process of its own; the better of the repeats counts.
+Texts are made up, with a frozen seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks import datasketch_signature
+from benchmarks.common import (
+    Cost,
+    apart,
+    heading,
+    machine,
+    memory,
+    peak_bytes,
+    tell,
+    timed,
+    verdict,
+)
+from benchmarks.ledgers import Project, make_project
+from benchmarks.quality import judge, publish_planted
+from benchmarks.texts import CHARACTERS, Writer
+from pipelines.launch import launch
+from schemas.prompts import Message
+from transforms.dedupe.keys import unit_shingles
+from transforms.dedupe.signature import band_keys, signature
+from transforms.filters.language import detect_language
+from transforms.filters.policy import compile_filters
+from transforms.filters.rules import Candidate
+from transforms.teachers.tokens import count_tokens
+
+_SIGNED = 4_000
+_RULED = 4_000
+_PROMPT = (Message("user", "How is number 1 put?"),)
+
+
+def _texts(count: int) -> list[str]:
+    writer = Writer()
+    return [writer.answer() for _ in range(count)]
+
+
+def sign(count: int) -> float:
+    """Returns how many texts a second become bands."""
+    texts = _texts(count)
+
+    def work() -> None:
+        signatures = [signature(unit_shingles(_PROMPT, t, "completion").values) for t in texts]
+        band_keys(np.array(signatures))
+
+    return count / timed(work)[1].cpu_seconds
+
+
+def apply_rules(count: int) -> tuple[float, float]:
+    """Returns how many records a second pass the default rules; and language and tokens as well."""
+    filters = compile_filters(None, str)
+    texts = _texts(count)
+    candidates = [Candidate(_PROMPT, text) for text in texts]
+    detect_language(texts[0]), count_tokens(texts[0])  # load the models
+
+    def prepare() -> None:
+        for text in texts:
+            detect_language(text)
+            count_tokens(text)
+
+    rules = timed(lambda: [filters.apply(candidate) for candidate in candidates])[1].cpu_seconds
+    return count / rules, count / (rules + timed(prepare)[1].cpu_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build took.
+
+    Attributes:
+        records: Records accepted.
+        cost: Time, from the run file to the published corpus.
+        peak: Most memory held, bytes.
+    """
+
+    records: int
+    cost: Cost
+    peak: int
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Records a second of processor time."""
+        return self.records / self.cost.cpu_seconds
+
+
+def build(project: Project) -> Built:
+    """Builds a project on the local runner, asking nobody."""
+    quiet = Console(quiet=True)
+    result, cost = timed(lambda: launch(project.run, [], slices=1, asks=False, console=quiet))
+    return Built(result.accepted, cost, peak_bytes())
+
+
+def fill(folder: Path, count: int) -> Project:
+    """Makes a project with so many answers."""
+    writer = Writer()
+    return make_project(folder, count, (writer.answer() for _ in range(count)))
+
+
+def _best(repeats: int, function: Callable[..., float], *arguments: object) -> float:
+    return max(apart(function, *arguments) for _ in range(repeats))
+
+
+def compare_signatures(python: str | None, repeats: int) -> None:
+    """Prints how fast texts become signatures, beside datasketch where there is one."""
+    heading(f"Text to signature, {CHARACTERS} characters")
+    ours = _best(repeats, sign, _SIGNED)
+    tell("stillroom", f"{ours:.0f} texts/CPU s")
+    if python is None:
+        tell("datasketch", "not found")
+        return
+    theirs = max(_run_datasketch(python) for _ in range(repeats))
+    tell("datasketch", f"{theirs:.0f} texts/CPU s")
+    tell("stillroom / datasketch", f"{ours / theirs:.2f}", verdict(ours / theirs, 2.0))
+
+
+def _run_datasketch(python: str) -> float:
+    done = subprocess.run(
+        [python, datasketch_signature.__file__],
+        input=json.dumps(_texts(_SIGNED)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return _SIGNED / float(done.stdout)
+
+
+def measure_rules(repeats: int) -> None:
+    """Prints how fast the default rules are."""
+    heading(f"All default rules, {CHARACTERS} characters")
+    rules, whole = max(apart(apply_rules, _RULED) for _ in range(repeats))
+    tell("rules", f"{rules:.0f} records/CPU s", verdict(rules, 1_200))
+    tell("rules, language and tokens", f"{whole:.0f} records/CPU s", verdict(whole, 1_200))
+
+
+def measure_builds(sizes: list[int], repeats: int) -> None:
+    """Prints how fast whole builds are, and how memory grows with the corpus."""
+    heading(f"The whole build, {CHARACTERS} characters, local runner")
+    peaks: dict[int, int] = {}
+    for size in sizes:
+        best = _best_build(size, repeats)
+        peaks[size] = best.peak
+        tell(
+            f"{size:,} records",
+            f"{best.per_cpu_second:.0f} records/CPU s",
+            verdict(best.per_cpu_second, 500),
+            f"{best.records / best.cost.seconds:.0f} records/s",
+        )
+        tell("  peak memory", memory(best.peak), verdict(best.peak / 2**30, 4.0, at_most=True))
+    for one, other in pairwise(sizes):
+        growth = peaks[other] / peaks[one]
+        tell(
+            f"memory, {one:,} to {other:,}",
+            f"{growth:.2f} times",
+            verdict(growth, other / one, at_most=True),
+        )
+
+
+def _best_build(size: int, repeats: int) -> Built:
+    with TemporaryDirectory(prefix="stillroom-bench-") as folder:
+        project = apart(fill, Path(folder) / "project", size)
+        built = []
+        for _ in range(repeats):
+            shutil.rmtree(project.corpus, ignore_errors=True)
+            built.append(apart(build, project))
+    assert all(one.records == size for one in built)
+    return max(built, key=lambda one: one.per_cpu_second)
+
+
+def measure_quality() -> None:
+    """Prints what deduplication finds of what was planted, and what it should not have found."""
+    heading("Near-duplicates planted with a frozen seed, through the whole build")
+    with TemporaryDirectory(prefix="stillroom-bench-") as folder:
+        texts, rows = apart(publish_planted, Path(folder) / "project")
+    for finding in judge(texts, rows):
+        tell(finding.name, f"{finding.value:g}", finding.verdict)
+
+
+def main() -> None:
+    """Runs what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.building", description=__doc__)
+    parser.add_argument("--only", choices=("signature", "rules", "build", "quality"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 40_000])
+    parser.add_argument("--datasketch-python", default=_own_python(), help="an interpreter")
+    given = parser.parse_args()
+    print(machine())
+    if given.only in (None, "signature"):
+        compare_signatures(given.datasketch_python, given.repeats)
+    if given.only in (None, "rules"):
+        measure_rules(given.repeats)
+    if given.only in (None, "quality"):
+        measure_quality()
+    if given.only in (None, "build"):
+        measure_builds(given.sizes, given.repeats)
+
+
+def _own_python() -> str | None:
+    return sys.executable if find_spec("datasketch") else None
+
+
+if __name__ == "__main__":
+    main()

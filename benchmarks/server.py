@@ -1,0 +1,151 @@
+"""A teacher that answers at once or after a while, in a process of its own.
+
+It speaks just enough HTTP for a client of ours, straight on asyncio's protocol, so that the server
+is not what a benchmark of the client measures. It notes when each request arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import NamedTuple, cast
+
+from benchmarks.loops import run_fastest
+
+MODEL = "test-model"
+ANSWER_TOKENS = 5
+_BACKLOG = 1024
+_END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+
+
+def _response(text: str) -> bytes:
+    body = json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "model": MODEL,
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {
+                "prompt_tokens": 10,
+                "completion_tokens": ANSWER_TOKENS,
+                "total_tokens": 10 + ANSWER_TOKENS,
+            },
+        }
+    ).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+class _Teacher(asyncio.Protocol):
+    """One connection."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, delay_seconds: float, arrivals: array[float]) -> None:
+        self._delay_seconds = delay_seconds
+        self._arrivals = arrivals
+        self._buffer = b""
+        self._answer = _response("An answer.")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._take_request():
+            self._arrivals.append(time.monotonic())
+            if self._delay_seconds:
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._delay_seconds, self._reply)
+            else:
+                self._reply()
+
+    def _take_request(self) -> bool:
+        end = self._buffer.find(_END_OF_HEAD)
+        if end < 0:
+            return False
+        head = self._buffer[:end].lower()
+        start = head.find(_LENGTH)
+        length = int(head[start + len(_LENGTH) :].split(b"\r\n", 1)[0]) if start >= 0 else 0
+        whole = end + len(_END_OF_HEAD) + length
+        if len(self._buffer) < whole:
+            return False
+        self._buffer = self._buffer[whole:]
+        return True
+
+    def _reply(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(self._answer)
+
+
+class Server(NamedTuple):
+    """A running server.
+
+    Attributes:
+        endpoint: Base address of its API.
+        control: The way to its process.
+    """
+
+    endpoint: str
+    control: Connection
+
+    def arrivals(self) -> array[float]:
+        """Returns when each request arrived since the last call, seconds by the monotonic clock."""
+        self.control.send("arrivals")
+        arrivals: array[float] = self.control.recv()
+        return arrivals
+
+
+@contextmanager
+def serving(delay_seconds: float = 0.0) -> Iterator[Server]:
+    """Runs a server in a process of its own for as long as the block lasts.
+
+    Args:
+        delay_seconds: How long it thinks about each request.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(delay_seconds, theirs), daemon=True)
+    process.start()
+    try:
+        yield Server(f"http://127.0.0.1:{ours.recv()}/v1", ours)
+    finally:
+        ours.send("stop")
+        process.join()
+
+
+def _run(delay_seconds: float, control: Connection) -> None:
+    run_fastest(_serve(delay_seconds, control))
+
+
+async def _serve(delay_seconds: float, control: Connection) -> None:
+    loop, arrivals, done = asyncio.get_running_loop(), array("d"), asyncio.Event()
+    server = await loop.create_server(
+        lambda: _Teacher(delay_seconds, arrivals), "127.0.0.1", 0, backlog=_BACKLOG
+    )
+
+    def obey() -> None:
+        if control.recv() == "stop":
+            done.set()
+        else:
+            control.send(arrivals[:])
+            del arrivals[:]
+
+    loop.add_reader(control.fileno(), obey)
+    control.send(server.sockets[0].getsockname()[1])
+    await done.wait()
+    loop.remove_reader(control.fileno())
+    server.close()
