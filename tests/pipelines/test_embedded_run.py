@@ -42,6 +42,7 @@ def _shards(result: RunResult) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in files}
 
 
+@pytest.mark.timeout(900)  # the model is as fast as the machine lets it be
 @pytest.mark.parametrize(
     ("files", "field", "license_", "limit"),
     [(DEMO, "prompt", "CC0-1.0", 10), (GSM8K, "question", "MIT", 40)],

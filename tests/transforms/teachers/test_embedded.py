@@ -61,7 +61,7 @@ def ask(endpoint: str, **settings: Any) -> dict[str, Any]:
         "seed": 7,
         "max_tokens": 24,
     }
-    connection = http.client.HTTPConnection(address.netloc, timeout=30)
+    connection = http.client.HTTPConnection(address.netloc, timeout=120)
     try:
         connection.request(
             "POST",
@@ -150,7 +150,7 @@ def test_the_server_is_gone_after_the_block_even_while_it_answers() -> None:
         endpoint, pid = running.endpoint, running.pid
         assert pid
         address = urlsplit(endpoint)
-        unanswered = http.client.HTTPConnection(address.netloc, timeout=30)
+        unanswered = http.client.HTTPConnection(address.netloc, timeout=120)
         body = json.dumps({"messages": [{"role": "user", "content": "Count to 1000."}]})
         unanswered.request("POST", "/v1/chat/completions", body)
         started = time.monotonic()
