@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipelines import corpus_commands, guard_commands, ledger_commands
+from pipelines.arguments import AsJson, CorpusPath
 from schemas.errors import StillroomError
 
 app = typer.Typer(
@@ -26,10 +27,6 @@ app = typer.Typer(
 )
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run file, YAML.")]
-CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")
-]
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 

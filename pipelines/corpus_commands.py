@@ -13,25 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.arguments import AsJson, CorpusPath, MaxAge, On, RegistryPath
+
 if TYPE_CHECKING:
     from transforms.corpus.audit import Audit
     from transforms.corpus.read import Corpus
 
 DENIED = 3  # the exit code of a no
-
-CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, for machines.")]
-RegistryPath = Annotated[
-    Path | None,
-    typer.Option("--registry", metavar="FILE", help="Your teachers.yaml, with your approvals."),
-]
-MaxAge = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="How old a reading may be, in days.")
-]
-On = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
-]
 
 
 def register(app: typer.Typer) -> None:

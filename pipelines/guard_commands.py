@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pipelines.arguments import AsJson, MaxAge, On, RegistryPath
 from schemas.errors import InputError, nearest
 from schemas.terms import Use
 
@@ -28,20 +29,9 @@ _terms = typer.Typer(help="What you rely on: documents, approvals, changes.", no
 
 Unapproved = Literal["deny", "allow"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
-RegistryPath = Annotated[
-    Path | None, typer.Option("--registry", metavar="FILE", help="Your teachers.yaml.")
-]
 RunPath = Annotated[
     Path | None,
     typer.Option("--run", metavar="RUN", help="A run file: its registry, and its teachers only."),
-]
-MaxAge = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="How old a reading may be, in days.")
-]
-On = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
 ]
 
 

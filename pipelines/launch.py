@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
@@ -43,19 +42,6 @@ from transforms.work import (
 )
 
 _CLOCK = Clock()
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """An execution that is ready to start.
-
-    Attributes:
-        job: The execution.
-        plan: What it will do.
-    """
-
-    job: Job
-    plan: Plan
 
 
 def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
@@ -105,13 +91,13 @@ def launch(
         StillroomError: The run failed; every answer is in the ledger.
     """
     started = time.monotonic()
-    ready = get_ready(path, slices=slices, asks=asks, clock=clock)
-    _warn_of_damage(ready.job, console)
-    with _quiet(), working_in(ready.job.work), _stoppable(ready.job, console):
-        with Display(ready.job.work / PROGRESS, ready.job.requests, console):
-            _run_pipeline(ready.job, beam_options)
-        outcome: Outcome = read_staged(ready.job.work / OUTCOME)
-    return result_of(ready.job, outcome, seconds=time.monotonic() - started)
+    job = get_ready(path, slices=slices, asks=asks, clock=clock)
+    _warn_of_damage(job, console)
+    with _quiet(), working_in(job.work), _stoppable(job, console):
+        with Display(job.work / PROGRESS, job.requests, console):
+            _run_pipeline(job, beam_options)
+        outcome: Outcome = read_staged(job.work / OUTCOME)
+    return result_of(job, outcome, seconds=time.monotonic() - started)
 
 
 def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> None:
@@ -129,11 +115,11 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
     from pipelines.options import make_pipeline
 
     pipeline = make_pipeline(beam_options)
-    build_corpus(pipeline, get_ready(path, slices=slices, asks=True).job)
+    build_corpus(pipeline, get_ready(path, slices=slices, asks=True))
     pipeline.run()
 
 
-def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> Launch:
+def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> Job:
     """Checks all that can be checked before anybody is asked.
 
     Args:
@@ -143,7 +129,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         clock: What asking will go by.
 
     Returns:
-        The execution with its plan.
+        The execution, ready to start.
 
     Raises:
         InputError: Something that a person wrote is wrong: the run file or what it refers to, a
@@ -160,7 +146,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
     if asks:
         open_ledger(prepared.run.ledger).preflight(run_id)
         resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
-    job = Job(
+    return Job(
         run=prepared.run,
         run_id=run_id,
         started_at=clock.now(),
@@ -174,7 +160,6 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         asks=asks,
         clock=clock,
     )
-    return Launch(job, plan)
 
 
 def _warn_of_damage(job: Job, console: Console) -> None:

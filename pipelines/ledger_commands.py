@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.arguments import AsJson
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _ledger = typer.Typer(help="What you paid for: usage, export, compaction.", no_args_is_help=True)
 
 Address = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger's folder, or gs://….")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -33,8 +33,3 @@ def assign_teachers(prompt: Prompt, run: RunFile, routes: Mapping[str, Route]) -
                 parameters=teacher.parameters,
                 sample_index=sample,
             )
-
-
-def requests_per_prompt(run: RunFile) -> int:
-    """Returns how many requests each prompt leads to."""
-    return sum(teacher.samples for teacher in run.teachers)

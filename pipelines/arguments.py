@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
+RegistryPath = Annotated[
+    Path | None,
+    typer.Option("--registry", metavar="FILE", help="Your teachers.yaml, with your approvals."),
+]
+MaxAge = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="How old a reading may be, in days.")
+]
+On = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
+]
