@@ -5,6 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from transforms.buckets.sketch_buckets import SketchBuckets
 from transforms.buckets.stage_bucket import StageBucket
 from transforms.corpus.write_shards import Publish, WriteShards
 from transforms.dedupe.deduplicate import Deduplicate
@@ -29,7 +30,8 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
     stops: PCollection[Stop] = pipeline | "NoStops" >> beam.Create([])
     if job.asks:
         buckets, stops = buckets | "AskTeachers" >> AskTeachers(job)
-    sketches = buckets | "StageBucket" >> StageBucket(job)
+    buckets = buckets | "StageBucket" >> StageBucket(job)
+    sketches = buckets | "SketchBuckets" >> SketchBuckets(job)
     verdicts = sketches | "Deduplicate" >> Deduplicate(job.run.dedupe.near, job.work / DEDUPE)
     written = verdicts | "WriteShards" >> WriteShards(job)
     _ = written | "Publish" >> Publish(job, stops)

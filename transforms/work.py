@@ -27,7 +27,6 @@ from schemas.errors import Interrupted, StillroomError
 from transforms.storage import hidden_file
 
 REQUESTS = "requests"
-SIFTED = "sifted"
 DEDUPE = "dedupe"
 SHARDS = "shards"
 PROGRESS = "progress"

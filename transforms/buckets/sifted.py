@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.records import Record, Rejected
-from transforms.work import SIFTED
+from schemas.run import RunFile
+from transforms.job import Job
+from transforms.work import read_staged, write_staged
+
+SIFTED = "sifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,28 @@ class Sifted:
     tally: Tally = field(default_factory=Tally)
 
 
-def sifted_file(work: Path, bucket: int) -> Path:
-    """Returns the file of what became of a bucket's requests."""
-    return work / SIFTED / f"{bucket:04d}.pickle"
+def last_stage(run: RunFile) -> str:
+    """Returns the last stage that a run's buckets pass before deduplication."""
+    return SIFTED
+
+
+def write_sifted(job: Job, stage: str, bucket: int, sifted: Sifted) -> None:
+    """Leaves what became of a bucket's requests for the next stage; again is the same file.
+
+    Args:
+        job: The execution.
+        stage: Which stage wrote it; each has files of its own, so that a retry finds its input.
+        bucket: Which bucket.
+        sifted: What became of its requests.
+    """
+    write_staged(_file(job, stage, bucket), sifted)
+
+
+def read_sifted(job: Job, stage: str, bucket: int) -> Sifted:
+    """Reads what `write_sifted` wrote in this execution."""
+    sifted: Sifted = read_staged(_file(job, stage, bucket))
+    return sifted
+
+
+def _file(job: Job, stage: str, bucket: int) -> Path:
+    return job.work / stage / f"{bucket:04d}.pickle"

@@ -14,34 +14,28 @@ from schemas.records import Record, Rejected
 from schemas.responses import Completion, Malformed, Response
 from transforms.buckets.rows import cost
 from transforms.buckets.sift import Sifter, read_completion
-from transforms.buckets.sifted import Sifted, Tally, sifted_file
-from transforms.dedupe.blocks import SketchBlock
-from transforms.dedupe.sketch import sketch_bucket
+from transforms.buckets.sifted import SIFTED, Sifted, Tally, write_sifted
 from transforms.filters.decontaminate import EvaluationIndex
 from transforms.job import Job
 from transforms.prompts.evaluation import evaluation_index
 from transforms.prompts.staging import read_requests
 from transforms.teachers.ledger import ReaderLike, open_ledger
-from transforms.work import DEDUPE, REQUESTS, told, write_progress, write_staged
+from transforms.work import REQUESTS, told, write_progress
 
 
-def stage_bucket(job: Job, bucket: int, evaluation: EvaluationIndex | None) -> SketchBlock:
-    """Sifts the responses to a bucket's requests, and sketches the records among them.
+def stage_bucket(job: Job, bucket: int, evaluation: EvaluationIndex | None) -> None:
+    """Sifts the responses to a bucket's requests. Doing it again writes the same file.
 
     Args:
         job: The execution. Its work folder gets what became of the bucket.
         bucket: Which bucket.
         evaluation: Evaluation sets to keep out, or None.
-
-    Returns:
-        The sketches by which duplicates are found. Doing it again writes the same files.
     """
     sifted = sift_bucket(job, bucket, evaluation, open_ledger(job.run.ledger).reader())
-    write_staged(sifted_file(job.work, bucket), sifted)
+    write_sifted(job, SIFTED, bucket, sifted)
     rejected = Counter(row.reason for row in sifted.rejected if row.kind == "rejected")
     figures = {"accepted": len(sifted.records), "rejected": rejected}
     write_progress(job.work, f"bucket-{bucket}", figures)
-    return sketch_bucket(bucket, sifted.records, job.run.dedupe.near, job.work / DEDUPE)
 
 
 def sift_bucket(
@@ -96,11 +90,11 @@ def _count(
 
 
 @dataclass
-class StageBucket(beam.PTransform[PCollection[int], PCollection[SketchBlock]]):
-    """Sifts the responses of each bucket and emits the sketches of what is left.
+class StageBucket(beam.PTransform[PCollection[int], PCollection[int]]):
+    """Sifts the responses of each bucket.
 
-    Input, bounded: buckets of staged requests. Output: one `SketchBlock` a bucket; the rows
-    themselves stay in the work folder. A retry writes the same files again.
+    Input, bounded: buckets of staged requests. Output: the same buckets; their rows stay in the
+    work folder. A retry writes the same files again.
 
     Attributes:
         job: The execution.
@@ -111,15 +105,15 @@ class StageBucket(beam.PTransform[PCollection[int], PCollection[SketchBlock]]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, buckets: PCollection[int]) -> PCollection[SketchBlock]:
+    def expand(self, buckets: PCollection[int]) -> PCollection[int]:
         """Wires the transform."""
-        blocks: PCollection[SketchBlock] = (
+        staged: PCollection[int] = (
             buckets
             | "Sift" >> beam.ParDo(_StageBucketFn(self.job))
             # Breaks fusion: what follows does not sift again when it is retried.
-            | "KeepSketches" >> beam.Reshuffle()
+            | "KeepSifted" >> beam.Reshuffle()
         )
-        return blocks
+        return staged
 
 
 class _StageBucketFn(beam.DoFn):
@@ -131,7 +125,8 @@ class _StageBucketFn(beam.DoFn):
         with told(self._job.work):
             self._evaluation = evaluation_index(self._job.run)
 
-    def process(self, bucket: int) -> Iterator[SketchBlock]:
+    def process(self, bucket: int) -> Iterator[int]:
         with told(self._job.work):
-            yield stage_bucket(self._job, bucket, self._evaluation)
+            stage_bucket(self._job, bucket, self._evaluation)
         self._sifted.inc()
+        yield bucket

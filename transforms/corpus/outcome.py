@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.manifest import Funnel, Manifest
 from schemas.records import Record, Rejected
 from transforms.buckets.rows import make_duplicate
-from transforms.buckets.sifted import Sifted, Tally, sifted_file
+from transforms.buckets.sifted import Tally, last_stage, read_sifted
 from transforms.corpus.decisions import gather_decisions
 from transforms.corpus.publish import Build, make_funnel, publish
 from transforms.corpus.shards import BucketShards, write_bucket
@@ -48,7 +48,7 @@ def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[Bucke
     Returns:
         The shards, and counts of the bucket's requests. Doing it again writes the same files.
     """
-    sifted: Sifted = read_staged(sifted_file(job.work, bucket))
+    sifted = read_sifted(job, last_stage(job.run), bucket)
     kept: list[Record] = []
     rejected = list(sifted.rejected)
     for record in sifted.records:
