@@ -17,6 +17,7 @@ from schemas.prompts import Prompt
 from schemas.requests import Request
 from schemas.responses import Response
 from transforms.prompts.assign import assign_teachers
+from transforms.prompts.extent import Extent
 from transforms.prompts.read import read_prompts
 from transforms.teachers.ledger import Ledger
 
@@ -108,7 +109,7 @@ def _requests(prepared: Prepared) -> Iterator[Request]:
     run, routes = prepared.run, {ROUTE: prepared.guard.route(ROUTE)}
     for prompt in read_prompts(run.prompts, run.base):
         assert isinstance(prompt, Prompt)
-        yield from assign_teachers(prompt, run, routes)
+        yield from assign_teachers(prompt, run, routes, Extent())
 
 
 def _response(request: Request, text: str, decision_id: str) -> Response:

@@ -22,12 +22,14 @@ from pipelines.plan import Plan, make_plan
 from pipelines.prepare import Prepared, prepare
 from pipelines.progress import Display
 from pipelines.results import RunResult, result_of
+from pipelines.rounds import Rounds
 from schemas.buckets import bucket_bits
-from schemas.errors import Interrupted, RefusedByTerms
+from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.corpus.outcome import Outcome
 from transforms.corpus.publish import preflight
 from transforms.guard.refusals import explain_refusal
 from transforms.job import Job
+from transforms.prompts.extent import widest_extent
 from transforms.teachers.clock import Clock
 from transforms.teachers.keys import resolve_keys
 from transforms.teachers.ledger import open_ledger
@@ -91,13 +93,21 @@ def launch(
         StillroomError: The run failed; every answer is in the ledger.
     """
     started = time.monotonic()
-    job = get_ready(path, slices=slices, asks=asks, clock=clock)
-    _warn_of_damage(job, console)
+    ready = get_ready(path, slices=slices, asks=asks, clock=clock)
+    _warn_of_damage(ready, console)
+    rounds = Rounds(ready)
+    job = rounds.first()
+    while (outcome := _run_round(job, beam_options, console)).falls_short:
+        job = rounds.following(job, outcome)
+    return result_of(job, outcome, seconds=time.monotonic() - started)
+
+
+def _run_round(job: Job, beam_options: Sequence[str], console: Console) -> Outcome:
     with _quiet(), working_in(job.work), _stoppable(job, console):
         with Display(job.work / PROGRESS, job.requests, console):
             _run_pipeline(job, beam_options)
         outcome: Outcome = read_staged(job.work / OUTCOME)
-    return result_of(job, outcome, seconds=time.monotonic() - started)
+    return outcome
 
 
 def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> None:
@@ -114,8 +124,17 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
     from pipelines.graph import build_corpus
     from pipelines.options import make_pipeline
 
+    job = get_ready(path, slices=slices, asks=True)
+    if job.run.target:
+        raise InputError(
+            "a target cannot be reached by a job that nobody waits for",
+            where=str(path),
+            found="target",
+            expected="a run that asks all of its prompts",
+            remedy="leave `target` out, or start it with `stillroom run`",
+        )
     pipeline = make_pipeline(beam_options)
-    build_corpus(pipeline, get_ready(path, slices=slices, asks=True))
+    build_corpus(pipeline, job)
     pipeline.run()
 
 
@@ -158,6 +177,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         slices=slices,
         today=today,
         asks=asks,
+        extent=widest_extent(prepared.run),
         clock=clock,
     )
 

@@ -19,6 +19,7 @@ from schemas.terms import Verdict
 from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import contradictions
 from transforms.prompts.assign import assign_teachers
+from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
 from transforms.teachers.ledger import ReaderLike
 from transforms.teachers.tokens import estimate
@@ -26,7 +27,7 @@ from transforms.teachers.tokens import estimate
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do.
+    """What a run would do; one with a target, if it went as far as it may.
 
     Attributes:
         verdicts: The guard's answer for each teacher and prompt licence.
@@ -186,14 +187,14 @@ def _count(
     prompts: Iterable[Prompt | Rejected],
     ledger: ReaderLike,
 ) -> _Tally:
-    tally = _Tally()
+    tally, extent = _Tally(), widest_extent(run)
     for prompt in prompts:
         if isinstance(prompt, Rejected):
             tally.unread[prompt.reason] += 1
             continue
         tally.prompts += 1
         tally.kinds[prompt.license, prompt.confidential] = None
-        for request in assign_teachers(prompt, run, routes):
+        for request in assign_teachers(prompt, run, routes, extent):
             tally.requests += 1
             outcome = ledger.outcome(request.request_id)
             if outcome and outcome.answered:

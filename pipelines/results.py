@@ -12,7 +12,7 @@ from transforms.corpus.outcome import Outcome
 from transforms.job import Job
 
 # Why a run stopped asking, gravest first, with the exit code that it ends with.
-STOPPED = {"access": 5, "terms": 3, "budget": 4, "quota": 4, "failing": 1}
+STOPPED = {"access": 5, "terms": 3, "budget": 4, "quota": 4, "failing": 1, "prompts": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class RunResult:
         prompt_tokens: Sent in this run, as the teachers counted.
         completion_tokens: Received in this run, as the teachers counted.
         seconds: Wall-clock time.
-        stopped: Why asking ended early: `access`, `terms`, `budget`, `quota`, `failing`; or None.
+        stopped: Why asking ended early: `access`, `terms`, `budget`, `quota`, `failing`; `prompts`
+            where a target was not reached with all prompts; or None.
         stops: Which routes stopped, and why, in a sentence each.
         folder: Folder of the published version; None where nothing was.
     """
@@ -83,6 +84,7 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         seconds: Wall-clock time.
     """
     funnel, tally = outcome.funnel, outcome.tally
+    missed = _missed(job, outcome)
     version = outcome.manifest.version if outcome.manifest else None
     return RunResult(
         run_id=job.run_id,
@@ -101,10 +103,19 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         seconds=round(seconds, 3),
-        stopped=_gravest({stop.reason for stop in outcome.stops}),
-        stops=tuple(f"{stop.route}: {stop.detail}" for stop in outcome.stops),
+        stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
+        stops=(*(f"{stop.route}: {stop.detail}" for stop in outcome.stops), *missed.values()),
         folder=str(Path(job.run.corpus) / version) if version else None,
     )
+
+
+def _missed(job: Job, outcome: Outcome) -> dict[str, str]:
+    """Returns that a target was missed, unless something else ended the asking."""
+    target, accepted = job.run.target, outcome.funnel.accepted
+    if not target or accepted >= target.accepted or outcome.stops or outcome.funnel.pending:
+        return {}
+    told = f"target: {accepted} of {target.accepted} accepted, with every prompt and sample asked"
+    return {"prompts": told}
 
 
 def _gravest(reasons: Collection[str]) -> str | None:

@@ -20,6 +20,8 @@ _HOW_TO_GO_ON = {
     "terms": "Terms ended during the run: `stillroom plan` tells which. What was answered is safe.",
     "budget": "The budget is spent. Run again to go on: what was answered is not asked again.",
     "quota": "A quota is used up. Run again later: what was answered is not asked again.",
+    "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
+    "not asked again.",
     "failing": "A teacher answers nothing but errors: see the reasons above, mend it, run again.",
 }
 

@@ -172,6 +172,20 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """How many records are wanted: the run goes on asking until so many are accepted.
+
+    Attributes:
+        accepted: Records of the corpus.
+        extra_samples: How many samples of a prompt each teacher may be asked for beyond its own
+            number of them, before further prompts are asked.
+    """
+
+    accepted: int
+    extra_samples: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class RunFile:
     """A whole run file, checked.
 
@@ -185,6 +199,7 @@ class RunFile:
         registry: Path of the team's registry, or None.
         system: System prompt, or "".
         budget: Our cap.
+        target: How many records are wanted; None to ask every prompt.
         unapproved: Whether readings that nobody at the organisation signed off may be used.
         max_reading_age_days: How old a reading may be on the day it is relied on; None for any
             age.
@@ -206,6 +221,7 @@ class RunFile:
     registry: str | None = None
     system: str = ""
     budget: Budget = field(default_factory=Budget)
+    target: Target | None = None
     unapproved: Literal["deny", "allow"] = "deny"
     max_reading_age_days: int | None = None
     filters: tuple[FilterChoice, ...] | None = None

@@ -11,6 +11,7 @@ from schemas.run import RunFile
 from schemas.terms import Verdict
 from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
+from transforms.prompts.extent import Extent
 from transforms.teachers.clock import Clock
 from transforms.work import work_folder
 
@@ -31,6 +32,8 @@ class Job:
         slices: Into how many shares paid work is cut.
         today: The day on which the corpus is built, UTC.
         asks: Whether teachers are asked, or the ledger alone is read.
+        extent: How far it goes with the run's prompts.
+        widens: Whether it may go on with a wider extent, if too few records are accepted.
         clock: What asking goes by.
     """
 
@@ -45,6 +48,8 @@ class Job:
     slices: int
     today: date
     asks: bool
+    extent: Extent = field(default_factory=Extent)
+    widens: bool = False
     clock: Clock = field(default_factory=Clock)
 
     @property

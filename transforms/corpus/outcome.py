@@ -29,12 +29,15 @@ class Outcome:
         manifest: Of the published version; None where no record was accepted.
         tally: Counts of all requests.
         stops: Why routes were stopped early.
+        falls_short: Whether fewer records were accepted than are wanted, with nothing in the way
+            of asking for more: nothing is published yet.
     """
 
     funnel: Funnel
     manifest: Manifest | None
     tally: Tally
     stops: tuple[Stop, ...]
+    falls_short: bool = False
 
 
 def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[BucketShards, Tally]:
@@ -74,7 +77,7 @@ def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
 def publish_run(
     job: Job, written: Iterable[tuple[BucketShards, Tally]], stops: Iterable[Stop]
 ) -> Outcome:
-    """Publishes what all buckets came to, unless not one record was accepted.
+    """Publishes what all buckets came to, unless not one record was accepted, or too few yet.
 
     Args:
         job: The execution.
@@ -93,8 +96,16 @@ def publish_run(
     shards = [*(shards for shards, _ in buckets), unread]
     build = _build(job, shards, tally.pending)
     funnel = make_funnel(shards, build)
+    stopped = tuple(stops)
+    if _falls_short(job, funnel, stopped):
+        return Outcome(funnel, None, tally, stopped, falls_short=True)
     manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
-    return Outcome(funnel, manifest, tally, tuple(stops))
+    return Outcome(funnel, manifest, tally, stopped)
+
+
+def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
+    wanted = job.run.target.accepted if job.run.target else 0
+    return job.widens and funnel.accepted < wanted and not (funnel.pending or stops)
 
 
 def _build(job: Job, shards: Iterable[BucketShards], pending: int) -> Build:

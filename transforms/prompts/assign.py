@@ -8,22 +8,29 @@ from schemas.prompts import Prompt
 from schemas.registry import Route
 from schemas.requests import Request, make_request
 from schemas.run import RunFile
+from transforms.prompts.extent import Extent
 
 
-def assign_teachers(prompt: Prompt, run: RunFile, routes: Mapping[str, Route]) -> Iterator[Request]:
+def assign_teachers(
+    prompt: Prompt, run: RunFile, routes: Mapping[str, Route], extent: Extent
+) -> Iterator[Request]:
     """Makes the requests that one prompt leads to.
 
     Args:
         prompt: What to ask.
         run: Whom to ask, how often, with which settings.
         routes: The routes that the run's teachers name.
+        extent: How far the run goes.
 
     Yields:
-        One request a teacher and sample.
+        One request a teacher and sample; none for a prompt beyond the extent.
     """
+    extra = extent.extra_samples(prompt.prompt_id)
+    if extra is None:
+        return
     for teacher in run.teachers:
         route = routes[teacher.id]
-        for sample in range(teacher.samples):
+        for sample in range(teacher.samples + extra):
             yield make_request(
                 prompt,
                 teacher=route.id,

@@ -33,7 +33,7 @@ def stage_requests(job: Job) -> list[int]:
             if isinstance(prompt, Rejected):
                 unread.append(prompt)
                 continue
-            for request in assign_teachers(prompt, job.run, routes):
+            for request in assign_teachers(prompt, job.run, routes, job.extent):
                 stage.add(request)
         buckets = stage.buckets()
     write_staged(job.work / UNREAD, unread)
