@@ -1,7 +1,7 @@
-"""Building beside datasketch: signatures, rules, the whole build, memory, and what is found.
+"""Building beside others: signatures, rules, the whole build, memory, and what is found.
 
-    python -m benchmarks.building                                  all of it, some five minutes
-    python -m benchmarks.building --datasketch-python PATH         an interpreter that has it
+    python -m benchmarks.building                                  all of it, some ten minutes
+    python -m benchmarks.building --others-python PATH             an interpreter that has them
     python -m benchmarks.building --only build --sizes 20000 100000
     python -m benchmarks.building --only quality
 
@@ -16,10 +16,8 @@ import argparse
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +25,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 
-from benchmarks import datasketch_signature
+from benchmarks import datasketch_signature, datatrove_build
 from benchmarks.common import (
     Cost,
     apart,
@@ -191,6 +189,34 @@ def _best_build(size: int, repeats: int) -> Built:
     return max(built, key=lambda one: one.per_cpu_second)
 
 
+def compare_builds(python: str | None, size: int, repeats: int) -> None:
+    """Prints how fast whole builds are, beside datatrove's of the same texts."""
+    heading(f"The whole build of {size:,} texts, {CHARACTERS} characters")
+    ours = _best_build(size, repeats).per_cpu_second
+    tell("stillroom", f"{ours:.0f} records/CPU s", verdict(ours, 500))
+    if python is None:
+        tell("datatrove", "not found")
+        return
+    done = min((_run_datatrove(python, size) for _ in range(repeats)), key=_cpu_seconds)
+    theirs = size / _cpu_seconds(done)
+    tell("datatrove", f"{theirs:.0f} documents/CPU s", f"its filters left {done['kept']:,}")
+    tell("stillroom / datatrove", f"{ours / theirs:.2f}")
+
+
+def _run_datatrove(python: str, size: int) -> dict[str, float]:
+    with TemporaryDirectory(prefix="stillroom-bench-") as folder:
+        with (Path(folder) / "texts.jsonl").open("w") as texts:
+            texts.writelines(json.dumps({"text": text}) + "\n" for text in _texts(size))
+        command = [python, datatrove_build.__file__, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _cpu_seconds(done: dict[str, float]) -> float:
+    return done["cpu_seconds"]
+
+
 def measure_quality() -> None:
     """Prints what deduplication finds of what was planted, and what it should not have found."""
     heading("Near-duplicates planted with a frozen seed, through the whole build")
@@ -203,24 +229,23 @@ def measure_quality() -> None:
 def main() -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.building", description=__doc__)
-    parser.add_argument("--only", choices=("signature", "rules", "build", "quality"))
+    parser.add_argument("--only", choices=("signature", "rules", "build", "compare", "quality"))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 40_000])
-    parser.add_argument("--datasketch-python", default=_own_python(), help="an interpreter")
+    parser.add_argument("--compared", type=int, default=10_000, help="texts built by both")
+    parser.add_argument("--others-python", help="an interpreter with datasketch and datatrove")
     given = parser.parse_args()
     print(machine())
     if given.only in (None, "signature"):
-        compare_signatures(given.datasketch_python, given.repeats)
+        compare_signatures(given.others_python, given.repeats)
     if given.only in (None, "rules"):
         measure_rules(given.repeats)
     if given.only in (None, "quality"):
         measure_quality()
+    if given.only in (None, "compare"):
+        compare_builds(given.others_python, given.compared, given.repeats)
     if given.only in (None, "build"):
         measure_builds(given.sizes, given.repeats)
-
-
-def _own_python() -> str | None:
-    return sys.executable if find_spec("datasketch") else None
 
 
 if __name__ == "__main__":

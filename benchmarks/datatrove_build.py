@@ -1,0 +1,63 @@
+"""Builds a corpus with datatrove: a folder with `texts.jsonl`; processor seconds on stdout.
+
+It is run by an interpreter that has datatrove, which need not be ours, and imports nothing else.
+Read, its Gopher filters, MinHash in its four stages, Parquet: its own defaults, one task at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def _pipelines(folder: Path) -> list[list[Any]]:
+    """Returns the stages in their order, each a pipeline of its own as datatrove has it."""
+    dedup: Any = import_module("datatrove.pipeline.dedup")
+    filters: Any = import_module("datatrove.pipeline.filters")
+    readers: Any = import_module("datatrove.pipeline.readers")
+    writers: Any = import_module("datatrove.pipeline.writers")
+    kept, signatures = str(folder / "kept"), str(folder / "signatures")
+    buckets, removed = str(folder / "buckets"), str(folder / "removed")
+    return [
+        [
+            readers.JsonlReader(str(folder), glob_pattern="texts.jsonl"),
+            filters.GopherRepetitionFilter(),
+            filters.GopherQualityFilter(),
+            writers.JsonlWriter(kept),
+        ],
+        [readers.JsonlReader(kept), dedup.MinhashDedupSignature(signatures)],
+        [dedup.MinhashDedupBuckets(signatures, buckets)],
+        [dedup.MinhashDedupCluster(buckets, removed)],
+        [
+            readers.JsonlReader(kept),
+            dedup.MinhashDedupFilter(removed),
+            writers.ParquetWriter(str(folder / "out")),
+        ],
+    ]
+
+
+def main() -> None:
+    """Times the build, and prints how many documents its filters left as well."""
+    executor: Any = import_module("datatrove.executor").LocalPipelineExecutor
+    folder = Path(sys.argv[1])
+    stages, before = _pipelines(folder), _used()
+    for number, stage in enumerate(stages):
+        # Buckets are a task each; all else is one.
+        tasks = 14 if number == 2 else 1
+        executor(stage, tasks=tasks, workers=1, logging_dir=str(folder / f"log-{number}")).run()
+    rows = import_module("pyarrow.dataset").dataset(str(folder / "out")).count_rows()
+    sys.stdout.write(json.dumps({"cpu_seconds": _used() - before, "kept": rows}))
+
+
+def _used() -> float:
+    """Returns the processor seconds of this process and of the children that it waited for."""
+    mine = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in mine)
+
+
+if __name__ == "__main__":
+    main()
