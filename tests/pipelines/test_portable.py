@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import random
 import socket
 import subprocess
 import sys
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.project import make_project, questions
-from tests.teacher import Teacher
+from schemas.canonical import sha256
+from tests.pipelines.project import make_project, questions, write_prompts
+from tests.teacher import Call, Reply, Teacher, answer
 
 _START_SECONDS = 60.0
 
@@ -75,20 +76,32 @@ def _await_port(port: int) -> None:
             return
 
 
-def test_workers_of_their_own_give_the_same_bytes(
+def _varied(call: Call) -> Reply:
+    """Answers with texts of which some are empty, some repeated, and many nearly the same."""
+    number = int(sha256(call.prompt.encode())[:6], 16)
+    words = [f"term{number % 3 * 100 + place}" for place in range(60)]
+    words[number % 7] = f"other{number % 5}"
+    return answer("" if number % 6 == 0 else " ".join(words))
+
+
+def test_five_orders_give_the_same_bytes_on_every_runner(
     tmp_path: Path, job_service: str, worker_pool: str
 ) -> None:
     portable = ("--runner=PortableRunner", f"--job_endpoint={job_service}")
-    external = ("--environment_type=EXTERNAL", f"--environment_config={worker_pool}")
-    with Teacher() as teacher:
-        local = make_project(tmp_path / "local", teacher.endpoint, questions(30))
-        expected = local.run()
-        asked = local.shards(expected)
-        for name, options in (("loopback", ("--environment_type=LOOPBACK",)), ("pool", external)):
-            other = make_project(tmp_path / name, teacher.endpoint, questions(30))
-            shutil.copytree(local.folder / "ledger", other.folder / "ledger")
-            assert other.shards(other.run(*portable, *options, slices=3)) == asked
-        assert teacher.count == 30
+    loopback = (*portable, "--environment_type=LOOPBACK")
+    pool = (*portable, "--environment_type=EXTERNAL", f"--environment_config={worker_pool}")
+    prompts = questions(60)
+    with Teacher(_varied) as teacher:
+        project = make_project(tmp_path, teacher.endpoint, prompts, dedupe={"near": {}})
+        first = project.run()
+        expected = project.shards(first)
+        assert min(first.accepted, first.duplicates, first.rejected["empty"]) > 0
+        for order in range(5):
+            random.Random(order).shuffle(prompts)
+            write_prompts(tmp_path / "prompts.jsonl", prompts)
+            for options, slices in (((), 1), ((), 3), (pool if order else loopback, 3 - order % 2)):
+                assert project.shards(project.run(*options, slices=slices)) == expected
+        assert teacher.count == len(prompts)
 
 
 def test_workers_of_their_own_ask_each_request_once(
