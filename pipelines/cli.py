@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipelines import corpus_commands, guard_commands, ledger_commands
+from pipelines import corpus_commands, guard_commands, ledger_commands, starter_command
 from pipelines.arguments import AsJson, CorpusPath
 from schemas.errors import StillroomError
 
@@ -32,6 +32,9 @@ _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+starter_command.register(app)
 
 
 @app.command()
