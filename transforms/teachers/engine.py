@@ -16,10 +16,11 @@ from random import Random
 
 from schemas.requests import Request
 from schemas.terms import Verdict
+from transforms.teachers.allowance import own_limiter
 from transforms.teachers.budget import Budget
 from transforms.teachers.clock import Clock
 from transforms.teachers.http_client import HttpClient
-from transforms.teachers.lane import Desk, Lane, RouteWork
+from transforms.teachers.lane import Desk, Lane, MakeLimiter, RouteWork
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import Progress, RouteProgress
 
@@ -42,6 +43,7 @@ async def ask(
     run_id: str,
     progress: Progress | None = None,
     share: Fraction = Fraction(1),
+    limiter: MakeLimiter | None = None,
     stop: Callable[[], bool] = never,
     clock: Clock | None = None,
     random: Random | None = None,
@@ -61,6 +63,7 @@ async def ask(
         run_id: The run that asks.
         progress: Where to count, for a display to read meanwhile; empty.
         share: This slice's share of each quota; the shares of all slices sum to at most 1.
+        limiter: Makes the limiter of a route; by default one that keeps to this slice's share.
         stop: Whether to stop asking; called ten times a second. What is in flight then finishes.
         clock: Tells the time and lets it pass.
         random: Draws the jitter of pauses.
@@ -75,7 +78,8 @@ async def ask(
     """
     progress = {} if progress is None else progress
     clock, random = clock or Clock(), random or Random()  # noqa: S311 - jitter, no secret
-    desk = Desk(client, ledger, permits, budget, run_id, share, clock, random)
+    limiter = limiter or _by_share(share, clock)
+    desk = Desk(client, ledger, permits, budget, run_id, limiter, clock, random)
     for each in work:
         if each.route.id in progress:
             raise ValueError(f"route {each.route.id}: given twice, and it has one quota only")
@@ -89,6 +93,10 @@ async def ask(
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
     return progress
+
+
+def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
+    return lambda work: own_limiter(work.route, share, work.today, clock)
 
 
 @contextlib.contextmanager

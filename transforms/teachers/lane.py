@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from random import Random
 from urllib.parse import urlsplit
@@ -33,7 +32,7 @@ from transforms.teachers.http_client import Exchange, HttpClient, Target, make_t
 from transforms.teachers.keys import Key
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import RouteProgress, Stopped
-from transforms.teachers.quota import DayUse, Denied, Grant, Limiter
+from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Unreachable
 from transforms.teachers.retry import Next, RetryPolicy
 from transforms.teachers.server_limits import seconds_until_refilled
 from transforms.teachers.tokens import Tokens, estimate, most
@@ -75,6 +74,9 @@ class RouteWork:
         return urlsplit(self.base).netloc, self.key
 
 
+MakeLimiter = Callable[[RouteWork], Limiter]
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What all lanes share.
@@ -85,7 +87,7 @@ class Desk:
         permits: The guard's verdict on sending one request now; None forbids it too.
         budget: Our cap.
         run_id: The run that asks.
-        share: This slice's share of each quota.
+        limiter: Makes the limiter of a route.
         clock: Tells the time and lets it pass.
         random: Draws the jitter of pauses.
         lanes: All lanes.
@@ -96,7 +98,7 @@ class Desk:
     permits: Callable[[Request], Verdict | None]
     budget: Budget
     run_id: str
-    share: Fraction
+    limiter: MakeLimiter
     clock: Clock
     random: Random
     lanes: list[Lane] = field(default_factory=list)
@@ -153,7 +155,7 @@ class Lane:
         self._headers = self._api.headers(work.key.reveal()) if work.key else {}
         self._targets: dict[str, Target] = {}
         self._requests = iter(work.requests)
-        self._limiter = Limiter(work.route, desk.share, work.today, desk.clock)
+        self._limiter = desk.limiter(work)
         patience = work.route.timeouts.patience_seconds
         self._policy = RetryPolicy(patience, desk.clock, desk.random)
         self._halted = asyncio.Event()
@@ -361,7 +363,9 @@ class Lane:
             self.halt(reason, f"{self._route.id}: {detail}")
 
     def _note_denied(self, denied: Denied) -> None:
-        if denied == "day":
+        if isinstance(denied, Unreachable):
+            self.halt("quota", f"{self._route.id}: {denied.detail}")
+        elif denied == "day":
             self.halt(
                 "quota", f"{self._route.id}: today's quota is spent; it begins anew at 0:00 UTC"
             )

@@ -1,6 +1,7 @@
 """Holds a route to its provider's quota: a minute's, a day's, and none of it all at once.
 
-And to what the server itself says meanwhile: not before a time, or not so many at once.
+And to what the server itself says meanwhile: not before a time, or not so many at once. What the
+quota leaves room for is an `Allowance`'s to tell: this process's own, or one shared by many.
 """
 
 from __future__ import annotations
@@ -8,34 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 from schemas.errors import InputError
 from schemas.registry import Route
 from transforms.teachers.clock import Clock
-from transforms.teachers.pacing import Entry, Meter, Window
+from transforms.teachers.pacing import Window
 from transforms.teachers.tokens import Tokens
 
-_DAY_SECONDS = 86_400
-
-# Why nothing was granted: today's quota is spent; the request alone is more than a minute's quota;
-# the limiter was closed while the request waited.
-Denied = Literal["day", "too_large", "closed"]
-
-_Amount = Callable[[Tokens], int]
-_BY_MINUTE: dict[str, _Amount] = {
-    "requests_per_minute": lambda _: 1,
-    "tokens_per_minute": lambda tokens: tokens.total,
-    "input_tokens_per_minute": lambda tokens: tokens.prompt,
-    "output_tokens_per_minute": lambda tokens: tokens.completion,
-}
-_BY_DAY: dict[str, _Amount] = {
-    "requests_per_day": lambda _: 1,
-    "tokens_per_day": lambda tokens: tokens.total,
-}
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,62 +32,90 @@ class DayUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Whoever knows what is left does not say, so nothing is granted.
+
+    Attributes:
+        detail: The same in a sentence, for a person.
+    """
+
+    detail: str
+
+
+# Why nothing was granted: today's quota is spent; the request alone is more than a minute's quota;
+# the limiter was closed while the request waited; nobody knows what is left.
+Denied = Literal["day", "too_large", "closed"] | Unreachable
+
+
+class Reservation(Protocol):
+    """What was set aside for one request."""
+
+    def settle(self, used: Tokens | None) -> None:
+        """Puts what was used in its place; None, where nobody knows, keeps what was reserved."""
+        ...
+
+
+class Allowance(Protocol):
+    """What a route's quota leaves room for.
+
+    Attributes:
+        unlimited: Whether nothing is limited, so that nobody need ask.
+        counts_tokens: Whether any limit is one of tokens.
+    """
+
+    @property
+    def unlimited(self) -> bool: ...
+
+    @property
+    def counts_tokens(self) -> bool: ...
+
+    async def reserve(self, tokens: Tokens) -> Reservation | float | Denied:
+        """Sets aside what a request may come to, if there is room for it now.
+
+        Args:
+            tokens: The most that it can come to, as far as we can tell.
+
+        Returns:
+            What was set aside; or the seconds after which to ask again; or why it never will be.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Leave to send one request, until it is settled.
 
     Attributes:
-        tokens: What was reserved.
         number: Which one it is, from 1.
-        day: Days since 1970 UTC.
-        entries: What it counts for with each meter.
+        reservation: What was set aside for it; None where nothing is limited.
     """
 
-    tokens: Tokens
     number: int
-    day: int = 0
-    entries: tuple[Entry, ...] = ()
+    reservation: Reservation | None = None
 
 
 class Limiter:
     """Grants requests in the order they come, each as soon as the quota has room for it.
 
     Args:
-        route: The route, with its quota.
-        share: This slice's share of it; the shares of all slices sum to at most 1.
-        today: What was asked today before.
+        allowance: What the quota leaves room for.
+        concurrency: Requests that may be in flight at once.
         clock: Tells the time and lets it pass.
 
     Attributes:
-        concurrency: Requests that may be in flight at once: whoever asks keeps to it.
+        concurrency: The same: whoever asks keeps to it.
         counts_tokens: Whether any limit is one of tokens.
         throttled_seconds: How long the route had to wait for its quota so far.
-
-    Raises:
-        InputError: The share is less than one request.
     """
 
-    def __init__(self, route: Route, share: Fraction, today: DayUse, clock: Clock) -> None:
-        self._clock = clock
-        granted = {
-            name: _part(route, name, share)
-            for name in (*_BY_MINUTE, *_BY_DAY, "concurrency")
-            if getattr(route.quota, name) is not None
-        }
-        self.concurrency = granted["concurrency"]
+    def __init__(self, allowance: Allowance, concurrency: int, clock: Clock) -> None:
+        self.concurrency = concurrency
+        self.counts_tokens = allowance.counts_tokens
         self.throttled_seconds = 0.0
-        self._window = Window(self.concurrency)
-        self._meters = [
-            (Meter(granted[name]), amount) for name, amount in _BY_MINUTE.items() if name in granted
-        ]
-        used = {"requests_per_day": today.requests, "tokens_per_day": today.tokens}
-        self._days = [
-            _DayMeter(granted[name], math.ceil(used[name] * share), amount, self._day())
-            for name, amount in _BY_DAY.items()
-            if name in granted
-        ]
-        self.counts_tokens = any(
-            name in granted for name in (*_BY_MINUTE, *_BY_DAY) if "tokens" in name
-        )
+        self._allowance = allowance
+        self._unlimited = allowance.unlimited
+        self._clock = clock
+        self._window = Window(concurrency)
         self._held_until = -math.inf
         self._closed = False
         self._turn = asyncio.Lock()
@@ -118,17 +131,23 @@ class Limiter:
             A grant, to be settled; or why there is none.
         """
         if self._is_free():
-            return Grant(tokens, self._window.send())
+            return Grant(self._window.send())
         async with self._turn:
-            while True:
-                if denied := self._denied(tokens):
-                    return denied
+            while not self._closed:
+                self._changed.clear()
                 if self._window.is_full():
                     await self._until_settled()
-                elif (wait := self._wait(tokens)) > 0:
-                    await self._pause(wait)
+                elif (held := self._held_until - self._clock.monotonic()) > 0:
+                    await self._pause(held)
                 else:
-                    return self._grant(tokens)
+                    answer = await self._allowance.reserve(tokens)
+                    if isinstance(answer, str | Unreachable):
+                        return answer
+                    if isinstance(answer, float):
+                        await self._pause(answer)
+                    else:
+                        return self._grant(answer)
+            return "closed"
 
     def settle(self, grant: Grant, used: Tokens | None) -> None:
         """Puts what a request used in place of what was reserved for it.
@@ -138,11 +157,8 @@ class Limiter:
             used: What it used; None where nobody knows, which keeps what was reserved.
         """
         self._window.settle()
-        for day in self._days:
-            day.settle(grant, used or grant.tokens)
-        if used is not None:
-            for (meter, amount), entry in zip(self._meters, grant.entries, strict=True):
-                meter.settle(entry, amount(used))
+        if grant.reservation is not None:
+            grant.reservation.settle(used)
         self._changed.set()
 
     def hold(self, seconds: float) -> None:
@@ -168,47 +184,27 @@ class Limiter:
 
     def _is_free(self) -> bool:
         """Tells whether there is nothing to keep to just now, and nobody waits."""
-        return not (
-            self._meters
-            or self._days
-            or self._closed
-            or self._turn.locked()
-            or self._window.is_full()
-            or self._held_until > self._clock.monotonic()
+        return (
+            self._unlimited
+            and not self._closed
+            and not self._turn.locked()
+            and not self._window.is_full()
+            and self._held_until <= self._clock.monotonic()
         )
 
-    def _denied(self, tokens: Tokens) -> Denied | None:
-        if self._closed:
+    def _grant(self, reservation: Reservation) -> Grant | Denied:
+        if self._closed:  # while the allowance was asked: what it set aside is not needed
+            reservation.settle(Tokens(0, 0))
             return "closed"
-        if any(amount(tokens) > meter.limit for meter, amount in self._meters):
-            return "too_large"
-        for meter in self._days:
-            meter.begin(self._day())
-        return "day" if any(meter.is_spent(tokens) for meter in self._days) else None
-
-    def _wait(self, tokens: Tokens) -> float:
-        now = self._clock.monotonic()
-        waits = [meter.wait(amount(tokens), now) for meter, amount in self._meters]
-        if any(meter.may_be_spent(tokens) for meter in self._days):
-            waits.append(_DAY_SECONDS - self._clock.wall() % _DAY_SECONDS)
-        return max(self._held_until - now, *waits, 0.0)
-
-    def _grant(self, tokens: Tokens) -> Grant:
-        now, day = self._clock.monotonic(), self._day()
-        for meter in self._days:
-            meter.reserve(tokens)
-        entries = tuple(meter.spend(amount(tokens), now) for meter, amount in self._meters)
-        return Grant(tokens, self._window.send(), day, entries)
+        return Grant(self._window.send(), reservation)
 
     async def _pause(self, seconds: float) -> None:
         """Waits; something settled in the meantime may make it shorter."""
-        self._changed.clear()
         with self._throttled():
             await self._clock.pause(seconds, self._changed)
 
     async def _until_settled(self) -> None:
         """Waits until something is no longer in flight."""
-        self._changed.clear()
         with self._throttled():
             await self._changed.wait()
 
@@ -218,44 +214,18 @@ class Limiter:
         yield
         self.throttled_seconds += self._clock.monotonic() - began
 
-    def _day(self) -> int:
-        return int(self._clock.wall() // _DAY_SECONDS)
 
+def part_of(route: Route, name: str, share: Fraction) -> int:
+    """Returns a slice's part of one limit, rounded down so that the parts never exceed it.
 
-class _DayMeter:
-    """Holds one kind of amount to a limit a UTC day."""
+    Args:
+        route: The route, with its quota.
+        name: The limit, a field of `Quota` that is set.
+        share: The slice's share; the shares of all slices sum to at most 1.
 
-    def __init__(self, limit: int, used: int, amount: _Amount, day: int) -> None:
-        self._limit = limit
-        self._used = used
-        self._reserved = 0
-        self._amount = amount
-        self._day = day
-
-    def begin(self, day: int) -> None:
-        """Counts anew if a new day has begun."""
-        if day != self._day:
-            self._day, self._used, self._reserved = day, 0, 0
-
-    def is_spent(self, tokens: Tokens) -> bool:
-        """Tells whether what is settled leaves no room."""
-        return self._used + self._amount(tokens) > self._limit
-
-    def may_be_spent(self, tokens: Tokens) -> bool:
-        """Tells whether what is in flight may leave no room."""
-        return self._used + self._reserved + self._amount(tokens) > self._limit
-
-    def reserve(self, tokens: Tokens) -> None:
-        self._reserved += self._amount(tokens)
-
-    def settle(self, grant: Grant, used: Tokens) -> None:
-        if grant.day == self._day:
-            self._reserved -= self._amount(grant.tokens)
-            self._used += self._amount(used)
-
-
-def _part(route: Route, name: str, share: Fraction) -> int:
-    """Returns a slice's part of one limit, rounded down so that the parts never exceed it."""
+    Raises:
+        InputError: It is less than one.
+    """
     limit: int = getattr(route.quota, name)
     part = math.floor(limit * share)
     if part < 1:

@@ -17,6 +17,7 @@ from schemas.errors import InputError
 from schemas.registry import Quota
 from tests.transforms.teachers import virtual_time
 from tests.transforms.teachers.asking import make_route, seeded
+from transforms.teachers.allowance import own_limiter
 from transforms.teachers.clock import Clock
 from transforms.teachers.quota import DayUse, Denied, Grant, Limiter
 from transforms.teachers.tokens import Tokens
@@ -50,7 +51,7 @@ class Load:
 def limiter(
     clock: Clock, share: Fraction = WHOLE, today: DayUse | None = None, **q: Any
 ) -> Limiter:
-    return Limiter(make_route("http://t/v1", quota=Quota(**q)), share, today or DayUse(), clock)
+    return own_limiter(make_route("http://t/v1", quota=Quota(**q)), share, today or DayUse(), clock)
 
 
 def simulate(

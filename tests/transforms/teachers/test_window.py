@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.registry import Quota
 from tests.transforms.teachers import virtual_time
 from tests.transforms.teachers.asking import make_route
+from transforms.teachers.allowance import own_limiter
 from transforms.teachers.pacing import Window
 from transforms.teachers.quota import DayUse, Grant, Limiter
 from transforms.teachers.tokens import Tokens
@@ -67,7 +68,7 @@ def ask_for(seconds: float, server: Server) -> None:
 
     async def run() -> None:
         route = make_route("http://t/v1", quota=Quota(concurrency=CEILING))
-        gate = Limiter(route, Fraction(1), DayUse(), virtual_time.clock())
+        gate = own_limiter(route, Fraction(1), DayUse(), virtual_time.clock())
         async with asyncio.TaskGroup() as workers:
             for _ in range(CEILING):
                 workers.create_task(work(gate))
