@@ -33,6 +33,7 @@ from transforms.prompts.extent import widest_extent
 from transforms.teachers.clock import Clock
 from transforms.teachers.keys import resolve_keys
 from transforms.teachers.ledger import open_ledger
+from transforms.teachers.redis_limiters import check_limiter
 from transforms.work import (
     OUTCOME,
     PROGRESS,
@@ -152,7 +153,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
 
     Raises:
         InputError: Something that a person wrote is wrong: the run file or what it refers to, a
-            folder that cannot be written, a key that is missing.
+            folder that cannot be written, a key that is missing, a limiter that does not answer.
         RefusedByTerms: The guard refused.
         LedgerBusy: Another run writes to the ledger.
     """
@@ -165,6 +166,8 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
     if asks:
         open_ledger(prepared.run.ledger).preflight(run_id)
         resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
+        if prepared.limiter and plan.open_routes:
+            check_limiter(prepared.limiter)
     return Job(
         run=prepared.run,
         run_id=run_id,
@@ -179,6 +182,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         asks=asks,
         extent=widest_extent(prepared.run),
         clock=clock,
+        limiter=prepared.limiter,
     )
 
 

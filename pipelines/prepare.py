@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas.errors import InputError, Problem
 from schemas.files import Document
-from schemas.registry import Route
+from schemas.registry import LimiterAddress, Registry, Route
 from schemas.run import RunFile, TeacherChoice
 from schemas.run_file import load_run
 from transforms.filters.json_schema import schema_problem
@@ -29,11 +29,13 @@ class Prepared:
         run: The run file.
         guard: The catalogue and the team's registry, ready to decide.
         filters: The rules, ready to apply.
+        limiter: Where quotas are counted; None where each run counts for itself.
     """
 
     run: RunFile
     guard: Guard
     filters: Filters
+    limiter: LimiterAddress | None
 
 
 def prepare(path: Path, today: date) -> Prepared:
@@ -50,21 +52,26 @@ def prepare(path: Path, today: date) -> Prepared:
         InputError: Something in it is wrong; every message has file and line.
     """
     run, document = load_run(path)
-    guard = make_guard(run, today)
+    registry = _registry(run, today)
+    guard = _guard(run, registry)
     _check_routes(run, guard, document)
     for section in ("prompts", "decontaminate"):
         for index, source in enumerate(getattr(run, section)):
             expand(source.files, run.base, document.where((section, index, "files")))
     filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
-    return Prepared(run, guard, filters)
+    return Prepared(run, guard, filters, registry.limiter)
 
 
-def make_guard(run: RunFile, today: date) -> Guard:
+def _registry(run: RunFile, today: date) -> Registry:
+    if not run.registry:
+        return Registry()
+    return load_registry(Path(run.registry), load_catalogue(), today=today)
+
+
+def _guard(run: RunFile, registry: Registry) -> Guard:
     """Makes the guard of a run: the built-in catalogue with the team's registry on top."""
-    catalogue = load_catalogue()
-    registry = load_registry(Path(run.registry), catalogue, today=today) if run.registry else None
     return Guard(
-        catalogue, registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
+        load_catalogue(), registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
     )
 
 

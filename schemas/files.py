@@ -26,7 +26,7 @@ from referencing.jsonschema import DRAFT202012
 from schemas.errors import InputError, Problem, nearest
 
 # Fields into which people paste what must never reach a log: a key, an address with a password.
-_MAY_BE_SECRET = ("key", "endpoint")
+_MAY_BE_SECRET = ("key", "endpoint", "redis")
 
 T = TypeVar("T")
 Step = str | int

@@ -156,10 +156,33 @@ class ChangedTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class LimiterAddress:
+    """Where the limiter is that all who ask a route of an account share.
+
+    Attributes:
+        redis: Where the address of a Redis server is found, `env:NAME` or `secret:projects/…`: it
+            may hold a password.
+        where: File and line, for messages.
+    """
+
+    redis: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
-    """A team's own routes, approvals and authorisations, and what changed since they were given."""
+    """A team's own routes, approvals and authorisations, and what changed since they were given.
+
+    Attributes:
+        routes: Its routes by id.
+        approvals: Readings that it signed off.
+        authorisations: Permissions that it has in writing.
+        changed: Texts that are no longer those that were read.
+        limiter: Where its quotas are counted; None where each run counts for itself.
+    """
 
     routes: dict[str, Route] = field(default_factory=dict)
     approvals: tuple[Approval, ...] = ()
     authorisations: tuple[Authorisation, ...] = ()
     changed: tuple[ChangedTerms, ...] = ()
+    limiter: LimiterAddress | None = None

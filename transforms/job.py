@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from schemas.registry import Route
+from schemas.registry import LimiterAddress, Route
 from schemas.run import RunFile
 from schemas.terms import Verdict
 from transforms.filters.policy import Filters
@@ -35,6 +35,7 @@ class Job:
         extent: How far it goes with the run's prompts.
         widens: Whether it may go on with a wider extent, if too few records are accepted.
         clock: What asking goes by.
+        limiter: Where quotas are counted; None where each slice keeps to its share.
     """
 
     run: RunFile
@@ -51,6 +52,7 @@ class Job:
     extent: Extent = field(default_factory=Extent)
     widens: bool = False
     clock: Clock = field(default_factory=Clock)
+    limiter: LimiterAddress | None = None
 
     @property
     def work(self) -> Path:

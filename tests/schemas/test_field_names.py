@@ -16,7 +16,7 @@ from schemas.arrow import RECORDS, REJECTED
 from schemas.files import load_schema
 from schemas.manifest import Latest, Manifest
 from schemas.records import Record, Rejected
-from schemas.registry import Approval, Authorisation, Registry, Route
+from schemas.registry import Approval, Authorisation, LimiterAddress, Registry, Route
 from schemas.run import FilterChoice, RunFile
 
 # Fields that no one writes: what the reader works out, and the keys of mappings.
@@ -27,6 +27,7 @@ DERIVED: dict[type, set[str]] = {
     Route: {"id", "where"},
     Approval: {"where"},
     Authorisation: {"where"},
+    LimiterAddress: {"where"},
 }
 
 

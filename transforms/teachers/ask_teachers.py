@@ -25,10 +25,11 @@ from transforms.teachers.embedded import EmbeddedServer
 from transforms.teachers.engine import ask
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.keys import resolve_keys
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.lane import MakeLimiter, RouteWork
 from transforms.teachers.ledger import WriterLike, open_ledger
 from transforms.teachers.progress import Progress, Stop
 from transforms.teachers.quota import DayUse
+from transforms.teachers.redis_limiters import RedisLimiters
 from transforms.teachers.usage import Used, used_before
 from transforms.work import REQUESTS, stopping, told, write_progress
 
@@ -54,7 +55,7 @@ def ask_slice(
 
     Raises:
         LedgerBusy: Another run writes to these digits of the ledger. Nothing was asked.
-        InputError: A key is missing. Nothing was asked.
+        InputError: A key, or the limiter's address, is missing. Nothing was asked.
         StillroomError: The ledger could not be written. What was answered before is safe.
     """
     staged = sorted(buckets)
@@ -84,7 +85,11 @@ async def _ask(
 ) -> Progress:
     progress: Progress = {}
     share = Fraction(1, part.count)
-    async with HttpClient() as client, _noting(job, part, progress, throttled):
+    async with (
+        HttpClient() as client,
+        _limiters(job, share) as limiter,
+        _noting(job, part, progress, throttled),
+    ):
         return await ask(
             work,
             client=client,
@@ -94,9 +99,20 @@ async def _ask(
             run_id=job.run_id,
             progress=progress,
             share=share,
+            limiter=limiter,
             stop=lambda: stopping(job.work),
             clock=job.clock,
         )
+
+
+@contextlib.asynccontextmanager
+async def _limiters(job: Job, share: Fraction) -> AsyncIterator[MakeLimiter | None]:
+    """Connects to the limiter that others share, if there is one."""
+    if job.limiter is None:
+        yield None
+        return
+    async with RedisLimiters(job.limiter, share, job.clock) as limiters:
+        yield limiters.limiter
 
 
 @contextlib.asynccontextmanager

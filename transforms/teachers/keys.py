@@ -40,6 +40,11 @@ class Key:
     def __hash__(self) -> int:
         return hash(self._digest)
 
+    @property
+    def account(self) -> str:
+        """What to call the account where others read it: the same key, the same name."""
+        return hashlib.sha256(b"account " + self._digest).hexdigest()
+
     def __repr__(self) -> str:
         return "Key(not shown)"
 
@@ -98,6 +103,32 @@ def resolve_keys(
     return keys
 
 
+def resolve_address(
+    name: str, *, what: str, where: str, environment: Mapping[str, str] | None = None
+) -> Key:
+    """Finds an address that may hold a password, as a key is found.
+
+    Args:
+        name: Where it is found, `env:NAME` or `secret:projects/…`.
+        what: What is there, for messages.
+        where: File and line, for messages.
+        environment: Where `env:` looks; by default this process's environment.
+
+    Returns:
+        The address, which does not show itself.
+
+    Raises:
+        InputError: It is missing or unusable.
+    """
+    kind, _, rest = name.partition(":")
+    try:
+        if kind == "env":
+            return _from_environment(rest, os.environ if environment is None else environment)
+        return _from_secret_manager(rest, _google_session, SECRET_MANAGER)
+    except _Unusable as error:
+        raise InputError(f"{what}: {error.what}", where=where, remedy=error.remedy) from None
+
+
 class _Unusable(Exception):
     """A key cannot be used: what is wrong, and what to do."""
 
@@ -112,7 +143,7 @@ def _from_environment(name: str, environment: Mapping[str, str]) -> Key:
     if not value:
         raise _Unusable(
             f"the environment variable {name} is not set, or is empty",
-            f"set {name} to the key; nothing has been asked yet",
+            f"set {name}; nothing has been asked yet",
         )
     return _checked(value, f"the environment variable {name}")
 

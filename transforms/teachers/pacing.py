@@ -27,9 +27,9 @@ AIM = 0.985
 EVEN_SECONDS = 10.0
 # Requests reach the server at other intervals than they leave us; a window a little longer than a
 # minute here holds for a minute there.
-_WINDOW_MARGIN = 1.01
-_MOST_EARLY_SECONDS = 0.03  # an event loop that is not overloaded wakes us no later than this
-_LEARNING_RATE = 0.1
+WINDOW_MARGIN = 1.01
+MOST_EARLY_SECONDS = 0.03  # an event loop that is not overloaded wakes us no later than this
+LEARNING_RATE = 0.1
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class _Window:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._seconds = MINUTE_SECONDS * _WINDOW_MARGIN
+        self._seconds = MINUTE_SECONDS * WINDOW_MARGIN
         self._log: deque[Entry] = deque()
         self._sum = 0
         self._forgotten = -math.inf  # time of the newest entry that has left the window
@@ -155,7 +155,7 @@ class _Pace:
     def _learn(self, share: float) -> None:
         if self._used_share is None:
             self._used_share = share
-        self._used_share += _LEARNING_RATE * (share - self._used_share)
+        self._used_share += LEARNING_RATE * (share - self._used_share)
 
     def _early(self, amount: int) -> float:
         """Returns how much before its time an amount may be spent.
@@ -165,7 +165,7 @@ class _Pace:
         """
         interval = self.likely(amount) * self._seconds_each
         room = EVEN_SECONDS * (1.0 - AIM) - interval
-        return min(max(0.0, room / 2), _MOST_EARLY_SECONDS)
+        return min(max(0.0, room / 2), MOST_EARLY_SECONDS)
 
 
 class Window:

@@ -171,6 +171,11 @@ def test_versions_come_in_the_order_of_their_dates(tmp_path: Path) -> None:
             "routes/acme.yaml:7",
             "a file of the catalogue has no approvals",
         ),
+        (
+            {"routes": ROUTES + "limiter: {redis: env:REDIS_URL}\n"},
+            "routes/acme.yaml:7",
+            "a file of the catalogue has no limiter",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_file_and_line(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.registry import Approval, Authorisation, Registry
+from schemas.registry import Approval, Authorisation, LimiterAddress, Registry
 from tests.transforms.guard.terms_builder import write
 from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
+from transforms.guard.evaluate import registry_digest
 
 GOOD = """\
 routes:
@@ -58,6 +59,34 @@ def test_a_registry_is_read_with_its_lines(tmp_path: Path, catalogue: Catalogue)
             "acme/terms", "2", "MSA-1", date(2026, 1, 1), date(2026, 12, 31), "teachers.yaml:12"
         ),
     )
+
+
+def test_a_limiter_is_read_with_its_line(tmp_path: Path, catalogue: Catalogue) -> None:
+    text = GOOD + "limiter:\n  redis: env:REDIS_URL\n"
+    registry = read(tmp_path, catalogue, text)
+    assert registry.limiter == LimiterAddress("env:REDIS_URL", "teachers.yaml:14")
+    without = read(tmp_path, catalogue, GOOD)
+    assert without.limiter is None
+    assert registry_digest(catalogue, registry) == registry_digest(catalogue, without)
+
+
+@pytest.mark.parametrize(
+    ("limiter", "message"),
+    [
+        ("{redis: 'redis://:hunter@host/0'}", "not shown"),
+        ("{redis: REDIS_URL}", "env:NAME or secret:projects"),
+        ("{}", "'redis' is missing"),
+        ("{redis: env:A, database: 1}", "unknown field"),
+        ("env:REDIS_URL", "wrong type"),
+    ],
+)
+def test_a_mistaken_limiter_is_told_and_not_shown(
+    tmp_path: Path, catalogue: Catalogue, limiter: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path, catalogue, f"limiter: {limiter}\n")
+    assert "teachers.yaml:1" in str(caught.value)
+    assert "hunter" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n"])

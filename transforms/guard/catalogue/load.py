@@ -191,8 +191,8 @@ def _date_problems(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
 
 
 def _routes_alone(file: files.Document) -> Iterator[Problem]:
-    """A sign-off is an organisation's own: the catalogue has none."""
-    for name in ("approvals", "authorisations"):
+    """Sign-offs and limiters are an organisation's own: the catalogue has none."""
+    for name in ("approvals", "authorisations", "limiter"):
         if name in file.data:
             yield Problem(
                 f"a file of the catalogue has no {name}",

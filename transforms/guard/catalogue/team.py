@@ -1,4 +1,4 @@
-"""Reads a team's registry: its own routes, its approvals, its authorisations."""
+"""Reads a team's registry: its own routes, approvals and authorisations, and its limiter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from schemas import files
 from schemas.errors import InputError, Problem, nearest
-from schemas.registry import Approval, Authorisation, ChangedTerms, Registry
+from schemas.registry import Approval, Authorisation, ChangedTerms, LimiterAddress, Registry
 from transforms.guard.catalogue.load import Catalogue, read_routes, unknown_document
 
 CHANGED = "terms-changed.json"  # beside the registry; written by `terms check --fetch`
@@ -49,7 +49,7 @@ def load_registry(
     )
     if problems:
         raise InputError(problems)
-    return Registry(routes, approvals, authorisations, changed)
+    return Registry(routes, approvals, authorisations, changed, _limiter(file))
 
 
 def read_changed(registry: Path) -> tuple[ChangedTerms, ...]:
@@ -78,6 +78,11 @@ def _entries(file: files.Document, key: str, kind: type[Entry]) -> tuple[Entry, 
         files.structure({**data, "where": file.where((key, index))}, kind)
         for index, data in enumerate(written)
     )
+
+
+def _limiter(file: files.Document) -> LimiterAddress | None:
+    data = file.data.get("limiter")
+    return data and LimiterAddress(data["redis"], file.where(("limiter", "redis")))
 
 
 def _approval_problems(approval: Approval, catalogue: Catalogue) -> Iterator[Problem]:
