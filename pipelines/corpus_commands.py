@@ -1,6 +1,6 @@
-"""The commands for a corpus after the fact: `audit`, `withdraw`, `release-check`, `report`.
+"""The commands for a corpus after the fact.
 
-They need no Beam, no network and no teacher.
+`audit`, `withdraw`, `release-check`, `report` and `index` need no Beam, no network and no teacher.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command()(withdraw)
     app.command("release-check")(release_check)
     app.command()(report)
+    app.command()(index)
 
 
 def audit(
@@ -146,6 +147,41 @@ def report(corpus: CorpusPath) -> None:
             "the report is missing", where=str(path), remedy="publish the corpus again"
         )
     sys.stdout.write(f"{path}\n")
+
+
+def index(
+    corpus: CorpusPath,
+    unit: Annotated[
+        Literal["prompt", "completion", "pair"],
+        typer.Option(help="What later runs compare near-duplicates by."),
+    ] = "completion",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make it anew, in place of the one that is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the index that later runs compare their records with (`dedupe.against`)."""
+    from transforms.corpus.read import open_corpus
+    from transforms.dedupe.index import index_folder, make_index, open_index
+
+    opened = open_corpus(corpus)
+    made = rebuild or open_index(opened, unit) is None
+    if made:
+        make_index(opened, unit)
+    told = {
+        "version": opened.manifest.version,
+        "unit": unit,
+        "folder": str(index_folder(opened, unit)),
+        "records": opened.manifest.funnel.accepted,
+        "made": made,
+    }
+    if as_json:
+        _print_json(told)
+    else:
+        from pipelines.show import console
+        from pipelines.show_corpus import show_index
+
+        show_index(told, console())
 
 
 def _without_duty(check: dict[str, Any]) -> dict[str, Any]:

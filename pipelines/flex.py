@@ -147,6 +147,8 @@ def _paths(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for entry in data.get(section, ()):
             for pattern in as_sequence(entry["files"]):
                 yield section, pattern
+    for folder in data.get("dedupe", {}).get("against", ()):
+        yield "dedupe", folder
 
 
 if __name__ == "__main__":

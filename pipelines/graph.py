@@ -32,6 +32,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
         buckets, stops = buckets | "AskTeachers" >> AskTeachers(job)
     buckets = buckets | "StageBucket" >> StageBucket(job)
     sketches = buckets | "SketchBuckets" >> SketchBuckets(job)
-    verdicts = sketches | "Deduplicate" >> Deduplicate(job.run.dedupe.near, job.work / DEDUPE)
+    deduplicate = Deduplicate(job.run.dedupe.near, job.work / DEDUPE, job.against)
+    verdicts = sketches | "Deduplicate" >> deduplicate
     written = verdicts | "WriteShards" >> WriteShards(job)
     _ = written | "Publish" >> Publish(job, stops)

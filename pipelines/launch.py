@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
+from pipelines.against import open_indexes
 from pipelines.plan import Plan, make_plan
 from pipelines.prepare import Prepared, prepare
 from pipelines.progress import Display
@@ -45,6 +47,7 @@ from transforms.work import (
 )
 
 _CLOCK = Clock()
+_LOG = logging.getLogger(__name__)
 
 
 def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
@@ -94,7 +97,8 @@ def launch(
         StillroomError: The run failed; every answer is in the ledger.
     """
     started = time.monotonic()
-    ready = get_ready(path, slices=slices, asks=asks, clock=clock)
+    tell = partial(console.print, markup=False)
+    ready = get_ready(path, slices=slices, asks=asks, clock=clock, tell=tell)
     _warn_of_damage(ready, console)
     rounds = Rounds(ready)
     job = rounds.first()
@@ -139,7 +143,14 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
     pipeline.run()
 
 
-def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> Job:
+def get_ready(
+    path: Path,
+    *,
+    slices: int,
+    asks: bool,
+    clock: Clock = _CLOCK,
+    tell: Callable[[str], object] = _LOG.info,
+) -> Job:
     """Checks all that can be checked before anybody is asked.
 
     Args:
@@ -147,13 +158,15 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         slices: Into how many shares paid work is cut.
         asks: Whether teachers are to be asked.
         clock: What asking will go by.
+        tell: Is told what takes a while.
 
     Returns:
         The execution, ready to start.
 
     Raises:
         InputError: Something that a person wrote is wrong: the run file or what it refers to, a
-            folder that cannot be written, a key that is missing, a limiter that does not answer.
+            folder that cannot be written, a key that is missing, a limiter that does not answer,
+            an index that does not fit.
         RefusedByTerms: The guard refused.
         LedgerBusy: Another run writes to the ledger.
     """
@@ -168,6 +181,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
         if prepared.limiter and plan.open_routes:
             check_limiter(prepared.limiter)
+    against = open_indexes(prepared.run, prepared.against, tell)
     return Job(
         run=prepared.run,
         run_id=run_id,
@@ -181,6 +195,7 @@ def get_ready(path: Path, *, slices: int, asks: bool, clock: Clock = _CLOCK) -> 
         today=today,
         asks=asks,
         extent=widest_extent(prepared.run),
+        against=against,
         clock=clock,
         limiter=prepared.limiter,
     )

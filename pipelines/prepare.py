@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pipelines.against import Pinned, pin
 from schemas.errors import InputError, Problem
 from schemas.files import Document
 from schemas.registry import LimiterAddress, Registry, Route
@@ -30,12 +31,14 @@ class Prepared:
         guard: The catalogue and the team's registry, ready to decide.
         filters: The rules, ready to apply.
         limiter: Where quotas are counted; None where each run counts for itself.
+        against: The versions that `dedupe.against` names.
     """
 
     run: RunFile
     guard: Guard
     filters: Filters
     limiter: LimiterAddress | None
+    against: tuple[Pinned, ...]
 
 
 def prepare(path: Path, today: date) -> Prepared:
@@ -59,7 +62,7 @@ def prepare(path: Path, today: date) -> Prepared:
         for index, source in enumerate(getattr(run, section)):
             expand(source.files, run.base, document.where((section, index, "files")))
     filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
-    return Prepared(run, guard, filters, registry.limiter)
+    return Prepared(run, guard, filters, registry.limiter, pin(run, document))
 
 
 def _registry(run: RunFile, today: date) -> Registry:

@@ -1,9 +1,10 @@
-"""Prints audits, withdrawals and release checks for people."""
+"""Prints audits, withdrawals, release checks and indexes for people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -38,6 +39,14 @@ def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
         f"{manifest.funnel.accepted} are left"
     )
     out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
+
+
+def show_index(told: Mapping[str, Any], out: Console) -> None:
+    """Prints whether an index was made, and where it is."""
+    state = "made" if told["made"] else "there already, and whole"
+    of = f"version {told['version']}, {told['records']} records, by {told['unit']}"
+    out.print(f"the index of {of}: {state}")
+    out.print(f"The index is in [bold]{escape(told['folder'])}[/bold].")
 
 
 def show_release(checks: Sequence[DutyCheck], out: Console) -> None:

@@ -114,6 +114,23 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """An earlier version that the records were compared with.
+
+    Attributes:
+        name: Name of its run file.
+        version: The version.
+        sha256: Digest of its manifest.
+        own: Whether it is an earlier version of this very corpus.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One published state of a corpus.
 
@@ -141,6 +158,7 @@ class Manifest:
         writer: Versions of stillroom, pyarrow and the writer's settings.
         parent: For a corpus that was withdrawn from: the version it was made of.
         removed: For the same: what was taken out.
+        against: Earlier versions whose records went before those of this one.
     """
 
     format: int
@@ -162,6 +180,7 @@ class Manifest:
     decisions: tuple[Verdict, ...] = ()
     parent: str | None = None
     removed: Removed | None = None
+    against: tuple[Compared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +215,10 @@ def version_of(manifest: Manifest) -> str:
     """Returns the name that a manifest's content gives its version: 16 hex digits.
 
     Content is what a reader gets and may do with it: the shards, the use they were made for, what
-    they owe, and where every request ended. Dates, spend, and the names of runs are none.
+    they owe, where every request ended, and which other corpora hold nothing of it. Dates, spend,
+    and the names of runs are none; nor is an earlier version of the corpus itself, so that a run
+    that adds nothing to it makes no new version.
     """
-    return digest({name: unstructure(getattr(manifest, name)) for name in _CONTENT})[:16]
+    content = {name: unstructure(getattr(manifest, name)) for name in _CONTENT}
+    others = [unstructure(version) for version in manifest.against if not version.own]
+    return digest(content | {"against": others})[:16]

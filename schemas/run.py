@@ -165,7 +165,13 @@ class NearDedupe:
 
 @dataclass(frozen=True, slots=True)
 class Dedupe:
-    """What counts as the same record twice. Exact duplicates of a pair always go."""
+    """What counts as the same record twice. Exact duplicates of a pair always go.
+
+    Attributes:
+        near: How alike two records may be, or None to look for exact duplicates alone.
+        against: Folders of earlier corpora or of versions of them, absolute: a record that
+            duplicates one of theirs goes.
+    """
 
     near: NearDedupe | None = None
     against: tuple[str, ...] = ()

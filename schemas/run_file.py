@@ -48,6 +48,9 @@ def _plain(data: dict[str, Any], path: Path) -> dict[str, Any]:
     for name in ("corpus", "ledger", "registry"):
         if name in data:
             plain[name] = data[name] if _is_address(data[name]) else str(base / data[name])
+    if "against" in data.get("dedupe", {}):
+        against = [str(base / folder) for folder in data["dedupe"]["against"]]
+        plain["dedupe"] = {**data["dedupe"], "against": against}
     return plain | {"base": str(base), "path": str(path), "config_digest": digest(data)}
 
 
@@ -67,12 +70,14 @@ def _problems(document: Document) -> Iterator[Problem]:
             expected="1",
         )
     yield from _repeated_teachers(document)
-    if data.get("dedupe", {}).get("against"):
-        yield Problem(
-            "dedupe.against: comparing with earlier corpora is not supported so far",
-            document.where(("dedupe", "against")),
-            remedy="leave it out: duplicates within this corpus are found",
-        )
+    for index, folder in enumerate(data.get("dedupe", {}).get("against", ())):
+        if _is_address(folder):
+            yield Problem(
+                "dedupe.against: only folders are supported so far",
+                document.where(("dedupe", "against", index)),
+                found=folder,
+                expected="a folder on this machine or on a file system that all workers share",
+            )
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",

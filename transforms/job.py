@@ -9,6 +9,7 @@ from pathlib import Path
 from schemas.registry import LimiterAddress, Route
 from schemas.run import RunFile
 from schemas.terms import Verdict
+from transforms.dedupe.sources import Index
 from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
 from transforms.prompts.extent import Extent
@@ -34,6 +35,7 @@ class Job:
         asks: Whether teachers are asked, or the ledger alone is read.
         extent: How far it goes with the run's prompts.
         widens: Whether it may go on with a wider extent, if too few records are accepted.
+        against: Indexes of the versions whose records go before this run's.
         clock: What asking goes by.
         limiter: Where quotas are counted; None where each slice keeps to its share.
     """
@@ -51,6 +53,7 @@ class Job:
     asks: bool
     extent: Extent = field(default_factory=Extent)
     widens: bool = False
+    against: tuple[Index, ...] = ()
     clock: Clock = field(default_factory=Clock)
     limiter: LimiterAddress | None = None
 

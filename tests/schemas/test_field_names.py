@@ -14,6 +14,7 @@ import pytest
 
 from schemas.arrow import RECORDS, REJECTED
 from schemas.files import load_schema
+from schemas.index import IndexManifest
 from schemas.manifest import Latest, Manifest
 from schemas.records import Record, Rejected
 from schemas.registry import Approval, Authorisation, LimiterAddress, Registry, Route
@@ -162,6 +163,7 @@ FILES = [
     pytest.param(Rejected, "record", "rejected", True, id="rejected"),
     pytest.param(Manifest, "manifest", None, True, id="manifest"),
     pytest.param(Latest, "latest", None, True, id="latest"),
+    pytest.param(IndexManifest, "index", None, True, id="index"),
     pytest.param(RunFile, "run", None, False, id="run"),
     pytest.param(Registry, "registry", None, False, id="registry"),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.files import Document, check, structure, unstructure
-from schemas.manifest import Manifest, version_of
+from schemas.manifest import Compared, Manifest, version_of
 from schemas.terms import Duty
 from tests.corpus_builder import publish_typical
 
@@ -36,6 +36,7 @@ def test_how_a_version_came_about_does_not_change_its_name(manifest: Manifest) -
         config_digest="0" * 64,
         verdicts=(),
         writer={},
+        against=(Compared(manifest.name, "0" * 16, "0" * 64, own=True),),
     )
     assert version_of(other) == manifest.version
 
@@ -47,5 +48,6 @@ def test_what_a_reader_gets_and_owes_changes_the_name(manifest: Manifest) -> Non
         replace(manifest, pending_duties=(Duty("notice", "Say so.", "release", "a/b"),)),
         replace(manifest, funnel=replace(manifest.funnel, pending=3)),
         replace(manifest, unapproved="allow"),
+        replace(manifest, against=(Compared("other", "0" * 16, "0" * 64, own=False),)),
     ]
     assert len({version_of(other) for other in [manifest, *others]}) == len(others) + 1

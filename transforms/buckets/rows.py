@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from schemas.canonical import sha256
+from schemas.manifest import Compared
 from schemas.prompts import Message
 from schemas.records import (
     DecisionProvenance,
@@ -128,7 +129,9 @@ def make_rejected(
     )
 
 
-def make_duplicate(record: Record, witness: str, similarity: float, method: str) -> Rejected:
+def make_duplicate(
+    record: Record, witness: str, similarity: float, method: str, of: Compared | None = None
+) -> Rejected:
     """Makes the row of a record that duplicates a surviving one.
 
     Args:
@@ -136,6 +139,7 @@ def make_duplicate(record: Record, witness: str, similarity: float, method: str)
         witness: Id of the record that stays.
         similarity: How alike the two are, from 0 to 1.
         method: How it was found: `exact` or `near`.
+        of: The earlier version of a corpus that the witness is of; None for this corpus's own.
 
     Returns:
         The row.
@@ -147,7 +151,7 @@ def make_duplicate(record: Record, witness: str, similarity: float, method: str)
         stage="dedupe",
         kind="duplicate",
         reason=f"{method}_duplicate",
-        detail=f"duplicates {witness}",
+        detail=f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else ""),
         file=provenance.prompt.file,
         line=None,
         teacher=provenance.teacher.route,

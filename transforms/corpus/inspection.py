@@ -16,6 +16,7 @@ from transforms.corpus.tombstones import WITHDRAWN
 
 _BETWEEN_FIELDS = "\x1f"
 _BETWEEN_ITEMS = "\x1e"
+_DUPLICATE_OF = "^duplicates [0-9a-f]{64} of (?P<version>.+)$"  # see `rows.make_duplicate`
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ def inspect_records(
     yield from undecided(provenance, manifest)
 
 
-def inspect_rejected(table: pa.Table, seen: Seen) -> Iterator[Violation]:
+def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterator[Violation]:
     """Finds what is wrong with rejected rows; see `inspect_records`."""
     yield from violations(table, "rejected")
     kinds = table.column("kind").combine_chunks()
@@ -117,6 +118,11 @@ def inspect_rejected(table: pa.Table, seen: Seen) -> Iterator[Violation]:
             pc.and_(pc.equal(kinds, "duplicate"), without_witness),
             "is missing: a duplicate names the record that stays",
         ),
+        (
+            "detail",
+            pc.and_(pc.equal(kinds, "duplicate"), _unlisted_versions(table, manifest)),
+            "names a version that the manifest does not list under `against`",
+        ),
     ):
         rows = pc.indices_nonzero(broken).to_pylist()
         if rows:
@@ -127,6 +133,16 @@ def inspect_rejected(table: pa.Table, seen: Seen) -> Iterator[Violation]:
     counts = table.group_by(["kind", "reason"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
         seen.ends[row["kind"], row["reason"]] += row["count_all"]
+
+
+def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
+    """Marks the rows that name another version than those that were compared with."""
+    details = table.column("detail").combine_chunks()
+    versions = pc.struct_field(pc.extract_regex(details, _DUPLICATE_OF), "version")
+    listed = pa.array(
+        [f"{one.name} version {one.version}" for one in manifest.against], pa.string()
+    )
+    return pc.and_(pc.is_valid(versions), pc.invert(pc.is_in(versions, value_set=listed)))
 
 
 def _ends_otherwise(records: pa.StructArray) -> pa.Array:

@@ -67,7 +67,9 @@ def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
     """Returns a record with the cluster that it stands for, or the row of a duplicate."""
     removal = verdicts.removed.get(record.record_id)
     if removal:
-        return make_duplicate(record, removal.witness, removal.similarity, removal.method)
+        return make_duplicate(
+            record, removal.witness, removal.similarity, removal.method, removal.of
+        )
     cluster = verdicts.clusters.get(record.record_id)
     if cluster is None:
         return record
@@ -122,4 +124,5 @@ def _build(job: Job, shards: Iterable[BucketShards], pending: int) -> Build:
         pending=pending,
         run_id=job.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        against=tuple(index.version for index in job.against),
     )

@@ -21,7 +21,17 @@ from typing import Any, Literal
 from schemas.arrow import SCHEMA_VERSION
 from schemas.errors import InputError, StillroomError
 from schemas.files import unstructure
-from schemas.manifest import FORMAT, Funnel, Latest, Manifest, Removed, Shard, Spend, version_of
+from schemas.manifest import (
+    FORMAT,
+    Compared,
+    Funnel,
+    Latest,
+    Manifest,
+    Removed,
+    Shard,
+    Spend,
+    version_of,
+)
 from schemas.run import Purpose
 from schemas.terms import Verdict
 from transforms.corpus.card import render_card
@@ -61,6 +71,7 @@ class Build:
         created_at: When, ISO 8601 UTC.
         parent: For a corpus that was withdrawn from: the version it was made of.
         removed: For the same: what was taken out.
+        against: Earlier versions whose records went before those of this one.
     """
 
     name: str
@@ -76,6 +87,7 @@ class Build:
     decisions: tuple[Verdict, ...] = ()
     parent: str | None = None
     removed: Removed | None = None
+    against: tuple[Compared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +259,7 @@ def _manifest(
         decisions=build.decisions,
         parent=build.parent,
         removed=build.removed,
+        against=build.against,
     )
     return replace(manifest, version=version_of(manifest))
 

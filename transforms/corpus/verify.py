@@ -190,7 +190,7 @@ def _violations(
 ) -> Iterator[Violation]:
     if shard.kind == "records":
         return inspect_records(table, shard, manifest, seen)
-    return inspect_rejected(table, seen)
+    return inspect_rejected(table, manifest, seen)
 
 
 def _name(table: pa.Table, violation: Violation) -> str:

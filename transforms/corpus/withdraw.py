@@ -197,4 +197,5 @@ def _build(
         decisions=parent.decisions,
         parent=parent.version,
         removed=Removed(selection.where, len(ids), digest_of(ids)),
+        against=parent.against,
     )

@@ -4,6 +4,10 @@ Inside, a record is its reference: its bucket and its place among the bucket's i
 A bucket is a prefix of the id (`schemas.buckets`), so references stand in the order of ids, however
 many buckets there are. That order is the rank: of records that are the same, the least id stays.
 It depends on content alone, hence on no worker count and on no order of arrival.
+
+Records that were published before rank above all new ones. The leading bit of a reference says that
+a record is new. An index's files are numbered as buckets that no run has, from `INDEXED` up. So the
+order is: records of this run that the corpus has held before, indexed records, new records.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
 
 Rows = NDArray[np.void]
@@ -26,8 +31,11 @@ PARTITION_BITS = 6  # keys are spread over 64 partitions: so many workers at mos
 # A pair of records that are the same; `better` is of better rank: the lower reference.
 EDGE = np.dtype([("better", "<u8"), ("worse", "<u8"), ("similarity", "<f8")])
 
+INDEXED = 1 << 30  # buckets from here on are files of indexes
+
 _ROW_BITS = 32
 _ROW_MASK = np.uint64((1 << _ROW_BITS) - 1)
+_NEW = np.uint64(1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class SketchBlock:
     """Tells that a bucket's sketches are on disk.
 
     Attributes:
-        bucket: Which bucket.
+        bucket: Which bucket, or which file of an index.
         records: How many records it holds.
     """
 
@@ -51,11 +59,13 @@ class Removal:
         witness: Id of the record that stays and stands for it.
         similarity: How alike the two are: 1 for exact duplicates, else the Jaccard similarity.
         method: `exact` or `near`.
+        of: The earlier version of a corpus that the witness is of; None for this one's.
     """
 
     witness: str
     similarity: float
     method: Method
+    of: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,29 @@ class VerdictBlock:
 
 
 def references(bucket: int, rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """Returns the references of a bucket's rows."""
-    return np.uint64(bucket << _ROW_BITS) | rows.astype(np.uint64)
+    """Returns the references of a bucket's rows: new records, unless the bucket is an index's."""
+    refs = np.uint64(bucket << _ROW_BITS) | rows.astype(np.uint64)
+    return refs if bucket >= INDEXED else refs | _NEW
+
+
+def published(refs: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns the references that the same records have when they were published before."""
+    return refs & ~_NEW
+
+
+def are_new(refs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Marks the references of records that were not published before."""
+    return refs >= _NEW
+
+
+def are_indexed(refs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Marks the references of records that an index holds."""
+    return buckets_of(refs) >= INDEXED
 
 
 def buckets_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Returns the buckets that references lie in."""
-    return (refs >> np.uint64(_ROW_BITS)).astype(np.int64)
+    """Returns the buckets, or files of indexes, that references lie in."""
+    return (published(refs) >> np.uint64(_ROW_BITS)).astype(np.int64)
 
 
 def rows_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from transforms.dedupe.blocks import (
     PARTITION_BITS,
     Rows,
+    are_new,
     buckets_of,
     changes,
     join,
     pack,
-    references,
     split,
 )
 from transforms.dedupe.signature import BANDS
@@ -28,30 +28,28 @@ HOT_MEMBERS = 64  # a template that a thousand records share would make half a m
 LEADERS = 16
 
 
-def split_bands(
-    bucket: int, rows: NDArray[np.int64], bands: NDArray[np.uint64]
-) -> Iterator[tuple[int, Rows]]:
+def split_bands(refs: NDArray[np.uint64], bands: NDArray[np.uint64]) -> Iterator[tuple[int, Rows]]:
     """Spreads the bands of a bucket's records over the partitions by their leading bits.
 
     Args:
-        bucket: Which bucket.
-        rows: Places of records in it: m.
+        refs: The records: m.
         bands: Their band keys: m by 20.
 
     Yields:
         Partition, and its rows of dtype `BAND`.
     """
     keys = bands.ravel()
-    refs = np.repeat(references(bucket, rows), BANDS)
-    packed = pack(BAND, key=keys.astype(np.uint32), ref=refs)
+    packed = pack(BAND, key=keys.astype(np.uint32), ref=np.repeat(refs, BANDS))
     return split(packed, keys >> np.uint64(64 - PARTITION_BITS))
 
 
 def find_candidates(rows: Rows) -> tuple[Rows, int]:
-    """Pairs the records that share a band key.
+    """Pairs the new records that share a band key with one another and with published ones.
 
-    A key of more than 64 records is hot: its records are paired with its 16 best-ranked ones only,
-    so that the pairs grow with the records and not with their square.
+    A key of more than 64 new records is hot: they are paired with the 16 best-ranked of them only,
+    so that the pairs grow with the records and not with their square. The same holds of a key of
+    more than 64 published records. Published ones are not paired with one another, and do not
+    change which new ones are.
 
     Args:
         rows: All rows of one partition, of dtype `BAND`, in any order.
@@ -60,13 +58,19 @@ def find_candidates(rows: Rows) -> tuple[Rows, int]:
         Distinct pairs of dtype `PAIR`; and how many keys were hot.
     """
     rows = rows[np.lexsort((rows["ref"], rows["key"]))]
-    first = changes(rows["key"])
+    refs, new = rows["ref"], are_new(rows["ref"])
+    first = changes(rows["key"], new)  # a key's published records stand before its new ones
+    group = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
     sizes = np.diff(starts, append=len(rows))
-    group = np.cumsum(first) - 1
-    reach = np.where(sizes > HOT_MEMBERS, LEADERS, HOT_MEMBERS)[group]
-    pairs = join(_pairs(rows["ref"], starts[group], reach), PAIR)
-    return distinct_pairs(pairs), int(np.count_nonzero(sizes > HOT_MEMBERS))
+    hot = sizes > HOT_MEMBERS
+    reach = np.where(hot, LEADERS, sizes)
+    meets = _meets_published(rows["key"][starts], new[starts])
+    among = np.where(new, np.minimum(np.arange(refs.size) - starts[group], reach[group]), 0)
+    before = np.where(meets[group], reach[group - 1], 0)
+    pairs = (*_pairs(refs, starts[group], among), *_pairs(refs, starts[group - 1], before))
+    capped = new[starts] & (hot | (meets & np.roll(hot, 1)))
+    return distinct_pairs(join(pairs, PAIR)), int(np.count_nonzero(capped))
 
 
 def distinct_pairs(pairs: Rows) -> Rows:
@@ -82,13 +86,22 @@ def split_pairs(pairs: Rows) -> Iterator[tuple[int, Rows]]:
     return split(pairs, buckets_of(pairs["better"]))
 
 
+def _meets_published(keys: NDArray[np.uint32], new: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Marks the groups of new records that stand after the published ones of the same key.
+
+    The first group is no exception: the last one, which stands before it here, is of the same key
+    only where there is no other key, and is then itself new.
+    """
+    marks: NDArray[np.bool_] = new & ~np.roll(new, 1) & (keys == np.roll(keys, 1))
+    return marks
+
+
 def _pairs(
-    refs: NDArray[np.uint64], starts: NDArray[np.int64], reach: NDArray[np.int64]
+    refs: NDArray[np.uint64], starts: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Iterator[Rows]:
-    """Pairs each record with those before it in its group, as far into the group as `reach`."""
-    places = np.arange(refs.size) - starts
+    """Pairs each record with as many as its count says, those that stand from its start on."""
     for place in range(HOT_MEMBERS):
-        later = np.flatnonzero((places > place) & (reach > place))
+        later = np.flatnonzero(counts > place)
         if not later.size:
             return
         yield pack(PAIR, better=refs[starts[later] + place], worse=refs[later])

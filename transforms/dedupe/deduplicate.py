@@ -1,5 +1,8 @@
 """`Deduplicate`: from the sketches of all records to a verdict on each.
 
+Records of earlier corpora, read from their indexes, take part: they rank above all new ones, never
+go, and are not compared with one another.
+
     SplitKeys ─partition→ FindExact ─┬─bucket→ SplitBands ─partition→ FindCandidates
                                      │                                     │ bucket
                                      └──────→ Settle ←──────────────── VerifyPairs
@@ -7,8 +10,9 @@
 
 Neither text nor sketches travel, but the places of packed rows on disk (`Spill`), so that memory
 grows with the largest bucket and with a partition: a sixty-fourth of all bands, 240 bytes a
-record. All duplicates are settled in one worker, over edges that were verified: some 150 bytes an
-edge, and at most 16 edges for a record and a hot key.
+record, indexed ones included. All duplicates are settled in one worker, over edges that were
+verified: some 150 bytes an edge, and for a record and a hot key at most 16 edges to new records and
+16 to indexed ones.
 
 Content alone decides, so that a bundle that runs twice, another order of arrival or another number
 of buckets or workers gives the same verdicts.
@@ -26,12 +30,19 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from schemas.run import NearDedupe
-from transforms.dedupe.blocks import EDGE, SketchBlock, VerdictBlock, rows_of
+from transforms.dedupe.blocks import (
+    EDGE,
+    SketchBlock,
+    VerdictBlock,
+    are_indexed,
+    are_new,
+    rows_of,
+)
 from transforms.dedupe.candidates import BAND, PAIR, find_candidates, split_bands, split_pairs
 from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
 from transforms.dedupe.settle import FATE, settle, split_fates
-from transforms.dedupe.sidecar import Sidecar, sidecar_file
 from transforms.dedupe.similarity import verify
+from transforms.dedupe.sources import Index, Sources
 from transforms.dedupe.spill import Piece, Spill
 from transforms.dedupe.verdicts import verdict_block
 
@@ -61,25 +72,32 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
     Attributes:
         near: How alike two records may be, or None to look for exact duplicates alone.
         folder: Folder in which deduplication works: the one that `sketch_bucket` was given.
+        against: Indexes of earlier corpora, of the unit that `near` compares.
     """
 
     near: NearDedupe | None
     folder: Path
+    against: tuple[Index, ...] = ()
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def expand(self, sketches: _Sketches) -> _Verdicts:
         """Wires the steps as the module's drawing shows."""
+        sources = Sources(self.folder, self.against)
+        every = sketches
+        if self.against:
+            indexed = sketches.pipeline | "Indexed" >> beam.Create(sources.indexed())
+            every = (sketches, indexed) | "WithIndexed" >> beam.Flatten()
         exact: PCollection[_Placed] = (
-            sketches
-            | "SplitKeys" >> beam.FlatMap(_split_keys, self.folder)
+            every
+            | "SplitKeys" >> beam.FlatMap(_split_keys, sources)
             | "GroupKeys" >> beam.GroupByKey()  # partition, places of keys
             | "FindExact" >> beam.FlatMap(_find_exact, self.folder)
         )
         found = {"exact": exact | "ExactInOnePlace" >> beam.Map(_in_one_place)}
         if self.near:
-            near = (sketches, exact) | "FindNear" >> _FindNear(self.near, self.folder)
+            near = (every, exact) | "FindNear" >> _FindNear(self.near, sources)
             found["near"] = near
         settled = (
             found
@@ -89,7 +107,7 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
         verdicts: _Verdicts = (
             {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "settled": settled}
             | "GroupVerdicts" >> beam.CoGroupByKey()  # bucket, places of what was decided
-            | "JoinVerdicts" >> beam.ParDo(_JoinVerdictsFn(self.folder))
+            | "JoinVerdicts" >> beam.ParDo(_JoinVerdictsFn(sources))
         )
         return verdicts
 
@@ -99,7 +117,7 @@ class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollect
     """Finds near-duplicates among the records that are no exact ones."""
 
     near: NearDedupe
-    folder: Path
+    sources: Sources
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -109,11 +127,11 @@ class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollect
         edges: PCollection[_Placed] = (
             {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "exact": exact}
             | "GroupLosers" >> beam.CoGroupByKey()  # bucket, places of its exact duplicates
-            | "SplitBands" >> beam.FlatMap(_split_bands, self.folder)
+            | "SplitBands" >> beam.FlatMap(_split_bands, self.sources)
             | "GroupBands" >> beam.GroupByKey()  # partition, places of bands
-            | "FindCandidates" >> beam.ParDo(_FindCandidatesFn(self.folder))
+            | "FindCandidates" >> beam.ParDo(_FindCandidatesFn(self.sources.folder))
             | "GroupPairs" >> beam.GroupByKey()  # bucket, places of pairs
-            | "VerifyPairs" >> beam.FlatMap(_verify, self.near.threshold, self.folder)
+            | "VerifyPairs" >> beam.FlatMap(_verify, self.near.threshold, self.sources)
         )
         return edges
 
@@ -131,8 +149,8 @@ class _FindCandidatesFn(beam.DoFn):
 
 
 class _JoinVerdictsFn(beam.DoFn):
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._counters = {
             "exact": Metrics.counter(_NAMESPACE, EXACT_DUPLICATES),
             "near": Metrics.counter(_NAMESPACE, NEAR_DUPLICATES),
@@ -140,16 +158,17 @@ class _JoinVerdictsFn(beam.DoFn):
 
     def process(self, element: _Joined) -> Iterator[tuple[int, VerdictBlock]]:
         bucket, joined = element
-        fates = _fates(self._folder).read(joined["settled"])
-        block = verdict_block(bucket, fates, self._folder)
+        fates = _fates(self._sources.folder).read(joined["settled"])
+        block = verdict_block(bucket, fates, self._sources)
         for removal in block.removed.values():
             self._counters[removal.method].inc()
         yield bucket, block
 
 
-def _split_keys(block: SketchBlock, folder: Path) -> Iterator[_Placed]:
-    keys = Sidecar(sidecar_file(folder, block.bucket)).keys()
-    return _keys(folder).write(block.bucket, split_keys(block.bucket, keys))
+def _split_keys(block: SketchBlock, sources: Sources) -> Iterator[_Placed]:
+    keys = sources.sidecar(block.bucket).keys()
+    parts = split_keys(sources.references(block.bucket), keys)
+    return _keys(sources.folder).write(block.bucket, parts)
 
 
 def _find_exact(element: _Grouped, folder: Path) -> Iterator[_Placed]:
@@ -158,25 +177,27 @@ def _find_exact(element: _Grouped, folder: Path) -> Iterator[_Placed]:
     return _exact(folder).write(partition, split_losers(edges))
 
 
-def _split_bands(element: _Joined, folder: Path) -> Iterator[_Placed]:
+def _split_bands(element: _Joined, sources: Sources) -> Iterator[_Placed]:
     bucket, joined = element
-    losers = rows_of(_exact(folder).read(joined["exact"])["worse"])
-    rows, bands = Sidecar(sidecar_file(folder, bucket)).bands()
+    losers = rows_of(_exact(sources.folder).read(joined["exact"])["worse"])
+    rows, bands = sources.sidecar(bucket).bands()
     stay = ~np.isin(rows, losers)
-    return _bands(folder).write(bucket, split_bands(bucket, rows[stay], bands[stay]))
+    refs = sources.references(bucket)[rows[stay]]
+    return _bands(sources.folder).write(bucket, split_bands(refs, bands[stay]))
 
 
-def _verify(element: _Grouped, threshold: float, folder: Path) -> Iterator[_Placed]:
+def _verify(element: _Grouped, threshold: float, sources: Sources) -> Iterator[_Placed]:
     bucket, pieces = element
-    edges = verify(_pairs(folder).read(pieces), threshold, folder)
-    return _near(folder).write(bucket, [(_ONE_PLACE, edges)])
+    edges = verify(_pairs(sources.folder).read(pieces), threshold, sources)
+    return _near(sources.folder).write(bucket, [(_ONE_PLACE, edges)])
 
 
 def _settle(element: _Joined, folder: Path) -> Iterator[_Placed]:
     place, found = element
     exact = _exact(folder).read(found["exact"])
     near = _near(folder).read(found.get("near", ()))
-    return _fates(folder).write(place, split_fates(settle(exact, near)))
+    fates = settle(exact[are_new(exact["worse"])], near)
+    return _fates(folder).write(place, split_fates(fates[~are_indexed(fates["ref"])]))
 
 
 def _bucket(block: SketchBlock) -> tuple[int, int]:

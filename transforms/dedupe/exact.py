@@ -14,7 +14,6 @@ from transforms.dedupe.blocks import (
     buckets_of,
     changes,
     pack,
-    references,
     split,
 )
 
@@ -22,22 +21,24 @@ from transforms.dedupe.blocks import (
 KEY = np.dtype([("key", "<u8", 2), ("ref", "<u8")])
 
 
-def split_keys(bucket: int, keys: NDArray[np.uint8]) -> Iterator[tuple[int, Rows]]:
+def split_keys(refs: NDArray[np.uint64], keys: NDArray[np.uint8]) -> Iterator[tuple[int, Rows]]:
     """Spreads a bucket's records over the partitions by the leading bits of their keys.
 
     Args:
-        bucket: Which bucket.
-        keys: The exact keys of its records, in the order of their ids: n by 16 bytes.
+        refs: The records: n.
+        keys: Their exact keys: n by 16 bytes.
 
     Yields:
         Partition, and its rows of dtype `KEY`.
     """
-    rows = pack(KEY, key=keys.view("<u8"), ref=references(bucket, np.arange(len(keys))))
+    rows = pack(KEY, key=keys.view("<u8"), ref=refs)
     return split(rows, keys[:, 0] >> (8 - PARTITION_BITS))
 
 
 def find_exact(rows: Rows) -> Rows:
     """Finds the records of equal keys; the best-ranked of each key stands for the others.
+
+    Records published before are among the others too: one of each key is compared with new ones.
 
     Args:
         rows: All rows of one partition, of dtype `KEY`, in any order.

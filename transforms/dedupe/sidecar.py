@@ -79,10 +79,19 @@ class Sidecar:
     def __init__(self, path: Path) -> None:
         self._batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
 
+    @property
+    def records(self) -> int:
+        """How many records it holds."""
+        return int(self._batch.num_rows)
+
     def keys(self) -> NDArray[np.uint8]:
         """Returns the exact keys of all records: n by 16 bytes."""
-        data = b"".join(self._batch["key"].to_pylist())
-        return np.frombuffer(data, np.uint8).reshape(-1, KEY_BYTES)
+        return self._bytes("key", KEY_BYTES)
+
+    def identities(self) -> NDArray[np.bytes_]:
+        """Returns the ids of all records joined with their exact keys: n of 48 bytes."""
+        joined = np.hstack((self._bytes("id", _ID_BYTES), self.keys()))
+        return joined.view(f"S{_ID_BYTES + KEY_BYTES}").ravel()
 
     def bands(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Returns the rows of the records that have bands, and their band keys: m, and m by 20."""
@@ -106,6 +115,10 @@ class Sidecar:
         shared = self._batch["shared"].take(places).to_pylist()
         pieces = np.split(values.flatten().to_numpy(), values.offsets.to_numpy()[1:-1])
         return [Shingles(*pair) for pair in zip(pieces, shared, strict=True)]
+
+    def _bytes(self, column: str, width: int) -> NDArray[np.uint8]:
+        data = b"".join(self._batch[column].to_pylist())
+        return np.frombuffer(data, np.uint8).reshape(-1, width)
 
 
 def _columns(sketches: list[Sketch], bands: NDArray[np.uint64]) -> list[pa.Array]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms.dedupe.blocks import EDGE, Rows, buckets_of, join, pack, rows_of, split
 from transforms.dedupe.candidates import distinct_pairs
 from transforms.dedupe.keys import Shingles
-from transforms.dedupe.sidecar import Sidecar, sidecar_file
+from transforms.dedupe.sources import Sources
 
 # Several answers to one prompt are asked for on purpose, and are alike by nature.
 SAME_PROMPT_THRESHOLD = 0.9
 
 
-def verify(pairs: Rows, threshold: float, folder: Path) -> Rows:
+def verify(pairs: Rows, threshold: float, sources: Sources) -> Rows:
     """Compares candidates and keeps those that are alike enough.
 
     They are taken by the two buckets they lie in, so that memory grows with two buckets.
@@ -26,14 +24,14 @@ def verify(pairs: Rows, threshold: float, folder: Path) -> Rows:
             matter.
         threshold: Jaccard similarity from which two records are the same; between answers to one
             prompt it is 0.9 at least.
-        folder: Folder in which deduplication works.
+        sources: Where the records are.
 
     Returns:
         Rows of dtype `EDGE`.
     """
     pairs = distinct_pairs(pairs)
     tiles = split(pairs, buckets_of(pairs["worse"]))
-    return join((_verify_tile(tile, threshold, folder) for _, tile in tiles), EDGE)
+    return join((_verify_tile(tile, threshold, sources) for _, tile in tiles), EDGE)
 
 
 def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
@@ -57,10 +55,10 @@ def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
     return (common - given) / union if union else 0.0
 
 
-def _verify_tile(pairs: Rows, threshold: float, folder: Path) -> Rows:
+def _verify_tile(pairs: Rows, threshold: float, sources: Sources) -> Rows:
     """Compares pairs that lie in the same two buckets."""
-    shingles, prompts = _load(pairs["better"], folder)
-    others, other_prompts = _load(pairs["worse"], folder)
+    shingles, prompts = _load(pairs["better"], sources)
+    others, other_prompts = _load(pairs["worse"], sources)
     same = prompts == other_prompts
     alike = np.array([similarity(*pair) for pair in zip(shingles, others, same, strict=True)])
     keep = alike >= np.where(same, max(threshold, SAME_PROMPT_THRESHOLD), threshold)
@@ -68,9 +66,9 @@ def _verify_tile(pairs: Rows, threshold: float, folder: Path) -> Rows:
     return pack(EDGE, better=kept["better"], worse=kept["worse"], similarity=alike[keep])
 
 
-def _load(refs: NDArray[np.uint64], folder: Path) -> tuple[list[Shingles], NDArray[np.uint64]]:
+def _load(refs: NDArray[np.uint64], sources: Sources) -> tuple[list[Shingles], NDArray[np.uint64]]:
     """Loads records of one bucket, each once however often it is referred to."""
-    sidecar = Sidecar(sidecar_file(folder, int(buckets_of(refs[:1])[0])))
+    sidecar = sources.sidecar(int(buckets_of(refs[:1])[0]))
     rows, places = np.unique(rows_of(refs), return_inverse=True)
     shingles = sidecar.shingles(rows)
     return [shingles[place] for place in places], sidecar.prompts(rows)[places]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.prompts import Message
 from schemas.records import Record
-from schemas.run import NearDedupe
+from schemas.run import NearDedupe, Unit
 from transforms.dedupe.blocks import SketchBlock
 from transforms.dedupe.keys import NO_SHINGLES, exact_key, prompt_key, unit_shingles
 from transforms.dedupe.sidecar import Sketch, sidecar_file, write_sidecar
@@ -36,26 +37,55 @@ def sketch_bucket(
     Raises:
         ValueError: Two of the records have one id.
     """
-    sketches = sorted((_sketch(record, near) for record in records), key=lambda sketch: sketch.id)
-    for one, other in pairwise(sketches):
+    unit = near.unit if near else None
+    sketches = (
+        sketch(record.record_id, record.messages[:-1], record.completion, unit)
+        for record in records
+    )
+    return SketchBlock(bucket, write_sketches(sidecar_file(folder, bucket), sketches))
+
+
+def write_sketches(path: Path, sketches: Iterable[Sketch]) -> int:
+    """Writes sketches to a sidecar, all or nothing.
+
+    Args:
+        path: The sidecar.
+        sketches: In any order.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ValueError: Two of them have one id.
+    """
+    ordered = sorted(sketches, key=lambda sketch: sketch.id)
+    for one, other in pairwise(ordered):
         if one.id == other.id:
             raise ValueError(f"record {one.id.hex()} is there twice")
-    write_sidecar(sidecar_file(folder, bucket), sketches, _bands(sketches))
-    return SketchBlock(bucket, len(sketches))
+    write_sidecar(path, ordered, bands(ordered))
+    return len(ordered)
 
 
-def _sketch(record: Record, near: NearDedupe | None) -> Sketch:
-    prompt = record.messages[:-1]
+def sketch(record_id: str, prompt: Sequence[Message], completion: str, unit: Unit | None) -> Sketch:
+    """Sketches one record.
+
+    Args:
+        record_id: Its id.
+        prompt: The turns before the completion.
+        completion: The answer.
+        unit: What near-duplicates are compared by, or None to compare exactly alone.
+    """
     key = prompt_key(prompt)
     return Sketch(
-        bytes.fromhex(record.record_id),
-        exact_key(key, record.completion),
+        bytes.fromhex(record_id),
+        exact_key(key, completion),
         int.from_bytes(key[:_PROMPT_BYTES], "little"),
-        unit_shingles(prompt, record.completion, near.unit) if near else NO_SHINGLES,
+        unit_shingles(prompt, completion, unit) if unit else NO_SHINGLES,
     )
 
 
-def _bands(sketches: list[Sketch]) -> NDArray[np.uint64]:
+def bands(sketches: Iterable[Sketch]) -> NDArray[np.uint64]:
+    """Returns the band keys of the sketches that have shingles: m by 20."""
     shingles = [sketch.shingles.values for sketch in sketches]
     signatures = [signature(values) for values in shingles if values.size]
     return band_keys(np.array(signatures, np.uint32).reshape(-1, SLOTS))

@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
 from transforms.dedupe.blocks import (
     Method,
     Removal,
     Rows,
     VerdictBlock,
+    are_indexed,
     buckets_of,
     rows_of,
     split,
 )
-from transforms.dedupe.sidecar import Sidecar, sidecar_file
+from transforms.dedupe.sources import Sources
 
 
-def verdict_block(bucket: int, fates: Rows, folder: Path) -> VerdictBlock:
+def verdict_block(bucket: int, fates: Rows, sources: Sources) -> VerdictBlock:
     """Makes the verdicts on one bucket.
 
     Args:
         bucket: Which bucket.
         fates: What was decided of its records, of dtype `FATE`.
-        folder: Folder in which deduplication works.
+        sources: Where the records are.
 
     Returns:
         The verdicts, by id.
     """
     block = VerdictBlock(bucket, {}, {})
-    names = _names(np.concatenate((fates["ref"], fates["witness"])), folder)
+    names = _names(np.concatenate((fates["ref"], fates["witness"])), sources)
+    of = _versions(fates["witness"], sources)
     for ref, witness, similarity, exact, size in fates.tolist():
         method: Method = "exact" if exact else "near"
         if ref == witness:
             block.clusters[names[ref]] = DedupeProvenance(names[ref], size, method)
         else:
-            block.removed[names[ref]] = Removal(names[witness], similarity, method)
+            block.removed[names[ref]] = Removal(names[witness], similarity, method, of.get(witness))
     return block
 
 
-def _names(refs: NDArray[np.uint64], folder: Path) -> dict[int, str]:
+def _names(refs: NDArray[np.uint64], sources: Sources) -> dict[int, str]:
     """Looks up the ids of references in the sidecars of their buckets."""
     names: dict[int, str] = {}
     for bucket, part in split(np.unique(refs), buckets_of(np.unique(refs))):
-        ids = Sidecar(sidecar_file(folder, bucket)).ids(rows_of(part))
+        ids = sources.sidecar(bucket).ids(rows_of(part))
         names.update(zip(part.tolist(), ids, strict=True))
     return names
+
+
+def _versions(refs: NDArray[np.uint64], sources: Sources) -> dict[int, Compared]:
+    """Looks up the versions that indexed records are of."""
+    indexed = np.unique(refs[are_indexed(refs)])
+    return {
+        int(ref): sources.version(bucket)
+        for ref, bucket in zip(indexed, buckets_of(indexed), strict=True)
+    }

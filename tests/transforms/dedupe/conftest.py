@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -29,6 +29,7 @@ from schemas.run import NearDedupe
 from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.dedupe.sketch import sketch_bucket
+from transforms.dedupe.sources import Index
 
 PROVENANCE = Provenance(
     prompt=PromptProvenance("own", "CC0-1.0", "prompts.jsonl", ""),
@@ -96,7 +97,12 @@ class _Keep(beam.DoFn):
 
 
 def _deduplicate(
-    folder: Path, records: Iterable[Record], near: NearDedupe | None, bits: int, *options: str
+    folder: Path,
+    records: Iterable[Record],
+    near: NearDedupe | None,
+    bits: int,
+    options: Sequence[str],
+    against: tuple[Index, ...],
 ) -> Verdicts:
     folder.mkdir()
     buckets: dict[int, list[Record]] = {bucket: [] for bucket in range(1 << bits)}
@@ -104,7 +110,7 @@ def _deduplicate(
         buckets[bucket_of(record.record_id, bits)].append(record)
     sketches = [sketch_bucket(bucket, found, near, folder) for bucket, found in buckets.items()]
     pipeline = beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner", *options]))
-    verdicts = pipeline | beam.Create(sketches) | Deduplicate(near, folder)
+    verdicts = pipeline | beam.Create(sketches) | Deduplicate(near, folder, against)
     _ = verdicts | "Keep" >> beam.ParDo(_Keep(folder))
     result = pipeline.run()
     result.wait_until_finish()
@@ -121,13 +127,17 @@ def make_record() -> Callable[..., Record]:
 
 @pytest.fixture(scope="session")
 def deduplicate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Verdicts]:
-    """Runs `Deduplicate`: `deduplicate(records, near=None, bits=2, *options)`."""
+    """Runs `Deduplicate`: `deduplicate(records, near=None, bits=2, *options, against=())`."""
 
     def run(
-        records: Iterable[Record], near: NearDedupe | None = None, bits: int = 2, *options: str
+        records: Iterable[Record],
+        near: NearDedupe | None = None,
+        bits: int = 2,
+        *options: str,
+        against: tuple[Index, ...] = (),
     ) -> Verdicts:
         folder = tmp_path_factory.mktemp("dedupe") / "work"
-        return _deduplicate(folder, records, near, bits, *options)
+        return _deduplicate(folder, records, near, bits, options, against)
 
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import combinations
 from random import Random
 
@@ -10,7 +11,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedupe.blocks import join, pack
+from transforms.dedupe.blocks import are_new, join, pack, published, references
 from transforms.dedupe.candidates import (
     BAND,
     HOT_MEMBERS,
@@ -22,12 +23,26 @@ from transforms.dedupe.candidates import (
     split_pairs,
 )
 
-
-def _bands(rows: list[tuple[int, int]]) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    return np.array(rows, BAND)
+NEW = 1 << 63
 
 
-@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 40)), max_size=80), st.randoms())
+def _bands(
+    new: Iterable[tuple[int, int]], old: Iterable[tuple[int, int]] = ()
+) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Makes rows of new and of published records, given as key and place."""
+    return np.array([(key, NEW + ref) for key, ref in new] + list(old), BAND)
+
+
+def _places(pairs: np.ndarray[tuple[int], np.dtype[np.void]]) -> list[tuple[int, int]]:
+    assert are_new(pairs["worse"]).all()
+    sides = (published(pairs[side]).tolist() for side in ("better", "worse"))
+    return list(zip(*sides, strict=True))
+
+
+ROWS = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 40)), max_size=80)
+
+
+@given(ROWS, st.randoms())
 def test_every_two_records_of_one_key_are_a_pair(rows: set[tuple[int, int]], order: Random) -> None:
     members = defaultdict(list)
     for key, ref in sorted(rows):
@@ -36,7 +51,7 @@ def test_every_two_records_of_one_key_are_a_pair(rows: set[tuple[int, int]], ord
     shuffled = sorted(rows)
     order.shuffle(shuffled)
     pairs, hot = find_candidates(_bands(shuffled))
-    assert pairs.tolist() == sorted(expected)
+    assert _places(pairs) == sorted(expected)
     assert hot == 0
 
 
@@ -50,8 +65,37 @@ def test_a_hot_key_is_paired_with_its_best_ranked_records_alone() -> None:
     members = range(HOT_MEMBERS + 1)
     pairs, hot = find_candidates(_bands([(1, ref) for ref in reversed(members)] + [(2, 0), (2, 9)]))
     leaders = [(one, other) for one in range(LEADERS) for other in members if one < other]
-    assert pairs.tolist() == leaders
+    assert _places(pairs) == leaders
     assert hot == 1
+
+
+OLD = st.sets(st.tuples(st.integers(0, 6), st.integers(100, 140)), max_size=80)
+
+
+@given(ROWS, OLD)
+def test_new_records_are_paired_with_published_ones_and_as_before_with_one_another(
+    new: set[tuple[int, int]], old: set[tuple[int, int]]
+) -> None:
+    pairs, _ = find_candidates(_bands(new, old))
+    alone, _ = find_candidates(_bands(new))
+    among = are_new(pairs["better"])
+    assert np.array_equal(pairs[among], alone)
+    across = {(other, one) for key, one in new for same, other in old if key == same}
+    assert _places(pairs[~among]) == sorted(across)
+
+
+def test_a_key_that_many_published_records_have_is_paired_with_the_best_ranked_of_them() -> None:
+    old = [(1, 1_000 + ref) for ref in range(HOT_MEMBERS + 1)]
+    pairs, hot = find_candidates(_bands([(1, 5), (1, 3), (2, 5)], old))
+    leaders = [(1_000 + one, new) for one in range(LEADERS) for new in (3, 5)]
+    assert _places(pairs) == [*leaders, (3, 5)]
+    assert hot == 1
+
+
+def test_published_records_alone_are_no_candidates() -> None:
+    pairs, hot = find_candidates(_bands([(2, 1)], [(1, ref) for ref in range(HOT_MEMBERS + 1)]))
+    assert len(pairs) == 0
+    assert hot == 0
 
 
 def test_pairs_are_distinct_and_of_two_records() -> None:
@@ -66,11 +110,11 @@ def test_a_record_whose_bands_meet_is_no_candidate_of_itself() -> None:
 def test_bands_keep_their_record_and_the_half_of_the_key_that_the_partition_does_not_tell() -> None:
     keys = np.random.default_rng(1).integers(0, 2**64, (3, 20), np.uint64)
     rows = np.array([4, 7, 9])
-    parts = dict(split_bands(2, rows, keys))
+    parts = dict(split_bands(references(2, rows), keys))
     packed = join(parts.values(), BAND)
     assert set(parts) == {int(key) >> 58 for key in keys.ravel()}
     expected = [
-        (int(key) & 0xFFFFFFFF, (2 << 32) + row)
+        (int(key) & 0xFFFFFFFF, NEW + (2 << 32) + int(row))
         for row, of in zip(rows, keys, strict=True)
         for key in of
     ]

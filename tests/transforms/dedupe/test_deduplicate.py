@@ -119,13 +119,15 @@ def test_of_a_drift_chain_whoever_goes_is_like_someone_who_stays(
         assert jaccard(texts[name], texts[removal.witness]) >= 0.8
 
 
+@pytest.mark.parametrize("before", [83, 166], ids=["in two parts", "in one block"])
 def test_no_distinct_record_is_lost_to_a_template(
-    make_record: Make, deduplicate: Run, writer: Any
+    before: int, make_record: Make, deduplicate: Run, writer: Any
 ) -> None:
+    """Of texts that share 83 % of their words the likeness is 0.71 at most: 0.83 / (2 - 0.83)."""
     template = writer.words(166)
     own = [writer.words(34) for _ in range(1_000)]
     records = [
-        make_record(number, " ".join([*template[:83], *words, *template[83:]]))
+        make_record(number, " ".join([*template[:before], *words, *template[before:]]))
         for number, words in enumerate(own)
     ]
     verdicts = deduplicate(records, NearDedupe())

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedupe.blocks import PARTITION_BITS, buckets_of, join, rows_of
+from transforms.dedupe.blocks import (
+    INDEXED,
+    PARTITION_BITS,
+    Rows,
+    buckets_of,
+    join,
+    published,
+    references,
+    rows_of,
+)
 from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
 
 KEYS = st.lists(st.integers(0, 5), max_size=30)  # few distinct keys: many duplicates
@@ -22,6 +33,10 @@ def _keys(numbers: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]
     return keys
 
 
+def _split(bucket: int, keys: np.ndarray[Any, np.dtype[np.uint8]]) -> Iterator[tuple[int, Rows]]:
+    return split_keys(references(bucket, np.arange(len(keys))), keys)
+
+
 @given(st.lists(KEYS, min_size=1, max_size=4), st.randoms())
 def test_the_best_ranked_of_each_key_stands_for_the_others(
     buckets: list[list[int]], order: Random
@@ -30,9 +45,9 @@ def test_the_best_ranked_of_each_key_stands_for_the_others(
     expected = set()
     pieces = []
     for bucket, numbers in enumerate(buckets):
-        pieces += [rows for _, rows in split_keys(bucket, _keys(numbers))]
+        pieces += [rows for _, rows in _split(bucket, _keys(numbers))]
         for row, number in enumerate(numbers):
-            ref = (bucket << 32) + row
+            ref = (1 << 63) + (bucket << 32) + row
             if best.setdefault(number, ref) != ref:
                 expected.add((best[number], ref, 1.0))
     order.shuffle(pieces)
@@ -41,7 +56,7 @@ def test_the_best_ranked_of_each_key_stands_for_the_others(
 
 def test_equal_keys_meet_in_one_partition() -> None:
     keys = np.random.default_rng(1).integers(0, 256, (500, 16), np.uint8)
-    one, other = dict(split_keys(0, keys)), dict(split_keys(7, keys))
+    one, other = dict(_split(0, keys)), dict(_split(7, keys))
     assert one.keys() == other.keys() <= set(range(1 << PARTITION_BITS))
     for part, rows in one.items():
         assert np.array_equal(rows["key"], other[part]["key"])
@@ -49,8 +64,19 @@ def test_equal_keys_meet_in_one_partition() -> None:
 
 
 def test_losers_go_to_their_own_buckets() -> None:
-    rows = join((rows for bucket in (2, 1) for _, rows in split_keys(bucket, _keys([3, 3]))), KEY)
+    rows = join((rows for bucket in (2, 1) for _, rows in _split(bucket, _keys([3, 3]))), KEY)
     losers = {
         bucket: rows_of(edges["worse"]).tolist() for bucket, edges in split_losers(find_exact(rows))
     }
     assert losers == {1: [1], 2: [0, 1]}
+
+
+def test_published_records_stand_for_new_ones_whatever_their_ids() -> None:
+    """Those of this corpus first, then those of an index, then the new ones."""
+    keys = _keys([3])
+    new = references(0, np.arange(1))
+    indexed = references(INDEXED + 9, np.arange(1))
+    held = published(references(7, np.arange(1)))
+    rows = join((rows for refs in (new, indexed, held) for _, rows in split_keys(refs, keys)), KEY)
+    pairs = [(int(held[0]), int(indexed[0]), 1.0), (int(held[0]), int(new[0]), 1.0)]
+    assert find_exact(rows).tolist() == pairs

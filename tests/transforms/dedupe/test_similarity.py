@@ -18,6 +18,7 @@ from transforms.dedupe.candidates import PAIR
 from transforms.dedupe.keys import Shingles
 from transforms.dedupe.similarity import similarity, verify
 from transforms.dedupe.sketch import sketch_bucket
+from transforms.dedupe.sources import Sources
 
 SETS = st.sets(st.integers(0, 40), min_size=1)
 
@@ -57,7 +58,9 @@ def _edges(
     refs = [references(bucket, np.arange(len(found))) for bucket, found in records.items()]
     every = np.sort(np.concatenate(refs))
     pairs = [(one, other) for one in every for other in every if one < other]
-    edges: list[float] = verify(np.array(pairs * 2, PAIR), 0.8, folder)["similarity"].tolist()
+    edges: list[float] = verify(np.array(pairs * 2, PAIR), 0.8, Sources(folder))[
+        "similarity"
+    ].tolist()
     return edges
 
 

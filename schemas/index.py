@@ -1,0 +1,82 @@
+"""An index of a published corpus: what later runs compare their records with, and of what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.run import Unit
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SketchSpec:
+    """How sketches are made: two that were made otherwise cannot be compared.
+
+    Attributes:
+        signature: Name of the signatures' constants.
+        bands: Bands of a signature.
+        rows: Slots of a band.
+        shingle_tokens: Tokens of a shingle.
+        min_tokens: Tokens below which a text is compared exactly alone.
+        min_own_share: Share of a completion's shingles below which it quotes its prompt.
+        max_characters: Characters beyond which a text is compared by its beginning.
+        normaliser: Version of the form that texts are compared in.
+    """
+
+    signature: str
+    bands: int
+    rows: int
+    shingle_tokens: int
+    min_tokens: int
+    min_own_share: float
+    max_characters: int
+    normaliser: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """The sketches of one shard's records.
+
+    Attributes:
+        path: Relative to the index's folder.
+        records: How many records.
+        first: The least of their ids.
+        last: The greatest.
+        bytes: Size.
+        sha256: Digest of the file.
+    """
+
+    path: str
+    records: int
+    first: str
+    last: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexManifest:
+    """What an index was made of, and how.
+
+    Attributes:
+        format: Version of the index's format.
+        name: Name of the corpus.
+        version: The corpus's version.
+        manifest_sha256: Digest of that version's manifest.
+        unit: What near-duplicates are compared by.
+        spec: How the sketches were made.
+        golden: Digest of what the code that made them makes of a few fixed texts.
+        records: Accepted records of the version.
+        files: One file a shard of accepted records, by the shard's path.
+    """
+
+    format: int
+    name: str
+    version: str
+    manifest_sha256: str
+    unit: Unit
+    spec: SketchSpec
+    golden: str
+    records: int
+    files: tuple[IndexFile, ...]

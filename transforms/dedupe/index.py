@@ -1,0 +1,189 @@
+"""Indexes of published corpora: what later runs compare their records with, without the texts.
+
+    <corpus>/.index/<version>-<unit>/index.json
+                                     sidecars/0000.arrow   one for each shard of accepted records
+
+An index is made of a version's Parquet alone, so one can be made of any version, whenever it was
+published. It stands beside the versions, which never change. It is only used where it is whole and
+its sketches are what today's code would make; nothing else is ever compared with, or made anew
+without being asked for.
+"""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import InputError, Problem, StillroomError
+from schemas.files import unstructure
+from schemas.index import FORMAT, IndexFile, IndexManifest
+from schemas.manifest import Compared, Shard
+from schemas.prompts import Message
+from schemas.run import Unit
+from transforms.corpus.publish import json_bytes
+from transforms.corpus.read import MANIFEST, Corpus, parse, read_bytes
+from transforms.dedupe.golden import SKETCH_SPEC, golden_digest
+from transforms.dedupe.sidecar import sidecar_file
+from transforms.dedupe.sketch import sketch, write_sketches
+from transforms.dedupe.sources import Index
+from transforms.storage import explained, make_durable, sha256_of, write
+from transforms.work import work_folder, working_in
+
+INDEX = "index.json"
+
+_FOLDER = ".index"
+_COLUMNS = ("record_id", "messages", "completion")
+
+
+def index_folder(corpus: Corpus, unit: Unit) -> Path:
+    """Returns where the index of a version stands, be it there or not."""
+    return corpus.folder.parent / _FOLDER / f"{corpus.manifest.version}-{unit}"
+
+
+def make_index(corpus: Corpus, unit: Unit) -> None:
+    """Makes the index of a version, in place of one that is there; a reader sees it whole.
+
+    One shard is held in memory at a time.
+
+    Args:
+        corpus: The version.
+        unit: What near-duplicates are compared by.
+
+    Raises:
+        StillroomError: A shard is not the one that was published, or the folder cannot be written.
+    """
+    target = index_folder(corpus, unit)
+    work = work_folder(str(corpus.folder.parent), f"index-{uuid.uuid4().hex}")
+    with explained(target), working_in(work):
+        stale = target.exists()
+        hidden = work / target.name
+        files = tuple(_sketch_shards(corpus, unit, hidden))
+        write(hidden / INDEX, json_bytes(unstructure(_manifest(corpus, unit, files))))
+        target.parent.mkdir(exist_ok=True)
+        if stale:
+            target.rename(work / "stale")
+        _show(hidden, target)
+
+
+def open_index(corpus: Corpus, unit: Unit, *, own: bool = False) -> Index | None:
+    """Opens the index of a version, after reading all of it.
+
+    Args:
+        corpus: The version.
+        unit: What near-duplicates are compared by.
+        own: Whether it is an earlier version of the very corpus that is compared with it.
+
+    Returns:
+        The index; None where there is none.
+
+    Raises:
+        InputError: It is damaged, of another version, or made otherwise than today's code would.
+    """
+    folder = index_folder(corpus, unit)
+    if not folder.exists():
+        return None
+    place = shlex.quote(str(corpus.folder))
+    remedy = f"make it anew: stillroom index {place} --unit {unit} --rebuild"
+    try:
+        path = folder / INDEX
+        manifest = parse(read_bytes(path), path, "index", IndexManifest)
+        expected = _manifest(corpus, unit, manifest.files)
+        problems = [*_differences(path, manifest, expected), *_damage(folder, manifest)]
+        if problems:
+            raise InputError(problems)
+    except InputError as error:
+        raise InputError(replace(problem, remedy=remedy) for problem in error.problems) from None
+    version = Compared(manifest.name, manifest.version, manifest.manifest_sha256, own)
+    return Index(folder, manifest.files, version)
+
+
+def _manifest(corpus: Corpus, unit: Unit, files: tuple[IndexFile, ...]) -> IndexManifest:
+    """Returns what the manifest of an index that is made now says."""
+    return IndexManifest(
+        format=FORMAT,
+        name=corpus.manifest.name,
+        version=corpus.manifest.version,
+        manifest_sha256=sha256_of(corpus.folder / MANIFEST),
+        unit=unit,
+        spec=SKETCH_SPEC,
+        golden=golden_digest(unit),
+        records=sum(shard.records for shard in corpus.shards("records")),
+        files=files,
+    )
+
+
+def _sketch_shards(corpus: Corpus, unit: Unit, folder: Path) -> Iterator[IndexFile]:
+    for place, shard in enumerate(corpus.shards("records")):
+        sketches = [
+            sketch(row["record_id"], _prompt(row["messages"]), row["completion"], unit)
+            for row in _rows(corpus, shard)
+        ]
+        path = sidecar_file(folder, place)
+        write_sketches(path, sketches)
+        make_durable(path)
+        ids = [one.id.hex() for one in sketches]
+        yield IndexFile(
+            path=str(path.relative_to(folder)),
+            records=len(sketches),
+            first=min(ids),
+            last=max(ids),
+            bytes=path.stat().st_size,
+            sha256=sha256_of(path),
+        )
+
+
+def _rows(corpus: Corpus, shard: Shard) -> Iterator[dict[str, Any]]:
+    path = corpus.path(shard)
+    if not path.is_file() or sha256_of(path) != shard.sha256:
+        raise StillroomError(
+            f"{path}: is not the file that was published\n"
+            "  restore it, `stillroom verify` tells when it is right"
+        )
+    for table in corpus.groups(shard, _COLUMNS):
+        yield from table.to_pylist()
+
+
+def _prompt(messages: list[dict[str, str]]) -> list[Message]:
+    """Returns the turns before the completion."""
+    return [Message(turn["role"], turn["content"]) for turn in messages[:-1]]
+
+
+def _show(hidden: Path, target: Path) -> None:
+    try:
+        hidden.rename(target)
+    except OSError:
+        if not target.exists():  # made by another run meanwhile, an index is as good
+            raise
+    make_durable(target.parent)
+
+
+def _differences(path: Path, found: IndexManifest, expected: IndexManifest) -> Iterator[Problem]:
+    """Yields what an index says of itself that it should not."""
+    for name, one, other in (*_fields(found, expected), *_fields(found.spec, expected.spec)):
+        if one != other and name not in ("spec", "files"):
+            yield Problem(
+                f"the index does not fit: {name} differs", str(path), str(one), str(other)
+            )
+    records = sum(file.records for file in found.files)
+    if records != found.records:
+        what = "the index is damaged: its files hold another number of records"
+        yield Problem(what, str(path), str(records), str(found.records))
+
+
+def _fields(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    for field in fields(one):
+        yield field.name, getattr(one, field.name), getattr(other, field.name)
+
+
+def _damage(folder: Path, manifest: IndexManifest) -> Iterator[Problem]:
+    for file in manifest.files:
+        path = folder / file.path
+        if not path.is_file():
+            yield Problem("the index is damaged: a file is missing", str(path))
+        elif (digest := sha256_of(path)) != file.sha256:
+            what = "the index is damaged: a file is not the one that was made"
+            yield Problem(what, str(path), f"SHA-256 {digest}", file.sha256)
