@@ -83,7 +83,8 @@ class Route:
         terms: Every document that binds the route. All must permit.
         endpoint: Base address, up to and without the API's own path; "" for `embedded`.
         revision: Revision of the weights, or "".
-        key: Where the key is found, `env:NAME` or `secret:projects/…`; "" for none.
+        key: Where the key is found, `env:NAME` or `secret:projects/…`; `google:default` for tokens
+            of Google's application default credentials; "" for none.
         quota: What the provider grants.
         price: What tokens cost.
         timeouts: How long to wait.

@@ -191,7 +191,7 @@ def _work(
         for name, route in job.routes().items()
         if any(_open(ledger, request) for request in requests[name]())
     ]
-    keys = resolve_keys(routes)
+    keys = resolve_keys(routes, wall=job.clock.wall)
     endpoint = _start_embedded(routes, stack)
     for name, route in job.routes().items():
         today = used.today.get(name, DayUse())

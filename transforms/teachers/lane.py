@@ -25,11 +25,11 @@ from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
-from transforms.teachers.apis import HttpCall, find_api
+from transforms.teachers.apis import HttpCall, find_api, headers_for
 from transforms.teachers.budget import Budget, Spend, cost
 from transforms.teachers.clock import Clock
 from transforms.teachers.http_client import Exchange, HttpClient, Target, make_timeout
-from transforms.teachers.keys import Key
+from transforms.teachers.keys import KEY_NOT_RENEWED, Key
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import RouteProgress, Stopped
 from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Unreachable
@@ -152,7 +152,8 @@ class Lane:
         self._host = work.route.host
         self._base = work.base
         self._api = find_api(work.route.api)
-        self._headers = self._api.headers(work.key.reveal()) if work.key else {}
+        self._key = work.key
+        self._shown = work.key.reveal() if work.key else ""
         self._targets: dict[str, Target] = {}
         self._requests = iter(work.requests)
         self._limiter = desk.limiter(work)
@@ -266,9 +267,7 @@ class Lane:
         self._count(question)
         sent_at = self._desk.clock.now()
         try:
-            exchange = await self._desk.client.post(
-                self._target(question.call.path), question.call.body
-            )
+            exchange = await self._post(question.call)
         finally:
             self.progress.in_flight -= 1
         following = self._policy.after(exchange, question.attempts, question.began)
@@ -374,10 +373,22 @@ class Lane:
             self.progress.stopped = "quota"
             self.progress.detail = f"{self._route.id}: a request is more than a minute's quota"
 
+    async def _post(self, call: HttpCall) -> Exchange:
+        if self._key is not None and self._key.is_stale(self._desk.clock.wall()):
+            problem = await self._key.renew(self._desk.clock.wall)
+            if problem:
+                return Exchange(KEY_NOT_RENEWED, detail=problem)
+        return await self._desk.client.post(self._target(call.path), call.body)
+
     def _target(self, path: str) -> Target:
+        """Returns where to post and how; made anew for a key that was renewed, by us or others."""
+        if self._key is not None and self._key.reveal() is not self._shown:
+            self._shown = self._key.reveal()
+            self._targets.clear()
         target = self._targets.get(path)
         if target is None:
             timeout = make_timeout(self._route.timeouts)
-            target = Target(URL(self._base + path), self._headers, timeout)
+            headers = headers_for(self._api, self._key)
+            target = Target(URL(self._base + path), headers, timeout)
             self._targets[path] = target
         return target

@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from transforms.teachers.clock import Clock
 from transforms.teachers.http_client import Exchange
+from transforms.teachers.keys import KEY_NOT_RENEWED
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 1.0
@@ -29,7 +30,14 @@ LONGEST_PAUSE_SECONDS = 60.0
 _TOO_MANY_REQUESTS = 429
 _TRANSIENT_STATUS = frozenset({408, 409, 425, _TOO_MANY_REQUESTS})
 _TRANSIENT_OUTCOMES = frozenset(
-    {"timeout", "connect_timeout", "connection_failed", "connection_closed", "bad_http"}
+    {
+        "timeout",
+        "connect_timeout",
+        "connection_failed",
+        "connection_closed",
+        "bad_http",
+        KEY_NOT_RENEWED,
+    }
 )
 _SECONDS = re.compile(r"[0-9]{1,18}(\.[0-9]+)?")
 

@@ -17,6 +17,7 @@ from schemas.responses import Completion, Response
 from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Spend, cost
 from transforms.teachers.http_client import Exchange
+from transforms.teachers.keys import KEY_NOT_RENEWED
 from transforms.teachers.ledger import ReaderLike
 from transforms.teachers.quota import DayUse
 from transforms.teachers.tokens import Tokens, completion_limit, most_prompt_tokens
@@ -24,7 +25,7 @@ from transforms.teachers.tokens import Tokens, completion_limit, most_prompt_tok
 NOTHING = Tokens(0, 0)
 
 _DAY_MILLISECONDS = 86_400_000
-_NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed")
+_NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed", KEY_NOT_RENEWED)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from schemas.errors import InputError, nearest
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed
+from transforms.teachers.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Api(Protocol):
         ...
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Returns the headers that show a key."""
+        """Returns the headers of every call; with the key among them, unless it is ""."""
         ...
 
     def parse(self, body: bytes) -> Completion | Malformed:
@@ -82,6 +83,20 @@ def find_api(name: str) -> Api:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     api: Api = module.API
     return api
+
+
+def headers_for(api: Api, key: Key | None) -> Mapping[str, str]:
+    """Returns the headers of a call: the API's own, and those that show the key.
+
+    Args:
+        api: The API.
+        key: The route's key as it is now, or None for a route that needs none.
+    """
+    if key is None:
+        return api.headers("")
+    if key.is_token:
+        return {**api.headers(""), "Authorization": f"Bearer {key.reveal()}"}
+    return api.headers(key.reveal())
 
 
 def parse_response(api: str, body: bytes) -> Completion | Malformed:

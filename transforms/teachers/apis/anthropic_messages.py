@@ -74,7 +74,7 @@ class AnthropicMessages:
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers that show a key; see `Api.headers`."""
-        return {"x-api-key": key, "anthropic-version": VERSION}
+        return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
 
     def parse(self, body: bytes) -> Completion | Malformed:
         """Reads an answer.

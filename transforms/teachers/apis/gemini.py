@@ -1,4 +1,4 @@
-"""Gemini's generateContent, of Google AI and of Vertex AI with an API key.
+"""Gemini's generateContent, of Google AI with an API key and of Vertex AI with that or a token.
 
 Fields, finish and block reasons: https://ai.google.dev/api/generate-content, and for Vertex AI
 https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse.
@@ -73,7 +73,7 @@ class Gemini:
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers that show a key; see `Api.headers`."""
-        return {"x-goog-api-key": key}
+        return {"x-goog-api-key": key} if key else {}
 
     def parse(self, body: bytes) -> Completion | Malformed:
         """Reads an answer.

@@ -71,7 +71,7 @@ class OpenAiChat:
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers that show a key; see `Api.headers`."""
-        return {"Authorization": f"Bearer {key}"}
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
     def parse(self, body: bytes) -> Completion | Malformed:
         """Reads an answer.
