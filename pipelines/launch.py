@@ -25,12 +25,11 @@ from pipelines.prepare import Prepared, prepare
 from pipelines.progress import Display
 from pipelines.results import RunResult, result_of
 from pipelines.rounds import Rounds
-from schemas.buckets import bucket_bits
 from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.corpus.outcome import Outcome
 from transforms.corpus.publish import preflight
 from transforms.guard.refusals import explain_refusal
-from transforms.job import Job
+from transforms.job import Job, bits_of
 from transforms.prompts.extent import widest_extent
 from transforms.teachers.clock import Clock
 from transforms.teachers.keys import resolve_keys
@@ -190,7 +189,7 @@ def get_ready(
         verdicts=plan.verdicts,
         filters=prepared.filters,
         requests=plan.requests,
-        bits=bucket_bits(plan.requests),
+        bits=bits_of(prepared.run, plan.requests),
         slices=slices,
         today=today,
         asks=asks,

@@ -107,3 +107,9 @@ def _parameter_problems(
     if wanted and (problem := schema_problem(wanted["schema"])):
         where = document.where((*place, "parameters", "response_format", "json_schema", "schema"))
         yield Problem(f"response_format: the schema cannot be used: {problem}", where)
+    for index, tool in enumerate(teacher.parameters.get("tools", ())):
+        function = tool["function"]
+        if problem := schema_problem({"type": "object"} | function.get("parameters", {})):
+            steps = (*place, "parameters", "tools", index, "function", "parameters")
+            what = f"tool {function['name']!r}: the schema of its parameters cannot be used"
+            yield Problem(f"{what}: {problem}", document.where(steps))

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schemas.buckets import bucket_bits
 from schemas.prompts import Prompt
 from schemas.run import RunFile
 from transforms.corpus.outcome import Outcome
-from transforms.job import Job
+from transforms.job import Job, bits_of
 from transforms.prompts.extent import (
     Extent,
     can_widen,
@@ -58,7 +57,7 @@ class Rounds:
             extent=extent,
             widens=can_widen(extent, run, self._ids),
             requests=requests,
-            bits=bucket_bits(requests),
+            bits=bits_of(run, requests),
         )
 
 

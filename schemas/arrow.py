@@ -7,11 +7,16 @@ itself, and an Arrow dictionary would carry the order of arrival into the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.files import unstructure
+from schemas.logprobs import Logprobs
 from schemas.records import Record, Rejected
 
 SCHEMA_VERSION = 1
@@ -43,6 +48,11 @@ def _list(kind: pa.DataType) -> pa.ListType:
 
 
 MESSAGES = _list(_struct(role=_TEXT, content=_TEXT))
+
+TOOL_CALLS = _list(_struct(id=_TEXT, name=_TEXT, arguments=_TEXT))
+
+TOP_LOGPROBS = _list(_struct(token=_TEXT, logprob=pa.float32()))
+LOGPROBS = _list(_struct(token=_TEXT, logprob=pa.float32(), top=TOP_LOGPROBS))
 
 FINDINGS = _list(
     _struct(
@@ -79,6 +89,8 @@ PROVENANCE = _struct(
         finish_reason=_TEXT,
         prompt_tokens=_Maybe(pa.int64()),
         completion_tokens=_Maybe(pa.int64()),
+        cached_tokens=_Maybe(pa.int64()),
+        reasoning_tokens=_Maybe(pa.int64()),
         usd=pa.float64(),
         sha256=_TEXT,
     ),
@@ -112,10 +124,12 @@ RECORDS = _schema(
     messages=MESSAGES,
     completion=_TEXT,
     reasoning=_TEXT,
+    tool_calls=TOOL_CALLS,
     language=_TEXT,
     split=_TEXT,
     tags=_list(_TEXT),
     counted_tokens=pa.int64(),
+    logprobs=LOGPROBS,
     provenance=PROVENANCE,
 )
 
@@ -133,6 +147,7 @@ REJECTED = _schema(
     messages=MESSAGES,
     completion=_TEXT,
     reasoning=_TEXT,
+    tool_calls=TOOL_CALLS,
     usd=pa.float64(),
     findings=FINDINGS,
     witness=_TEXT,
@@ -150,4 +165,61 @@ def table(records: Sequence[Record] | Sequence[Rejected], schema: pa.Schema) -> 
     Returns:
         A table with one row a record.
     """
-    return pa.Table.from_pylist([unstructure(record) for record in records], schema=schema)
+    place = schema.get_field_index("logprobs")
+    plain = schema.remove(place) if place >= 0 else schema
+    rows = [unstructure(_without_logprobs(record)) for record in records]
+    found = pa.Table.from_pylist(rows, schema=plain)
+    if place < 0:
+        return found
+    packed = [record.logprobs for record in records if isinstance(record, Record)]
+    return found.add_column(place, schema.field(place), _unpacked(packed))
+
+
+def _without_logprobs(record: Record | Rejected) -> Record | Rejected:
+    """Leaves out of the rows what would be some objects a token."""
+    if isinstance(record, Rejected) or not record.logprobs:
+        return record
+    return replace(record, logprobs=Logprobs())
+
+
+def _unpacked(packed: Sequence[Logprobs]) -> pa.Array:
+    """Makes the column of log probabilities, with no object a token on the way."""
+    widths = _numbers("u1", (each.widths for each in packed))
+    texts = _texts(
+        _numbers("<u2", (each.lengths for each in packed)), b"".join(each.texts for each in packed)
+    )
+    values = pa.array(_numbers("<f4", (each.values for each in packed)))
+    chosen = np.zeros(len(texts), np.bool_)
+    chosen[_starts(widths.astype(np.int64) + 1)[:-1]] = True  # the others stand behind them
+    top = pa.StructArray.from_arrays(
+        [texts.filter(pa.array(~chosen)), values.filter(pa.array(~chosen))],
+        fields=list(TOP_LOGPROBS.value_type),
+    )
+    each = pa.StructArray.from_arrays(
+        [
+            texts.filter(pa.array(chosen)),
+            values.filter(pa.array(chosen)),
+            pa.ListArray.from_arrays(_offsets(widths), top, type=TOP_LOGPROBS),
+        ],
+        fields=list(LOGPROBS.value_type),
+    )
+    counts = np.fromiter(map(len, packed), np.int64, len(packed))
+    return pa.ListArray.from_arrays(_offsets(counts), each, type=LOGPROBS)
+
+
+def _numbers(kind: str, parts: Iterable[bytes]) -> NDArray[Any]:
+    return np.frombuffer(b"".join(parts), kind)
+
+
+def _starts(lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Returns where each of some parts laid end to end starts, and where the last one ends."""
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
+
+
+def _offsets(lengths: NDArray[Any]) -> pa.Array:
+    return pa.array(_starts(lengths)).cast(pa.int32())  # raises beyond 2**31, which buckets avoid
+
+
+def _texts(lengths: NDArray[Any], texts: bytes) -> pa.Array:
+    _, offsets = _offsets(lengths).buffers()
+    return pa.StringArray.from_buffers(len(lengths), offsets, pa.py_buffer(texts))

@@ -13,19 +13,20 @@ MAX_BUCKET_BITS = 12
 SLICE_DIGITS = 16  # a slice locks its leading hex digits in the ledger, so there are 16 at most
 
 
-def bucket_bits(requests: int) -> int:
+def bucket_bits(requests: int, weight: int = 1) -> int:
     """Returns how many leading bits name a bucket, for a run of so many requests.
 
-    It depends on the number of requests alone, never on workers, so that the shards do too.
+    It depends on the run alone, never on workers, so that the shards do too.
 
     Args:
         requests: Requests of the whole run.
+        weight: How many usual records one record may be as large as.
 
     Returns:
         Bits, from 0 (one bucket) to `MAX_BUCKET_BITS`.
     """
     bits = 0
-    while requests > REQUESTS_PER_BUCKET << bits and bits < MAX_BUCKET_BITS:
+    while requests * weight > REQUESTS_PER_BUCKET << bits and bits < MAX_BUCKET_BITS:
         bits += 1
     return bits
 

@@ -24,6 +24,7 @@ from referencing import Registry as SchemaRegistry
 from referencing.jsonschema import DRAFT202012
 
 from schemas.errors import InputError, Problem, nearest
+from schemas.logprobs import Logprobs, TokenLogprob
 
 # Fields into which people paste what must never reach a log: a key, an address with a password.
 _MAY_BE_SECRET = ("key", "endpoint", "redis")
@@ -192,6 +193,13 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(date, date.isoformat)
     # JSON numbers: an int is as good as a float, and the other way is checked by the schema.
     converter.register_structure_hook(float, lambda value, _: float(value))
+    plain = list[TokenLogprob]
+    converter.register_unstructure_hook(
+        Logprobs, lambda value: converter.unstructure(list(value), plain)
+    )
+    converter.register_structure_hook(
+        Logprobs, lambda value, _: Logprobs.pack(converter.structure(value, plain))
+    )
     _rename_keywords(converter)
     return converter
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.logprobs import Logprobs
 from schemas.prompts import Message
+from schemas.responses import ToolCall
 from schemas.terms import Duty, TermsVersion
 
 
@@ -48,12 +50,17 @@ class RequestProvenance:
 
 @dataclass(frozen=True, slots=True)
 class ResponseProvenance:
-    """What came back; `sha256` is that of the body as received, `usd` what it cost."""
+    """What came back; `sha256` is that of the body as received, `usd` what it cost.
+
+    Tokens are as the provider counted them, see `Usage`.
+    """
 
     id: str
     finish_reason: str
     prompt_tokens: int | None
     completion_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
     usd: float
     sha256: str
 
@@ -146,10 +153,13 @@ class Record:
         messages: The whole conversation, the completion last.
         completion: The answer alone.
         reasoning: What the model thought before it, kept apart.
+        tool_calls: The calls of tools that the answer asks for; the tools stand in the request's
+            parameters.
         language: ISO 639-1 code of the completion's language, or "" where it cannot be told.
         split: `train`, `validation`, …
         tags: Codes of the findings that tag.
         counted_tokens: Tokens of the completion by our own count (tiktoken, cl100k_base).
+        logprobs: Log probabilities of the answer's tokens; empty where they were not asked for.
         provenance: Everything that explains it.
     """
 
@@ -158,10 +168,12 @@ class Record:
     messages: tuple[Message, ...]
     completion: str
     reasoning: str
+    tool_calls: tuple[ToolCall, ...]
     language: str
     split: str
     tags: tuple[str, ...]
     counted_tokens: int
+    logprobs: Logprobs
     provenance: Provenance
 
 
@@ -185,6 +197,7 @@ class Rejected:
         messages: The conversation asked.
         completion: The answer, or "".
         reasoning: What the model thought before it, or "".
+        tool_calls: The calls of tools that the answer asks for.
         usd: What it cost.
         findings: What the rules found.
         witness: For a duplicate: the id of the surviving record that it duplicates.
@@ -204,6 +217,7 @@ class Rejected:
     messages: tuple[Message, ...]
     completion: str
     reasoning: str
+    tool_calls: tuple[ToolCall, ...]
     usd: float
     findings: tuple[Finding, ...]
     witness: str

@@ -75,7 +75,7 @@ def make_request(
         "model": model,
         "revision": revision,
         "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
-        "tools": None,
+        "tools": settings.get("tools"),
         "response_format": settings.get("response_format"),
         "parameters": settings,
         "sample_index": sample_index,

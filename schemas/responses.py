@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.logprobs import Logprobs
+
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 
 
@@ -59,10 +61,34 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; None where it did not say."""
+    """Tokens as the provider counted them; None where it did not say.
+
+    Attributes:
+        prompt_tokens: All of the prompt's, cached or not.
+        completion_tokens: All that the model wrote, its reasoning included.
+        cached_tokens: Those of the prompt that the provider had in its cache.
+        reasoning_tokens: Those of the completion that were thought and not said.
+    """
 
     prompt_tokens: int | None
     completion_tokens: int | None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that an answer asks for.
+
+    Attributes:
+        id: The server's id of the call, or "".
+        name: Name of the tool.
+        arguments: Its arguments: JSON, if the model wrote any.
+    """
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +104,9 @@ class Completion:
         response_id: The server's id of the response, or "".
         system_fingerprint: The server's fingerprint of its set-up, or "".
         refusal: A refusal that the API reports as such, apart from the text; "" for none.
+        tool_calls: The calls of tools that it asks for.
+        logprobs: Log probabilities of its tokens; None where the server told none that could be
+            read, asked or not.
     """
 
     text: str
@@ -88,6 +117,8 @@ class Completion:
     response_id: str
     system_fingerprint: str
     refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: Logprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)

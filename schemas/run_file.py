@@ -78,6 +78,9 @@ def _problems(document: Document) -> Iterator[Problem]:
                 found=folder,
                 expected="a folder on this machine or on a file system that all workers share",
             )
+    for index, teacher in enumerate(data["teachers"]):
+        steps = ("teachers", index, "parameters")
+        yield from _contradictions(teacher.get("parameters", {}), document, steps)
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",
@@ -96,6 +99,41 @@ def _problems(document: Document) -> Iterator[Problem]:
 
 def _is_address(path: str) -> bool:
     return "://" in path
+
+
+def _contradictions(
+    parameters: dict[str, Any], document: Document, steps: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    """Yields parameters that make no sense beside the others."""
+    if "max_tokens" in parameters and "max_completion_tokens" in parameters:
+        yield Problem(
+            "max_tokens and max_completion_tokens are two names of one limit",
+            document.where((*steps, "max_completion_tokens")),
+            remedy="keep the one that the model takes",
+        )
+    if "top_logprobs" in parameters and not parameters.get("logprobs"):
+        yield Problem(
+            "top_logprobs: no log probabilities are asked for",
+            document.where((*steps, "top_logprobs")),
+            expected="`logprobs: true` beside it",
+        )
+    tools = [tool["function"]["name"] for tool in parameters.get("tools", ())]
+    for index, name in enumerate(tools):
+        if name in tools[:index]:
+            yield Problem(
+                f"tools: {name!r} stands twice",
+                document.where((*steps, "tools", index)),
+                remedy="give each tool a name of its own",
+            )
+    choice = parameters.get("tool_choice")
+    wanted = choice["function"]["name"] if isinstance(choice, dict) else None
+    if choice is not None and (not tools or wanted not in (None, *tools)):
+        yield Problem(
+            "tool_choice: no such tool is offered" if wanted else "tool_choice: there are no tools",
+            document.where((*steps, "tool_choice")),
+            found=repr(wanted or choice),
+            expected=f"one of {', '.join(tools)}" if tools else "`tools` beside it",
+        )
 
 
 def _repeated_teachers(document: Document) -> Iterator[Problem]:

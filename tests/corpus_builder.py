@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from schemas.canonical import sha256
+from schemas.logprobs import Logprobs
 from schemas.manifest import Manifest
 from schemas.prompts import Message, prompt_id
 from schemas.records import (
@@ -74,10 +75,12 @@ def make_record(
         messages=(asked, Message("assistant", answer)),
         completion=answer,
         reasoning="",
+        tool_calls=(),
         language="en",
         split=split,
         tags=("short",) if number % 3 == 0 else (),
         counted_tokens=8,
+        logprobs=Logprobs(),
         provenance=Provenance(
             prompt=PromptProvenance(
                 "https://huggingface.co/datasets/example/sums",
@@ -97,7 +100,14 @@ def make_record(
                 1,
             ),
             response=ResponseProvenance(
-                f"chatcmpl-{number}", "stop", 12, 9 if number % 5 else None, 0.0001, record_id
+                f"chatcmpl-{number}",
+                "stop",
+                12,
+                9 if number % 5 else None,
+                4 if number % 5 else None,
+                None,
+                0.0001,
+                record_id,
             ),
             terms=decision.terms,
             decision=DecisionProvenance(
@@ -131,6 +141,7 @@ def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetit
         messages=record.messages[:1] if read else (),
         completion="and and and" if kind in ("rejected", "duplicate") else "",
         reasoning="",
+        tool_calls=(),
         usd=0.0001 if read else 0.0,
         findings=(Finding(reason, 1, reason, "drop", 0.9, "0.9"),) if kind == "rejected" else (),
         witness=make_record(0).record_id if kind == "duplicate" else "",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from schemas.buckets import bucket_bits
+from schemas.canonical import canonical_json
 from schemas.registry import LimiterAddress, Route
 from schemas.run import RunFile
 from schemas.terms import Verdict
@@ -14,7 +16,10 @@ from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
 from transforms.prompts.extent import Extent
 from transforms.teachers.clock import Clock
+from transforms.teachers.tokens import completion_limit
 from transforms.work import work_folder
+
+_LOGPROBS_OF_A_RECORD = 512  # so many take what a usual record does: 12 bytes each, and 6 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,19 @@ class Job:
     def routes(self) -> dict[str, Route]:
         """Returns the routes that the run's teachers name, by id."""
         return {teacher.id: self.guard.route(teacher.id) for teacher in self.run.teachers}
+
+
+def bits_of(run: RunFile, requests: int) -> int:
+    """Returns how many leading bits of an id name its bucket: more where records are large.
+
+    Args:
+        run: The run file. Log probabilities may be all that its records are made of.
+        requests: Requests of the run.
+    """
+    kept = (
+        completion_limit(canonical_json(teacher.parameters))
+        * (1 + teacher.parameters.get("top_logprobs", 0))
+        for teacher in run.teachers
+        if teacher.parameters.get("logprobs")
+    )
+    return bucket_bits(requests, 1 + max(kept, default=0) // _LOGPROBS_OF_A_RECORD)

@@ -15,6 +15,7 @@ import pytest
 from schemas.arrow import RECORDS, REJECTED
 from schemas.files import load_schema
 from schemas.index import IndexManifest
+from schemas.logprobs import Logprobs, TokenLogprob
 from schemas.manifest import Latest, Manifest
 from schemas.records import Record, Rejected
 from schemas.registry import Approval, Authorisation, LimiterAddress, Registry, Route
@@ -30,6 +31,10 @@ DERIVED: dict[type, set[str]] = {
     Authorisation: {"where"},
     LimiterAddress: {"where"},
 }
+
+
+# What stands packed in a dataclass, and as a list everywhere else.
+PACKED: dict[Any, Any] = {Logprobs: tuple[TokenLogprob, ...]}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ def written(kind: Any) -> list[tuple[str, Any]]:
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind)]
     return [
-        (name.removesuffix("_"), hints[name]) for name in names if name not in DERIVED.get(kind, ())
+        (name.removesuffix("_"), PACKED.get(hints[name], hints[name]))
+        for name in names
+        if name not in DERIVED.get(kind, ())
     ]
 
 

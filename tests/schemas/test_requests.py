@@ -58,6 +58,19 @@ def test_whatever_changes_the_question_changes_its_id(changes: dict[str, Any]) -
     assert _ask(**changes).request_id != _ask().request_id
 
 
+def test_a_question_without_tools_has_the_id_that_it_always_had() -> None:
+    assert _ask().request_id == ("a4c5b3be740976162ae0a7dac79d3c34458be31b92df0c11a68fedf7eb7c8efb")
+
+
+def test_tools_are_part_of_the_question() -> None:
+    def offering(name: str, **rest: Any) -> str:
+        tools = [{"type": "function", "function": {"name": name}}]
+        return _ask(parameters=QUESTION["parameters"] | {"tools": tools} | rest).request_id
+
+    ids = {_ask().request_id, offering("a"), offering("b"), offering("a", tool_choice="required")}
+    assert len(ids) == 4
+
+
 def test_each_sample_gets_a_seed_of_its_own() -> None:
     seeds = [json.loads(_ask(sample_index=i).parameters)["seed"] for i in range(3)]
     assert seeds == [7, 8, 9]

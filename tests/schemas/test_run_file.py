@@ -87,6 +87,49 @@ def test_a_mistake_is_told_with_its_line(
         assert word in str(error)
 
 
+TOOL = "{type: function, function: {name: weigh}}"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("tool_choice: auto", ["there are no tools", "`tools` beside it"]),
+        (
+            f"tools: [{TOOL}], tool_choice: {{type: function, function: {{name: now}}}}",
+            ["no such tool is offered", "'now'", "one of weigh"],
+        ),
+        (f"tools: [{TOOL}], tool_choice: sometimes", ["sometimes", "auto, none, required"]),
+        (f"tools: [{TOOL}, {TOOL}]", ["'weigh' stands twice"]),
+        ("tools: []", ["tools"]),
+        ("tools: [{type: function, function: {name: a b}}]", ["wrong form", "up to 64 letters"]),
+        ("tools: [{type: retrieval, function: {name: a}}]", ["'function' was expected"]),
+        ("top_logprobs: 5", ["top_logprobs", "`logprobs: true`"]),
+        ("logprobs: true, top_logprobs: 21", ["21"]),
+        ("max_tokens: 5, max_completion_tokens: 9", ["two names of one limit"]),
+        ("reasoning_effort: 3", ["wrong type", "string"]),
+    ],
+)
+def test_parameters_that_make_no_sense_are_told_with_their_line(
+    tmp_path: Path, parameters: str, words: list[str]
+) -> None:
+    error = _load(tmp_path, GOOD.replace("temperature: 0.7", parameters))
+    assert "run.yaml:9:" in str(error)
+    for word in words:
+        assert word in str(error)
+
+
+def test_tools_and_log_probabilities_can_be_asked_for(tmp_path: Path) -> None:
+    asked = (
+        f"tools: [{TOOL}], tool_choice: {{type: function, function: {{name: weigh}}}},"
+        " logprobs: true, top_logprobs: 5, max_completion_tokens: 9, reasoning_effort: low"
+    )
+    path = tmp_path / "run.yaml"
+    path.write_text(GOOD.replace("temperature: 0.7", asked))
+    [teacher] = load_run(path)[0].teachers
+    assert teacher.parameters["tools"] == [{"type": "function", "function": {"name": "weigh"}}]
+    assert teacher.parameters["top_logprobs"] == 5
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     error = _load(tmp_path, GOOD.replace("use: train_generative", "use: x").replace("MIT", "1"))
     assert len(error.problems) == 2

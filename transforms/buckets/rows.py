@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from schemas.canonical import sha256
+from schemas.logprobs import Logprobs
 from schemas.manifest import Compared
 from schemas.prompts import Message
 from schemas.records import (
@@ -27,6 +28,7 @@ from schemas.requests import Request
 from schemas.responses import Completion, Response
 from schemas.terms import Verdict
 from transforms.filters.policy import tags
+from transforms.filters.structure import asks_for_logprobs
 
 _VERSION = version("stillroom")
 
@@ -68,16 +70,19 @@ def make_record(answer: Answer, split: str, config_digest: str) -> Record:
         The record, as a cluster of its own.
     """
     request, completion = answer.request, answer.completion
+    logprobs = completion.logprobs if asks_for_logprobs(request.parameters) else None
     return Record(
         record_id=request.request_id,
         prompt_id=request.prompt.prompt_id,
         messages=(*request.messages, Message("assistant", completion.text)),
         completion=completion.text,
         reasoning=completion.reasoning,
+        tool_calls=completion.tool_calls,
         language=answer.language,
         split=split,
         tags=tags(answer.findings),
         counted_tokens=answer.counted_tokens,
+        logprobs=logprobs or Logprobs(),
         provenance=_provenance(answer, config_digest),
     )
 
@@ -122,6 +127,7 @@ def make_rejected(
         messages=request.messages,
         completion=completion.text if completion else "",
         reasoning=completion.reasoning if completion else "",
+        tool_calls=completion.tool_calls if completion else (),
         usd=cost(response, completion),
         findings=findings,
         witness="",
@@ -159,6 +165,7 @@ def make_duplicate(
         messages=record.messages[:-1],
         completion=record.completion,
         reasoning=record.reasoning,
+        tool_calls=record.tool_calls,
         usd=provenance.response.usd,
         findings=provenance.filters,
         witness=witness,
@@ -204,6 +211,8 @@ def _provenance(answer: Answer, config_digest: str) -> Provenance:
             completion.finish_reason,
             completion.usage.prompt_tokens,
             completion.usage.completion_tokens,
+            completion.usage.cached_tokens,
+            completion.usage.reasoning_tokens,
             cost(response, completion),
             sha256(response.body),
         ),

@@ -22,6 +22,8 @@ from transforms.filters.decontaminate import RULE, VERSION, EvaluationIndex
 from transforms.filters.json_schema import schema_asked_for
 from transforms.filters.language import detect_language
 from transforms.filters.rules import Candidate
+from transforms.filters.structure import asks_for_logprobs
+from transforms.filters.tool_calls import tools_asked_for
 from transforms.job import Job
 from transforms.teachers.apis import parse_response
 from transforms.teachers.tokens import count_tokens
@@ -175,4 +177,7 @@ def _candidate(request: Request, completion: Completion) -> Candidate:
         language_score=score,
         counted_tokens=count_tokens(completion.text),
         response_schema=schema_asked_for(request.parameters),
+        tool_calls=completion.tool_calls,
+        tools=tools_asked_for(request.parameters),
+        lacks_logprobs=completion.logprobs is None and asks_for_logprobs(request.parameters),
     )

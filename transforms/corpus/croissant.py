@@ -148,7 +148,7 @@ def _field(name: str, field: pa.Field, column: str, steps: tuple[str, ...]) -> d
     if repeated:
         described |= {"isArray": True, "arrayShape": "-1"}
     if pa.types.is_struct(kind):
-        inner = [f for f in kind if repeated or not _holds_rows(f)]
+        inner = [f for f in kind if not _holds_rows(f)]
         return described | {
             "subField": [_field(f"{name}/{f.name}", f, column, (*steps, f.name)) for f in inner]
         }
@@ -163,7 +163,8 @@ def _field(name: str, field: pa.Field, column: str, steps: tuple[str, ...]) -> d
 def _holds_rows(field: pa.Field) -> bool:
     """Whether a field within a column is a list of structs, which no path of Croissant's reaches.
 
-    Such lists (terms, duties, generators, filters) are left to the Parquet schema.
+    Such lists (terms, duties, generators, filters, the likeliest tokens) are left to the Parquet
+    schema.
     """
     return bool(pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type))
 

@@ -93,7 +93,7 @@ def _accepted(corpus: Corpus, found: Found) -> Iterator[Section]:
             ("tags", ", ".join(row["tags"]) or "none"),
         ),
     )
-    yield _conversation(row["messages"], row["reasoning"])
+    yield _conversation(row["messages"], row)
     yield _prompt(provenance["prompt"], row["prompt_id"])
     yield from _collection(provenance)
     yield from _terms(provenance)
@@ -114,7 +114,7 @@ def _rejected(corpus: Corpus, found: Found) -> Iterator[Section]:
         ),
     )
     answer = [{"role": "assistant", "content": row["completion"]}] if row["completion"] else []
-    yield _conversation([*row["messages"], *answer], row["reasoning"])
+    yield _conversation([*row["messages"], *answer], row)
     yield Section(
         "Asked of",
         (
@@ -134,10 +134,11 @@ def _witness(row: Row) -> Iterator[tuple[str, str]]:
         yield "similarity", f"{row['similarity']:.3f}"
 
 
-def _conversation(messages: list[Row], reasoning: str) -> Section:
+def _conversation(messages: list[Row], row: Row) -> Section:
     turns = [(turn["role"], turn["content"]) for turn in messages]
-    thought = [("reasoning", reasoning)] if reasoning else []
-    return Section("Conversation", texts=(*turns, *thought))
+    thought = [("reasoning", row["reasoning"])] if row["reasoning"] else []
+    calls = [(f"calls {call['name']}", call["arguments"]) for call in row["tool_calls"]]
+    return Section("Conversation", texts=(*turns, *calls, *thought))
 
 
 def _prompt(prompt: Row, prompt_id: str) -> Section:
@@ -165,6 +166,7 @@ def _collection(provenance: Row) -> Iterator[Section]:
                 "tokens",
                 f"{_count(response, 'prompt')} asked, {_count(response, 'completion')} answered",
             ),
+            *_of_them(response),
             ("cost", _usd(response["usd"])),
             ("id", response["id"] or "none"),
             ("SHA-256 of the body", response["sha256"]),
@@ -244,6 +246,12 @@ def _facts(values: Row) -> tuple[tuple[str, str], ...]:
 def _count(response: Row, side: str) -> str:
     count = response[f"{side}_tokens"]
     return "unknown" if count is None else str(count)
+
+
+def _of_them(response: Row) -> Iterator[tuple[str, str]]:
+    for name, what in (("cached", "asked, from the cache"), ("reasoning", "answered, to think")):
+        if response[f"{name}_tokens"]:
+            yield "of them", f"{response[f'{name}_tokens']} {what}"
 
 
 def _usd(usd: float) -> str:

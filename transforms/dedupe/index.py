@@ -23,10 +23,12 @@ from schemas.files import unstructure
 from schemas.index import FORMAT, IndexFile, IndexManifest
 from schemas.manifest import Compared, Shard
 from schemas.prompts import Message
+from schemas.responses import ToolCall
 from schemas.run import Unit
 from transforms.corpus.publish import json_bytes
 from transforms.corpus.read import MANIFEST, Corpus, parse, read_bytes
 from transforms.dedupe.golden import SKETCH_SPEC, golden_digest
+from transforms.dedupe.keys import answer_text
 from transforms.dedupe.sidecar import sidecar_file
 from transforms.dedupe.sketch import sketch, write_sketches
 from transforms.dedupe.sources import Index
@@ -36,7 +38,7 @@ from transforms.work import work_folder, working_in
 INDEX = "index.json"
 
 _FOLDER = ".index"
-_COLUMNS = ("record_id", "messages", "completion")
+_COLUMNS = ("record_id", "messages", "completion", "tool_calls")
 
 
 def index_folder(corpus: Corpus, unit: Unit) -> Path:
@@ -119,7 +121,7 @@ def _manifest(corpus: Corpus, unit: Unit, files: tuple[IndexFile, ...]) -> Index
 def _sketch_shards(corpus: Corpus, unit: Unit, folder: Path) -> Iterator[IndexFile]:
     for place, shard in enumerate(corpus.shards("records")):
         sketches = [
-            sketch(row["record_id"], _prompt(row["messages"]), row["completion"], unit)
+            sketch(row["record_id"], _prompt(row["messages"]), _answer(row), unit)
             for row in _rows(corpus, shard)
         ]
         path = sidecar_file(folder, place)
@@ -150,6 +152,11 @@ def _rows(corpus: Corpus, shard: Shard) -> Iterator[dict[str, Any]]:
 def _prompt(messages: list[dict[str, str]]) -> list[Message]:
     """Returns the turns before the completion."""
     return [Message(turn["role"], turn["content"]) for turn in messages[:-1]]
+
+
+def _answer(row: dict[str, Any]) -> str:
+    calls = (ToolCall(call["id"], call["name"], call["arguments"]) for call in row["tool_calls"])
+    return answer_text(row["completion"], calls)
 
 
 def _show(hidden: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from schemas.prompts import Message
+from schemas.responses import ToolCall
 from schemas.run import Unit
 from transforms.text import normalise, tokens
 
@@ -46,6 +47,16 @@ class Shingles:
 
 
 NO_SHINGLES = Shingles(np.empty(0, np.uint64), 0)
+
+
+def answer_text(completion: str, calls: Iterable[ToolCall]) -> str:
+    """Returns all that an answer says, its calls of tools included: the ids of calls say nothing.
+
+    Args:
+        completion: Its text.
+        calls: The calls that it asks for.
+    """
+    return "\n".join([completion, *(f"{call.name} {call.arguments}" for call in calls)])
 
 
 def prompt_key(prompt: Sequence[Message]) -> bytes:

@@ -13,7 +13,7 @@ from schemas.prompts import Message
 from schemas.records import Record
 from schemas.run import NearDedupe, Unit
 from transforms.dedupe.blocks import SketchBlock
-from transforms.dedupe.keys import NO_SHINGLES, exact_key, prompt_key, unit_shingles
+from transforms.dedupe.keys import NO_SHINGLES, answer_text, exact_key, prompt_key, unit_shingles
 from transforms.dedupe.sidecar import Sketch, sidecar_file, write_sidecar
 from transforms.dedupe.signature import SLOTS, band_keys, signature
 
@@ -39,7 +39,12 @@ def sketch_bucket(
     """
     unit = near.unit if near else None
     sketches = (
-        sketch(record.record_id, record.messages[:-1], record.completion, unit)
+        sketch(
+            record.record_id,
+            record.messages[:-1],
+            answer_text(record.completion, record.tool_calls),
+            unit,
+        )
         for record in records
     )
     return SketchBlock(bucket, write_sketches(sidecar_file(folder, bucket), sketches))
@@ -66,21 +71,21 @@ def write_sketches(path: Path, sketches: Iterable[Sketch]) -> int:
     return len(ordered)
 
 
-def sketch(record_id: str, prompt: Sequence[Message], completion: str, unit: Unit | None) -> Sketch:
+def sketch(record_id: str, prompt: Sequence[Message], answer: str, unit: Unit | None) -> Sketch:
     """Sketches one record.
 
     Args:
         record_id: Its id.
         prompt: The turns before the completion.
-        completion: The answer.
+        answer: All that the answer says, as `answer_text` has it.
         unit: What near-duplicates are compared by, or None to compare exactly alone.
     """
     key = prompt_key(prompt)
     return Sketch(
         bytes.fromhex(record_id),
-        exact_key(key, completion),
+        exact_key(key, answer),
         int.from_bytes(key[:_PROMPT_BYTES], "little"),
-        unit_shingles(prompt, completion, unit) if unit else NO_SHINGLES,
+        unit_shingles(prompt, answer, unit) if unit else NO_SHINGLES,
     )
 
 

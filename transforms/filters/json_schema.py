@@ -75,21 +75,48 @@ def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iter
     schema = candidate.response_schema
     if settings.schema is not None:
         schema = canonical_json(settings.schema)
-    if not schema:
+    if not schema or candidate.only_calls:
         return
     try:
-        value = _DECODER.decode(candidate.completion)
+        value = read_json(candidate.completion)
     except (ValueError, RecursionError):
         yield Found("not_json", "the answer is not JSON, though a JSON Schema was asked for")
         return
+    found = schema_mismatch("the answer", value, schema)
+    if found:
+        yield found
+
+
+def read_json(text: str) -> Any:
+    """Reads JSON that a teacher wrote.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It has more levels of nesting than can be read.
+    """
+    return _DECODER.decode(text)
+
+
+def schema_mismatch(name: str, value: Any, schema: str) -> Found | None:
+    """Returns how a value fails to keep to a JSON Schema, if it does.
+
+    Args:
+        name: What to call the value.
+        value: What a teacher wrote.
+        schema: The schema, as JSON.
+
+    Returns:
+        `schema_mismatch`, or `unchecked` where the schema cannot be applied; None for neither.
+    """
     try:
         error = next(_validator(schema).iter_errors(value), None)
     except (ArithmeticError, RecursionError, Unresolvable) as failure:
-        yield Found("unchecked", f"the schema cannot be applied: {type(failure).__name__}")
-        return
-    if error is not None:  # the place in the schema is ours to tell; what was answered is not
-        place = "/".join(map(str, error.absolute_schema_path))
-        yield Found("schema_mismatch", f"the answer does not keep to its JSON Schema at {place}")
+        return Found("unchecked", f"the schema cannot be applied: {type(failure).__name__}")
+    if error is None:
+        return None
+    # The place in the schema is ours to tell; what was answered is not.
+    place = "/".join(map(str, error.absolute_schema_path))
+    return Found("schema_mismatch", f"{name} does not keep to its JSON Schema at {place}")
 
 
 @functools.lru_cache(maxsize=64)

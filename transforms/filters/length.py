@@ -36,7 +36,9 @@ class LengthSettings:
 
 
 def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Found]:
-    """Finds an answer that is too short or too long."""
+    """Finds an answer that is too short or too long; calls of tools alone are neither."""
+    if candidate.only_calls:
+        return
     if settings.min_words is not None or settings.max_words is not None:
         count = len(words(candidate.completion))
         yield from _outside(count, "words", settings.min_words, settings.max_words)

@@ -20,6 +20,8 @@ DEFAULT_RULES = (
     "empty",
     "unclosed",
     "json_schema",
+    "tool_calls",
+    "logprobs",
     "repetition",
     "duplicate_ngrams",
     "leaked_tokens",
@@ -30,7 +32,7 @@ DEFAULT_RULES = (
     "self_identity",
 )
 # Applied to every run, named or not: what a request asked for in so many words is always checked.
-ALWAYS = "json_schema"
+ALWAYS = ("json_schema", "tool_calls", "logprobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ def compile_filters(
     takes, beside the rule's own settings, `codes`, the findings that it is about.
 
     Args:
-        choices: The run file's choices; None for the default rules. Answers to requests that
-            asked for a JSON Schema are held to it, whether `json_schema` is among them or not.
+        choices: The run file's choices; None for the default rules. The rules of `ALWAYS` are
+            applied whether they are among them or not.
         where: File and line of a choice, by its index.
 
     Returns:
@@ -111,8 +113,8 @@ def compile_filters(
     """
     if choices is None:
         choices = tuple(FilterChoice(name) for name in DEFAULT_RULES)
-    if not any(choice.rule == ALWAYS for choice in choices):
-        choices = (*choices, FilterChoice(ALWAYS))
+    named = {choice.rule for choice in choices}
+    choices = (*choices, *(FilterChoice(name) for name in ALWAYS if name not in named))
     applied: list[AppliedRule] = []
     problems: list[Problem] = []
     for index, choice in enumerate(choices):

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from schemas.prompts import Message
 from schemas.records import Finding
-from schemas.responses import FinishReason
+from schemas.responses import FinishReason, ToolCall
 from schemas.run import Action
 
 
@@ -42,6 +42,9 @@ class Candidate:
         language_score: How sure that is, from 0 to 1.
         counted_tokens: Tokens of the completion by our own count.
         response_schema: The JSON Schema that the request asked for, as JSON; "" for none.
+        tool_calls: The calls of tools that the answer asks for.
+        tools: The request's tools, and its choice among them, as JSON; "" for none.
+        lacks_logprobs: Whether log probabilities were asked for, and none could be read.
     """
 
     messages: tuple[Message, ...]
@@ -53,12 +56,22 @@ class Candidate:
     language_score: float = 0.0
     counted_tokens: int = 0
     response_schema: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tools: str = ""
+    lacks_logprobs: bool = False
+
+    @property
+    def only_calls(self) -> bool:
+        """Whether the answer calls tools and says nothing: there is no text to judge."""
+        return bool(self.tool_calls) and not self.completion.strip()
 
     def answered(self) -> Iterator[tuple[str, str]]:
         """Yields name and text of each part that the teacher wrote."""
         yield "completion", self.completion
         if self.reasoning:
             yield "reasoning", self.reasoning
+        for number, call in enumerate(self.tool_calls, 1):
+            yield f"tool call {number}", call.arguments
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Yields name and text of each part that the record will hold."""

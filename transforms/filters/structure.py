@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,16 +44,32 @@ class FinishReasonSettings:
 
 
 def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> Iterator[Found]:
-    """Finds an answer that ended for another reason than being done."""
+    """Finds an answer that ended for another reason than being done.
+
+    One that was given tools and calls them is done.
+    """
     reason = candidate.finish_reason
+    if reason == "tool_calls" and candidate.tools and candidate.tool_calls:
+        return
     if reason not in settings.allow:
         yield Found(reason, _REASON_DETAILS[reason])
 
 
 def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
-    """Finds an answer in which nothing can be seen."""
-    if not _VISIBLE.search(candidate.completion):
+    """Finds an answer in which nothing can be seen, and which calls no tool."""
+    if not candidate.tool_calls and not _VISIBLE.search(candidate.completion):
         yield Found("empty", "the answer holds no visible character")
+
+
+def asks_for_logprobs(parameters: str) -> bool:
+    """Tells whether a request asks for log probabilities, from its parameters as JSON."""
+    return bool(json.loads(parameters).get("logprobs"))
+
+
+def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds an answer without the log probabilities that were asked for: its text is as good."""
+    if candidate.lacks_logprobs:
+        yield Found("no_logprobs", "no log probabilities could be read, though they were asked for")
 
 
 def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
@@ -89,4 +106,5 @@ FINISH_REASON = Rule(
     "finish_reason", 1, "drop", _REASONS, find_finish_reason, FinishReasonSettings()
 )
 EMPTY = Rule("empty", 1, "drop", ("empty",), find_empty)
+LOGPROBS = Rule("logprobs", 1, "tag", ("no_logprobs",), find_lost_logprobs)
 UNCLOSED = Rule("unclosed", 1, "drop", ("fence", "think"), find_unclosed)

@@ -164,6 +164,7 @@ def _rejected(record: RawRecord, reason: str, detail: str, prompt: str = "") -> 
         messages=(),
         completion="",
         reasoning="",
+        tool_calls=(),
         usd=0.0,
         findings=(),
         witness="",

@@ -26,9 +26,12 @@ TOKENS_PER_REPLY = 3
 # What a chat template may put in of its own: Qwen2.5, SmolLM2 and Llama 3.1 each add a system
 # message of 20 to 40 tokens where none was sent.
 TEMPLATE_TOKENS = 64
+# What goes around tools: of the system prompts that Anthropic adds where there are any, the longest
+# is that of Claude 3 Opus (platform.claude.com/docs/en/agents-and-tools/tool-use/overview).
+TOOLS_TOKENS = 530
 # Reserved for an answer whose length nobody limited. Only an API that insists on a limit is sent
 # it; elsewhere an answer may be longer, so a budget holds to the last cent only where `max_tokens`
-# is set.
+# or `max_completion_tokens` is set.
 DEFAULT_COMPLETION_TOKENS = 4096
 
 
@@ -83,27 +86,54 @@ def completion_limit(parameters: str) -> int:
         parameters: A request's parameters as canonical JSON.
 
     Returns:
-        Its `max_tokens`, else `DEFAULT_COMPLETION_TOKENS`.
+        Its `max_tokens` or `max_completion_tokens`, else `DEFAULT_COMPLETION_TOKENS`.
     """
-    return int(_settings(parameters).get("max_tokens", DEFAULT_COMPLETION_TOKENS))
+    settings = _settings(parameters)
+    limits = (settings.get(name) for name in ("max_tokens", "max_completion_tokens"))
+    return min((int(limit) for limit in limits if limit), default=DEFAULT_COMPLETION_TOKENS)
 
 
 def estimate(request: Request) -> Tokens:
     """Returns about how many tokens a request takes if its answer is as long as allowed."""
-    prompt = prompt_tokens(request.messages) + count_tokens(_schema(request.parameters))
+    prompt = prompt_tokens(request.messages) + _tokens_along(request.parameters)
     return Tokens(prompt, completion_limit(request.parameters))
 
 
 def most(request: Request) -> Tokens:
     """Returns how many tokens a request takes at the very most."""
-    prompt = most_prompt_tokens(request.messages) + len(_schema(request.parameters).encode())
-    return Tokens(prompt, completion_limit(request.parameters))
+    return most_of(request.messages, request.parameters)
 
 
-def _schema(parameters: str) -> str:
-    """Returns the schema that an answer must have, which a provider may put into the prompt."""
-    wanted = _settings(parameters).get("response_format")
-    return canonical_json(wanted) if wanted else ""
+def most_of(messages: Iterable[Message], parameters: str) -> Tokens:
+    """Returns how many tokens a request takes at the very most; see `most`.
+
+    Args:
+        messages: What is sent.
+        parameters: The request's parameters as canonical JSON.
+    """
+    prompt = most_prompt_tokens(messages) + _most_tokens_along(parameters)
+    return Tokens(prompt, completion_limit(parameters))
+
+
+@functools.lru_cache(maxsize=256)
+def _tokens_along(parameters: str) -> int:
+    wanted = _sent_along(parameters)
+    return count_tokens(canonical_json(wanted)) if wanted else 0
+
+
+@functools.lru_cache(maxsize=256)
+def _most_tokens_along(parameters: str) -> int:
+    wanted = _sent_along(parameters)
+    if not wanted:
+        return 0
+    # The loosest form in which a chat template writes JSON: that of Llama 3.1, of four blanks.
+    return len(json.dumps(wanted, indent=4)) + (TOOLS_TOKENS if "tools" in wanted else 0)
+
+
+def _sent_along(parameters: str) -> dict[str, Any]:
+    """Returns the parameters that a provider may put into the prompt: a schema, and tools."""
+    settings = _settings(parameters)
+    return {name: settings[name] for name in ("response_format", "tools") if settings.get(name)}
 
 
 @functools.lru_cache(maxsize=256)

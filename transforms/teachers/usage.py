@@ -20,7 +20,7 @@ from transforms.teachers.http_client import Exchange
 from transforms.teachers.keys import KEY_NOT_RENEWED
 from transforms.teachers.ledger import ReaderLike
 from transforms.teachers.quota import DayUse
-from transforms.teachers.tokens import Tokens, completion_limit, most_prompt_tokens
+from transforms.teachers.tokens import Tokens, most_of
 
 NOTHING = Tokens(0, 0)
 
@@ -135,7 +135,7 @@ def _first_of_month(now: int) -> int:
 def _most(ledger: ReaderLike, request_id: str) -> Tokens:
     request = ledger.request(request_id) or {"messages": [], "parameters": "{}"}
     messages = [Message(turn["role"], turn["content"]) for turn in request["messages"]]
-    return Tokens(most_prompt_tokens(messages), completion_limit(request["parameters"]))
+    return most_of(messages, request["parameters"])
 
 
 def price_of(response: Response) -> Price:

@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn, TypeVar
 
-from schemas.responses import Malformed
+from schemas.logprobs import Logprobs, TokenLogprob, TopLogprob
+from schemas.responses import FinishReason, Malformed, ToolCall
 
 # Far more than any model writes; and it fits the corpus's 64-bit columns.
 _MOST_TOKENS = 10**9
 _MOST_LABEL_CHARACTERS = 256
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+
+_T = TypeVar("_T")
 
 
 class Unreadable(Exception):
@@ -139,6 +142,69 @@ def objects_in(value: object, name: str) -> list[Mapping[str, Any]]:
         if not isinstance(part, dict):
             raise wrong_type(f"a part of {name}", "an object", part)
     return value
+
+
+def fields_of(value: object) -> Mapping[str, Any]:
+    """Returns the fields of an object that only describes; none where it is no object."""
+    return value if isinstance(value, dict) else {}
+
+
+def tool_call(call_id: object, name: object, arguments: object) -> ToolCall:
+    """Reads a call of a tool.
+
+    Args:
+        call_id: What stands in the body as its id.
+        name: As its tool's name.
+        arguments: As its arguments: JSON as text, as OpenAI has it, or as an object, as others do.
+
+    Raises:
+        Unreadable: `wrong_type`, `lone_surrogate` or `nul_character`.
+    """
+    if arguments is None:
+        arguments = {}
+    if isinstance(arguments, dict):
+        arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+    return ToolCall(
+        label_of(call_id),
+        text_of(name, "a tool's name"),
+        text_of(arguments, "a tool's arguments"),
+    )
+
+
+def with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> FinishReason:
+    """Returns why an answer ended: one that ended by itself and calls tools ended for that.
+
+    Servers differ here: `stop` is what Gemini says, and OpenAI where a tool had to be called.
+    """
+    return "tool_calls" if calls and finish in ("stop", "unknown") else finish
+
+
+def logprobs_of(value: object, read: Callable[[object], Iterator[TokenLogprob]]) -> Logprobs | None:
+    """Reads log probabilities; None where there are none, or none that can be read.
+
+    They spoil no answer: its text has been paid for, and is as good without them.
+
+    Args:
+        value: What stands in the body.
+        read: Reads it; raises `Unreadable`.
+    """
+    if value is None:
+        return None
+    try:
+        return Logprobs.pack(read(value))
+    except (Unreadable, ValueError):
+        return None
+
+
+def logprob_of(token: object, value: object) -> TopLogprob:
+    """Reads a token's log probability.
+
+    Raises:
+        Unreadable: Either is not what it should be.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong_type("a log probability", "a number", value)
+    return TopLogprob(text_of(token, "a token"), value)
 
 
 def wrong_type(name: str, expected: str, value: object) -> Unreadable:

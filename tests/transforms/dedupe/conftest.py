@@ -13,6 +13,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.buckets import bucket_of
+from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.records import (
     DecisionProvenance,
@@ -25,6 +26,7 @@ from schemas.records import (
     ResponseProvenance,
     TeacherProvenance,
 )
+from schemas.responses import ToolCall
 from schemas.run import NearDedupe
 from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.deduplicate import Deduplicate
@@ -35,7 +37,7 @@ PROVENANCE = Provenance(
     prompt=PromptProvenance("own", "CC0-1.0", "prompts.jsonl", ""),
     teacher=TeacherProvenance("t/m", "openai-chat", "localhost", "m", "m", "", ""),
     request=RequestProvenance("", 0, "{}", 0, 0, 1),
-    response=ResponseProvenance("", "stop", 1, 1, 0.0, ""),
+    response=ResponseProvenance("", "stop", 1, 1, None, None, 0.0, ""),
     terms=(),
     decision=DecisionProvenance("", "train_generative", "", 0, ()),
     duties=(),
@@ -47,7 +49,13 @@ PROVENANCE = Provenance(
 )
 
 
-def _record(name: object, completion: str, prompt: str | None = None, system: str = "") -> Record:
+def _record(
+    name: object,
+    completion: str,
+    prompt: str | None = None,
+    system: str = "",
+    tool_calls: tuple[ToolCall, ...] = (),
+) -> Record:
     turns = [Message("user", f"question {name}" if prompt is None else prompt)]
     if system:
         turns.insert(0, Message("system", system))
@@ -57,10 +65,12 @@ def _record(name: object, completion: str, prompt: str | None = None, system: st
         messages=(*turns, Message("assistant", completion)),
         completion=completion,
         reasoning="",
+        tool_calls=tool_calls,
         language="",
         split="train",
         tags=(),
         counted_tokens=0,
+        logprobs=Logprobs(),
         provenance=PROVENANCE,
     )
 

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.prompts import Message
+from schemas.responses import ToolCall
 from transforms.dedupe.keys import (
     MAX_CHARACTERS,
     Shingles,
+    answer_text,
     exact_key,
     prompt_key,
     unit_shingles,
@@ -54,6 +56,15 @@ def test_pairs_that_read_alike_have_one_key(other: str) -> None:
 )
 def test_pairs_that_differ_have_their_own_key(prompt: str, completion: str) -> None:
     assert _key(prompt, completion) != _key("a", "bc")
+
+
+def test_answers_that_call_other_tools_are_other_answers() -> None:
+    def key(*calls: tuple[str, str, str]) -> bytes:
+        return _key("a", answer_text("", [ToolCall(*call) for call in calls]))
+
+    water, ethanol = ("1", "boil", '{"of":"water"}'), ("1", "boil", '{"of":"ethanol"}')
+    assert len({key(), key(water), key(ethanol), key(water, ethanol)}) == 4
+    assert key(water) == key(("call-7", *water[1:]))  # its id says nothing
 
 
 def test_a_key_tells_who_said_what() -> None:

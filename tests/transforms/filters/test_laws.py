@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.prompts import Message
+from schemas.responses import ToolCall
 from schemas.run import FilterChoice
 from transforms.filters.known import built_in_rules
 from transforms.filters.language import detect_language
@@ -36,6 +37,12 @@ CANDIDATES = st.builds(
     language=st.sampled_from(["", "en", "de"]),
     language_score=st.floats(0, 1),
     counted_tokens=st.integers(0, 10_000),
+    tool_calls=st.lists(
+        st.builds(ToolCall, st.just(""), st.sampled_from(["f", "g"]), ANY_TEXT), max_size=2
+    ).map(tuple),
+    tools=st.sampled_from(
+        ["", '{"tools": [{"function": {"name": "f", "parameters": {"required": ["a"]}}}]}']
+    ),
     response_schema=st.sampled_from(["", '{"type": "object"}', '{"$ref": "#"}']),
 )
 

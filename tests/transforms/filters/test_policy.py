@@ -51,6 +51,7 @@ def test_the_defaults_drop_defects_quarantine_secrets_and_tag_the_rest() -> None
         "empty",
         "unclosed",
         "json_schema",
+        "tool_calls",
         "repetition",
         "leaked_tokens",
     }

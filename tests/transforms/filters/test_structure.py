@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from schemas.responses import FinishReason
+from transforms.filters.policy import compile_filters
 from transforms.filters.rules import Candidate, NoSettings
 from transforms.filters.structure import (
     FinishReasonSettings,
+    asks_for_logprobs,
     find_empty,
     find_finish_reason,
+    find_lost_logprobs,
     find_unclosed,
 )
 
@@ -51,6 +54,22 @@ def test_a_reason_that_does_not_exist_cannot_be_allowed() -> None:
 )
 def test_an_answer_without_a_visible_character_is_empty(text: str, empty: bool) -> None:
     assert any(find_empty(Candidate((), text), NoSettings())) is empty
+
+
+def test_log_probabilities_that_are_lost_are_told_and_drop_no_answer() -> None:
+    lost = Candidate((), "An answer", lacks_logprobs=True)
+    assert [it.code for it in find_lost_logprobs(lost, NoSettings())] == ["no_logprobs"]
+    assert not [*find_lost_logprobs(Candidate((), "An answer"), NoSettings())]
+    [tag] = compile_filters((), str).apply(lost)
+    assert (tag.code, tag.action) == ("no_logprobs", "tag")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "asked"),
+    [("{}", False), ('{"logprobs":false}', False), ('{"logprobs":true}', True)],
+)
+def test_log_probabilities_are_asked_for_by_parameter(parameters: str, asked: bool) -> None:
+    assert asks_for_logprobs(parameters) is asked
 
 
 @pytest.mark.parametrize(

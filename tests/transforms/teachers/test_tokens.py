@@ -8,14 +8,17 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.canonical import canonical_json
 from schemas.prompts import Message
 from tests.transforms.teachers.asking import make_requests
 from transforms.teachers.tokens import (
     DEFAULT_COMPLETION_TOKENS,
+    TOOLS_TOKENS,
     completion_limit,
     count_tokens,
     estimate,
     most,
+    most_of,
     most_prompt_tokens,
     prompt_tokens,
 )
@@ -54,6 +57,20 @@ def test_the_answer_is_reserved_as_long_as_allowed() -> None:
 
 def test_an_answer_without_a_limit_is_reserved_at_the_default() -> None:
     assert completion_limit("{}") == DEFAULT_COMPLETION_TOKENS
+
+
+def test_a_limit_may_go_by_either_name() -> None:
+    assert completion_limit('{"max_completion_tokens":900}') == 900
+
+
+def test_tools_are_counted_as_part_of_the_prompt() -> None:
+    function = {"name": "weigh", "description": "Weighs " + "é" * 100}
+    tools = [{"type": "function", "function": function}]
+    [plain], [offered] = make_requests(["Why?"]), make_requests(["Why?"], tools=tools)
+    written = len(canonical_json(tools).encode())
+    assert estimate(offered).prompt > estimate(plain).prompt
+    assert most(offered).prompt >= most(plain).prompt + written + TOOLS_TOKENS
+    assert most_of(offered.messages, offered.parameters) == most(offered)
 
 
 def test_counting_needs_no_network() -> None:

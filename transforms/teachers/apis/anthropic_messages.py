@@ -1,7 +1,8 @@
 """Anthropic's Messages API.
 
 Fields and stop reasons: https://platform.claude.com/docs/en/api/messages, and
-https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. A model may take fewer
+https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; tools:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview. A model may take fewer
 parameters than the API has; it then answers with status 400.
 """
 
@@ -18,12 +19,15 @@ from transforms.teachers.tokens import completion_limit
 from transforms.teachers.wire import (
     Unreadable,
     count_of,
+    fields_of,
     label_of,
     objects_in,
     raise_error_object,
     read_object,
     sum_of,
     text_of,
+    tool_call,
+    with_calls,
 )
 
 PATH = "/v1/messages"
@@ -43,6 +47,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 # `input_tokens` counts only what comes after the last cached token:
 # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _CACHED_TOKENS = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _NAMES = {
     "max_tokens": "max_tokens",
     "stop": "stop_sequences",
@@ -54,7 +59,7 @@ _NAMES = {
 class AnthropicMessages:
     """The client of the API `anthropic-messages`."""
 
-    parameters = frozenset({*_NAMES, "response_format"})
+    parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
 
     def build(self, request: Request) -> HttpCall:
         """Makes the call that asks a request; see `Api.build`.
@@ -94,13 +99,28 @@ class AnthropicMessages:
 
 def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
     wanted = parameters.pop("response_format", None)
+    tools, choice = parameters.pop("tools", None), parameters.pop("tool_choice", None)
     settings = translated(parameters, _NAMES)
-    if (
-        wanted is not None
-    ):  # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+    if tools is not None:
+        settings["tools"] = [_tool(tool["function"]) for tool in tools]
+    if choice is not None:
+        settings["tool_choice"] = _tool_choice(choice)
+    if wanted is not None:
+        # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
         schema = wanted["json_schema"]["schema"]
         settings["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return settings
+
+
+def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in function.items() if name != "parameters"}
+    return rest | {"input_schema": function.get("parameters", {"type": "object"})}
+
+
+def _tool_choice(choice: str | Mapping[str, Any]) -> dict[str, str]:
+    if isinstance(choice, str):
+        return {"type": _TOOL_CHOICES[choice]}
+    return {"type": "tool", "name": choice["function"]["name"]}
 
 
 def _completion(data: Mapping[str, Any]) -> Completion:
@@ -110,15 +130,21 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     blocks = objects_in(data["content"], "content")
     ending = data.get("stop_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    calls = tuple(
+        tool_call(block.get("id"), block.get("name"), block.get("input"))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    )
     return Completion(
         text="".join(_texts(blocks, "text")),
         reasoning="\n".join(filter(None, _texts(blocks, "thinking"))),
-        finish_reason=finish,
+        finish_reason=with_calls(finish, calls),
         usage=_usage(data.get("usage")),
         response_model=text_of(data.get("model"), "model"),
         response_id=label_of(data.get("id")),
         system_fingerprint="",
         refusal=_refusal(data) if ending == "refusal" else "",
+        tool_calls=calls,
     )
 
 
@@ -128,17 +154,21 @@ def _texts(blocks: Iterable[Mapping[str, Any]], kind: str) -> list[str]:
 
 
 def _refusal(data: Mapping[str, Any]) -> str:
-    details = data.get("stop_details")
-    named = details if isinstance(details, dict) else {}
+    named = fields_of(data.get("stop_details"))
     explained = text_of(named.get("explanation"), "the explanation of a refusal")
     return explained or label_of(named.get("category")) or "refusal"
 
 
 def _usage(value: object) -> Usage:
-    usage = value if isinstance(value, dict) else {}
+    usage = fields_of(value)
     cached = [count_of(usage[name]) for name in _CACHED_TOKENS if usage.get(name) is not None]
     prompt = sum_of(count_of(usage.get("input_tokens")), *cached)
-    return Usage(prompt, count_of(usage.get("output_tokens")))
+    return Usage(
+        prompt,
+        count_of(usage.get("output_tokens")),
+        count_of(usage.get("cache_read_input_tokens")),
+        count_of(fields_of(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )
 
 
 API = AnthropicMessages()

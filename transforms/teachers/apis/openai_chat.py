@@ -11,16 +11,23 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from schemas.logprobs import TokenLogprob
 from schemas.requests import Request
-from schemas.responses import Completion, FinishReason, Malformed, Usage
+from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
 from transforms.teachers.apis import HttpCall
 from transforms.teachers.wire import (
     Unreadable,
     count_of,
+    fields_of,
     label_of,
+    logprob_of,
+    logprobs_of,
+    objects_in,
     raise_error_object,
     read_object,
     text_of,
+    tool_call,
+    with_calls,
     wrong_type,
 )
 
@@ -53,12 +60,18 @@ class OpenAiChat:
     parameters = frozenset(
         {
             "frequency_penalty",
+            "logprobs",
+            "max_completion_tokens",
             "max_tokens",
             "presence_penalty",
+            "reasoning_effort",
             "response_format",
             "seed",
             "stop",
             "temperature",
+            "tool_choice",
+            "tools",
+            "top_logprobs",
             "top_p",
         }
     )
@@ -80,8 +93,8 @@ class OpenAiChat:
             body: Body of a response with status 2xx, as received.
 
         Returns:
-            The completion; or a reason code: those of `wire.read_object` and `wire.text_of`,
-            `error_object`, `no_choices`, `no_message` or `null_content`.
+            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
+            `wire.text_of`, `error_object`, `no_choices`, `no_message` or `null_content`.
         """
         try:
             return _completion(read_object(body))
@@ -97,9 +110,12 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         raise Unreadable("no_message", "the first choice holds no message")
     ending = choice.get("finish_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    calls = _tool_calls(message.get("tool_calls"))
+    finish = with_calls(finish, calls)
     text, reasoning = _content(message)
     refusal = text_of(message.get("refusal"), "refusal")
-    if message.get("content") is None and not (reasoning or refusal or finish in _MAY_BE_SILENT):
+    explained = reasoning or refusal or calls or finish in _MAY_BE_SILENT
+    if message.get("content") is None and not explained:
         raise Unreadable("null_content", f"no content, and finish_reason {finish!r}")
     return Completion(
         text=text,
@@ -110,6 +126,8 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         response_id=label_of(data.get("id")),
         system_fingerprint=label_of(data.get("system_fingerprint")),
         refusal=refusal,
+        tool_calls=calls,
+        logprobs=logprobs_of(choice.get("logprobs"), _logprobs),
     )
 
 
@@ -165,9 +183,36 @@ def _without_thinking(text: str) -> tuple[str, str]:
     return (text[found.end() :], found[1].strip()) if found else (text, "")
 
 
+def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    calls = objects_in(value, "tool_calls")
+    named = objects_in([call.get("function") for call in calls], "tool_calls")
+    return tuple(
+        tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+        for call, function in zip(calls, named, strict=True)
+    )
+
+
+def _logprobs(value: object) -> Iterator[TokenLogprob]:
+    for each in objects_in(fields_of(value).get("content"), "logprobs"):
+        chosen = logprob_of(each.get("token"), each.get("logprob"))
+        others = objects_in(each.get("top_logprobs") or [], "top_logprobs")
+        top = (logprob_of(other.get("token"), other.get("logprob")) for other in others)
+        yield TokenLogprob(chosen.token, chosen.logprob, tuple(top))
+
+
 def _usage(value: object) -> Usage:
-    usage = value if isinstance(value, dict) else {}
-    return Usage(count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens")))
+    """Reads usage, with its parts where OpenAI has them, or where DeepSeek and SGLang do."""
+    usage = fields_of(value)
+    asked = fields_of(usage.get("prompt_tokens_details"))
+    said = fields_of(usage.get("completion_tokens_details"))
+    return Usage(
+        count_of(usage.get("prompt_tokens")),
+        count_of(usage.get("completion_tokens")),
+        count_of(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
+        count_of(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+    )
 
 
 API = OpenAiChat()

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from schemas.logprobs import Logprobs, TokenLogprob, TopLogprob
 from schemas.prompts import Message
 from schemas.requests import Request, make_request
 from schemas.responses import Completion, Malformed
@@ -37,6 +38,35 @@ NO_OBJECT = {
 }
 
 
+# A tool with parameters and one without, as a run file offers them.
+PARAMETERS = {
+    "type": "object",
+    "properties": {"liquid": {"type": "string"}, "unit": {"enum": ["°C", "K"]}},
+    "required": ["liquid"],
+}
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "boiling_point",
+            "description": "Looks up at what temperature a liquid boils.",
+            "parameters": PARAMETERS,
+            "strict": True,
+        },
+    },
+    {"type": "function", "function": {"name": "now"}},
+]
+NAMED = {"type": "function", "function": {"name": "now"}}
+
+# What the fixtures `logprobs` of all APIs hold.
+LOGPROBS = Logprobs.pack(
+    [
+        TokenLogprob("Yes", -0.125, (TopLogprob("Yes", -0.125), TopLogprob("Ja✓", -2.5))),
+        TokenLogprob(".", 0.0, ()),
+    ]
+)
+
+
 def body_of(api: str, name: str, **changes: Any) -> bytes:
     """Returns the body of an answer that an API gives, its top-level fields changed."""
     whole = json.loads((_DATA / api / f"{name}.json").read_text(encoding="utf-8"))
@@ -63,4 +93,6 @@ def texts_of(found: Completion | Malformed) -> str:
     if isinstance(found, Malformed):
         return found.reason + found.detail
     labels = found.response_model + found.response_id
-    return found.text + found.reasoning + found.refusal + labels
+    calls = "".join(call.id + call.name + call.arguments for call in found.tool_calls)
+    tokens = found.logprobs.texts.decode() if found.logprobs else ""
+    return found.text + found.reasoning + found.refusal + labels + calls + tokens

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.responses import Completion, Malformed, Usage
+from schemas.responses import Completion, Malformed, ToolCall, Usage
 from tests.teacher import Teacher, always, in_turn, raw
 from tests.transforms.teachers.apis.bodies import (
     JSON,
+    NAMED,
     NO_OBJECT,
+    PARAMETERS,
+    TOOLS,
     body_of,
     conversation,
     texts_of,
@@ -93,9 +96,51 @@ def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ("auto", {"type": "auto"}),
+        ("none", {"type": "none"}),
+        ("required", {"type": "any"}),
+        (NAMED, {"type": "tool", "name": "now"}),
+    ],
+)
+def test_tools_are_sent_in_the_words_of_the_api(choice: Any, sent: Any) -> None:
+    request = conversation(("user", "Why?"), tools=TOOLS, tool_choice=choice)
+    body = json.loads(API.build(request).body)
+    assert body["tool_choice"] == sent
+    assert body["tools"] == [
+        {
+            "name": "boiling_point",
+            "description": "Looks up at what temperature a liquid boils.",
+            "strict": True,
+            "input_schema": PARAMETERS,
+        },
+        {"name": "now", "input_schema": {"type": "object"}},
+    ]
+
+
+def test_no_choice_among_tools_is_sent_where_none_was_made() -> None:
+    body = json.loads(API.build(conversation(("user", "Why?"), tools=TOOLS)).body)
+    assert "tool_choice" not in body
+
+
+def test_calls_of_tools_are_read_beside_the_text() -> None:
+    found = completed(body("tool-use"))
+    assert (found.text, found.finish_reason) == ("I look both up.", "tool_calls")
+    assert found.tool_calls == (
+        ToolCall("toolu_01", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall("toolu_02", "boiling_point", '{"liquid":"water"}'),
+    )
+
+
+def test_the_version_is_told_on_a_route_without_a_key() -> None:
+    assert API.headers("") == {"anthropic-version": "2023-06-01"}
+
+
 def test_what_the_api_does_not_have_is_told_and_never_left_out_in_silence() -> None:
-    asked = {"seed": 7, "temperature": 1, "presence_penalty": 1, "frequency_penalty": 1}
-    unsupported = ["frequency_penalty", "presence_penalty", "seed"]
+    asked = {"seed": 7, "temperature": 1, "presence_penalty": 1, "logprobs": True}
+    unsupported = ["logprobs", "presence_penalty", "seed"]
     assert unsupported_parameters("anthropic-messages", asked) == unsupported
     for name in unsupported:
         parameters: dict[str, Any] = {name: 1}
@@ -108,7 +153,7 @@ def test_a_good_answer_is_read_whole() -> None:
         text="A still boils a liquid and cools the vapour.",
         reasoning="",
         finish_reason="stop",
-        usage=Usage(21, 14),
+        usage=Usage(21, 14, 0, None),
         response_model="claude-sonnet-4-5-20250929",
         response_id="msg_01StillroomExample",
         system_fingerprint="",
@@ -119,7 +164,7 @@ def test_thinking_is_kept_apart_and_cached_tokens_are_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six.\n6 x 7 = 42."
-    assert found.usage == Usage(2105, 60)
+    assert found.usage == Usage(2105, 60, 2000, 48)
 
 
 def test_a_refusal_is_kept_apart_from_the_answer() -> None:
@@ -171,7 +216,8 @@ def test_an_answer_of_no_blocks_is_an_empty_answer() -> None:
         ({"input_tokens": -1, "output_tokens": "2"}, Usage(None, None)),
         ({"input_tokens": 3, "cache_read_input_tokens": None}, Usage(3, None)),
         ({"input_tokens": 3, "cache_read_input_tokens": "2"}, Usage(None, None)),
-        ({"cache_read_input_tokens": 3, "output_tokens": 2}, Usage(None, 2)),
+        ({"output_tokens_details": [48]}, Usage(None, None)),
+        ({"cache_read_input_tokens": 3, "output_tokens": 2}, Usage(None, 2, 3)),
     ],
 )
 def test_usage_that_is_not_told_is_not_made_up(usage: Any, expected: Usage) -> None:
@@ -201,6 +247,18 @@ MALFORMED = NO_OBJECT | {
         "nul_character",
     ),
     "a model of another type": (body(model=["m"]), "wrong_type"),
+    "a tool's name of another type": (
+        body(content=[{"type": "tool_use", "name": 7}]),
+        "wrong_type",
+    ),
+    "arguments of another type": (
+        body(content=[{"type": "tool_use", "name": "now", "input": [1]}]),
+        "wrong_type",
+    ),
+    "half a surrogate pair in the arguments": (
+        body(content=[{"type": "tool_use", "name": "now", "input": {"a": "\ud800"}}]),
+        "lone_surrogate",
+    ),
 }
 
 
@@ -221,7 +279,13 @@ def test_no_bytes_at_all_raise(data: bytes) -> None:
 BLOCKS = st.lists(
     st.fixed_dictionaries(
         {"type": st.sampled_from(["text", "thinking", "tool_use"]) | JSON},
-        optional={"text": JSON, "thinking": JSON},
+        optional={
+            "text": JSON,
+            "thinking": JSON,
+            "id": JSON,
+            "name": st.text() | JSON,
+            "input": st.dictionaries(st.text(), JSON) | JSON,
+        },
     )
 )
 FIELDS = ("id", "model", "usage", "error", "content", "stop_reason", "stop_details")
@@ -259,14 +323,18 @@ def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> N
         )
         done = run_engine(tmp_path, RouteWork(route, make_requests(1), Key("k-1")))[ROUTE]
         call = teacher.calls[-1]
+        run_engine(tmp_path, RouteWork(route, make_requests(["Again?"])))
+        keyless = teacher.calls[-1]
     assert (done.answered, done.attempts) == (1, 2)
     assert (done.prompt_tokens, done.completion_tokens, done.usd_uncertain) == (2105, 60, 0)
     assert call.path == "/v1/messages"
     assert call.headers["x-api-key"] == "k-1"
     assert call.headers["anthropic-version"] == "2023-06-01"
     assert "authorization" not in call.headers
-    [[_, last]] = responses(tmp_path).values()
-    assert last.body == body("thinking")
+    assert "x-api-key" not in keyless.headers
+    assert keyless.headers["anthropic-version"] == "2023-06-01"
+    for [_, last] in responses(tmp_path).values():
+        assert last.body == body("thinking")
 
 
 def test_a_refusal_over_the_wire_is_an_answer_that_is_paid_for_once(tmp_path: Path) -> None:

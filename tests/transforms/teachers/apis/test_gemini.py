@@ -11,11 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.responses import Completion, Malformed, Usage
+from schemas.responses import Completion, Malformed, ToolCall, Usage
 from tests.teacher import Teacher, always, in_turn, raw
 from tests.transforms.teachers.apis.bodies import (
     JSON,
+    LOGPROBS,
+    NAMED,
     NO_OBJECT,
+    PARAMETERS,
+    TOOLS,
     body_of,
     conversation,
     texts_of,
@@ -84,6 +88,8 @@ def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
         presence_penalty=0.1,
         frequency_penalty=0.2,
         stop=stop,
+        logprobs=True,
+        top_logprobs=2,
         response_format=wanted,
     )
     assert json.loads(API.build(request).body)["generationConfig"] == {
@@ -94,9 +100,84 @@ def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
         "presencePenalty": 0.1,
         "frequencyPenalty": 0.2,
         "stopSequences": ["END"],
+        "responseLogprobs": True,
+        "logprobs": 2,
         "responseMimeType": "application/json",
         "responseJsonSchema": SCHEMA,
     }
+
+
+STRICT, LAX = TOOLS[:1], TOOLS[1:]
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "config"),
+    [
+        (LAX, {}, {"mode": "AUTO"}),
+        (LAX, {"tool_choice": "auto"}, {"mode": "AUTO"}),
+        (STRICT, {}, {"mode": "VALIDATED"}),
+        (STRICT, {"tool_choice": "none"}, {"mode": "NONE"}),
+        (STRICT, {"tool_choice": "required"}, {"mode": "ANY"}),
+        (LAX, {"tool_choice": NAMED}, {"mode": "ANY", "allowedFunctionNames": ["now"]}),
+    ],
+)
+def test_the_choice_among_tools_is_sent_in_the_words_of_the_api(
+    tools: Any, choice: dict[str, Any], config: Any
+) -> None:
+    request = conversation(("user", "Why?"), tools=tools, **choice)
+    sent = json.loads(API.build(request).body)
+    assert sent["toolConfig"] == {"functionCallingConfig": config}
+    assert "generationConfig" not in sent
+
+
+def test_tools_are_sent_in_the_words_of_the_api() -> None:
+    sent = json.loads(API.build(conversation(("user", "Why?"), tools=TOOLS)).body)
+    declared = {
+        "name": "boiling_point",
+        "description": "Looks up at what temperature a liquid boils.",
+        "parametersJsonSchema": PARAMETERS,
+    }
+    assert sent["tools"] == [{"functionDeclarations": [declared, {"name": "now"}]}]
+
+
+def test_calls_of_tools_are_read() -> None:
+    found = completed(body("tool-calls"))
+    assert (found.text, found.finish_reason, found.usage) == ("", "tool_calls", Usage(60, 20, 0, 0))
+    assert found.tool_calls == (
+        ToolCall("", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall("call-2", "now", "{}"),
+    )
+
+
+def test_an_answer_that_was_cut_after_a_call_was_cut() -> None:
+    found = completed(candidate([{"functionCall": {"name": "f"}}], "MAX_TOKENS"))
+    assert (len(found.tool_calls), found.finish_reason) == (1, "length")
+
+
+def test_log_probabilities_are_read_and_a_zero_that_is_left_out_is_a_zero() -> None:
+    assert completed(body("logprobs")).logprobs == LOGPROBS
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        [],
+        {},
+        {"chosenCandidates": [{"token": 7}]},
+        {"chosenCandidates": [{"token": "a", "logProbability": "-1"}]},
+        {"chosenCandidates": [{"token": "a", "logProbability": 1e300}]},
+        {"chosenCandidates": [{"token": "a"}], "topCandidates": [{}, {}]},
+        {"chosenCandidates": [{"token": "a\ud800"}]},
+    ],
+)
+def test_log_probabilities_that_cannot_be_read_spoil_no_answer(logprobs: Any) -> None:
+    found = completed(candidate([{"text": "Hi."}], logprobsResult=logprobs))
+    assert (found.text, found.logprobs) == ("Hi.", None)
+
+
+def test_a_route_without_a_key_shows_none() -> None:
+    assert API.headers("") == {}
 
 
 def test_what_the_api_does_not_have_is_told_and_never_left_out_in_silence() -> None:
@@ -115,7 +196,7 @@ def test_a_good_answer_is_read_whole() -> None:
         text="A still boils a liquid and cools the vapour.",
         reasoning="",
         finish_reason="stop",
-        usage=Usage(21, 14),
+        usage=Usage(21, 14, 0, 0),
         response_model="gemini-3.5-flash",
         response_id="stillroom-example-1",
         system_fingerprint="",
@@ -126,7 +207,7 @@ def test_thoughts_are_kept_apart_and_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six. 6 x 7 = 42."
-    assert found.usage == Usage(2105, 60)
+    assert found.usage == Usage(2105, 60, 2000, 48)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +221,7 @@ def test_what_is_blocked_is_a_refusal(name: str, refusal: str) -> None:
     found = completed(body(name))
     assert (found.text, found.finish_reason) == ("", "content_filter")
     assert found.refusal == refusal
-    assert found.usage == Usage(30, 0)
+    assert found.usage == Usage(30, 0, 0, 0)
     assert found.response_model == "gemini-3.5-flash"
 
 
@@ -150,7 +231,7 @@ def test_a_refusal_without_a_reason_is_a_refusal() -> None:
 
 def test_an_answer_cut_before_it_began_is_cut_and_its_thoughts_are_counted() -> None:
     found = completed(body("cut-while-thinking"))
-    assert (found.text, found.finish_reason, found.usage) == ("", "length", Usage(9, 50))
+    assert (found.text, found.finish_reason, found.usage) == ("", "length", Usage(9, 50, 0, 50))
 
 
 @pytest.mark.parametrize(
@@ -189,13 +270,13 @@ def test_an_answer_of_no_parts_is_an_empty_answer() -> None:
     [
         (None, Usage(None, None)),
         ([], Usage(None, None)),
-        ({"promptTokenCount": 3}, Usage(3, None)),
-        ({"promptTokenCount": 3, "thoughtsTokenCount": 2}, Usage(3, None)),
-        ({"promptTokenCount": 3, "candidatesTokenCount": 2}, Usage(3, 2)),
+        ({"promptTokenCount": 3}, Usage(3, None, 0, 0)),
+        ({"promptTokenCount": 3, "thoughtsTokenCount": 2}, Usage(3, None, 0, 2)),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 2}, Usage(3, 2, 0, 0)),
         ({"promptTokenCount": -1, "candidatesTokenCount": 2}, Usage(None, None)),
         (
             {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": "2"},
-            Usage(3, None),
+            Usage(3, None, 0, None),
         ),
     ],
 )
@@ -228,6 +309,12 @@ MALFORMED = NO_OBJECT | {
     "U+0000": (candidate([{"text": "a\x00b"}]), "nul_character"),
     "U+0000 in the thoughts": (candidate([{"text": "\x00", "thought": True}]), "nul_character"),
     "a model of another type": (body(modelVersion=["m"]), "wrong_type"),
+    "a call of another type": (candidate([{"functionCall": "f"}]), "wrong_type"),
+    "a tool's name of another type": (candidate([{"functionCall": {"name": 7}}]), "wrong_type"),
+    "half a surrogate pair in the arguments": (
+        candidate([{"functionCall": {"name": "f", "args": {"a": "\ud800"}}}]),
+        "lone_surrogate",
+    ),
 }
 
 
@@ -245,7 +332,13 @@ def test_no_bytes_at_all_raise(data: bytes) -> None:
     assert isinstance(API.parse(data), Malformed)
 
 
-PARTS = st.lists(st.dictionaries(st.sampled_from(["text", "thought", "functionCall"]), JSON))
+CALLS = st.fixed_dictionaries(
+    {}, optional={"id": JSON, "name": st.text() | JSON, "args": st.dictionaries(st.text(), JSON)}
+)
+TOKENS = st.lists(st.fixed_dictionaries({"token": st.text() | JSON}))
+PARTS = st.lists(
+    st.dictionaries(st.sampled_from(["text", "thought", "functionCall"]), CALLS | JSON)
+)
 CANDIDATES = st.lists(
     st.fixed_dictionaries(
         {},
@@ -253,6 +346,7 @@ CANDIDATES = st.lists(
             "content": st.fixed_dictionaries({"parts": PARTS | JSON}) | JSON,
             "finishReason": st.sampled_from(["STOP", "SAFETY"]) | JSON,
             "finishMessage": JSON,
+            "logprobsResult": st.fixed_dictionaries({"chosenCandidates": TOKENS}) | JSON,
         },
     )
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.responses import Completion, Malformed, Usage
+from schemas.responses import Completion, Malformed, ToolCall, Usage
+from tests.transforms.teachers.apis.bodies import LOGPROBS, NAMED, TOOLS, body_of, texts_of
 from tests.transforms.teachers.asking import make_requests
 from transforms.teachers.apis import parse_response
 from transforms.teachers.apis.openai_chat import OpenAiChat
@@ -51,6 +52,19 @@ def test_a_request_is_sent_with_its_parameters() -> None:
     }
 
 
+def test_tools_and_the_rest_are_sent_as_the_run_file_has_them() -> None:
+    asked: dict[str, Any] = {
+        "tools": TOOLS,
+        "tool_choice": NAMED,
+        "logprobs": True,
+        "top_logprobs": 5,
+        "max_completion_tokens": 900,
+        "reasoning_effort": "low",
+    }
+    [request] = make_requests(["Why?"], **asked)
+    assert json.loads(API.build(request).body).items() >= asked.items()
+
+
 def test_any_text_can_be_sent() -> None:
     [request] = make_requests(["naïve \u2028 \U0001f600"])
     sent = json.loads(API.build(request).body)
@@ -59,6 +73,7 @@ def test_any_text_can_be_sent() -> None:
 
 def test_the_key_goes_into_its_header() -> None:
     assert API.headers("k-1") == {"Authorization": "Bearer k-1"}
+    assert API.headers("") == {}
 
 
 def test_a_good_answer_is_read_whole() -> None:
@@ -150,6 +165,83 @@ def test_labels_that_are_none_do_not_spoil_an_answer() -> None:
     assert (found.response_id, found.system_fingerprint) == ("", "")
 
 
+def test_calls_of_tools_are_read_and_parts_of_the_usage_told() -> None:
+    found = completed(body_of("openai-chat", "tool-calls"))
+    assert (found.text, found.finish_reason) == ("", "tool_calls")
+    assert found.usage == Usage(2105, 60, 2000, 48)
+    assert found.tool_calls == (
+        ToolCall("call_1", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall("call_2", "boiling_point", '{"liquid":"water"}'),
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ({"name": "f", "arguments": {"a": [1.5, "é"]}}, '{"a":[1.5,"é"]}'),
+        ({"name": "f", "arguments": None}, "{}"),
+        ({"name": "f"}, "{}"),
+        ({"name": "f", "arguments": '{"a":'}, '{"a":'),
+    ],
+)
+def test_arguments_are_kept_as_text_and_cut_ones_as_they_are(function: Any, arguments: str) -> None:
+    found = completed(body({"content": None, "tool_calls": [{"id": 7, "function": function}]}))
+    assert found.tool_calls == (ToolCall("", "f", arguments),)
+
+
+@pytest.mark.parametrize("calls", [None, []])
+def test_no_calls_are_no_calls(calls: Any) -> None:
+    found = completed(body({"content": "Hi.", "tool_calls": calls}))
+    assert (found.tool_calls, found.finish_reason) == ((), "stop")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("stop", "tool_calls"), (None, "tool_calls"), ("length", "length")],
+)
+def test_an_answer_that_calls_a_tool_ended_for_that_unless_it_was_cut(
+    said: Any, meant: str
+) -> None:
+    message = {"content": None, "tool_calls": [{"function": {"name": "f"}}]}
+    assert completed(body(message, said)).finish_reason == meant
+
+
+def test_log_probabilities_are_read() -> None:
+    found = completed(body_of("openai-chat", "logprobs"))
+    assert found.logprobs == LOGPROBS
+    assert found.usage == Usage(9, 2, 8, None)
+
+
+def test_servers_that_report_reasoning_elsewhere_are_understood() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "reasoning_tokens": 1}
+    assert completed(body(usage=usage)).usage == Usage(3, 2, None, 1)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        7,
+        {},
+        {"content": None},
+        {"content": ["a"]},
+        {"content": [{"token": "a"}]},
+        {"content": [{"token": "a", "logprob": None}]},
+        {"content": [{"token": "a", "logprob": True}]},
+        {"content": [{"token": "a", "logprob": 1e300}]},
+        {"content": [{"token": "a" * 70_000, "logprob": -1}]},
+        {"content": [{"token": "\ud800", "logprob": -1}]},
+        {"content": [{"token": "a", "logprob": -1, "top_logprobs": [7]}]},
+        {"content": [{"token": "a", "logprob": -1, "top_logprobs": LOGPROBS.lengths.hex()}]},
+        {"tokens": ["a"], "token_logprobs": [-1.0]},
+    ],
+)
+def test_log_probabilities_that_cannot_be_read_spoil_no_answer(logprobs: Any) -> None:
+    choice = {"message": {"content": "Hi."}, "finish_reason": "stop", "logprobs": logprobs}
+    found = completed(body(choices=[choice]))
+    assert (found.text, found.logprobs) == ("Hi.", None)
+
+
 GOOD = body()
 
 MALFORMED = {
@@ -191,6 +283,17 @@ MALFORMED = {
     "U+0000 in the reasoning": (body({"content": "a", "reasoning": "\x00"}), "nul_character"),
     "half a pair in the model": (body(model="\udfff"), "lone_surrogate"),
     "a model of another type": (body(model=["m"]), "wrong_type"),
+    "calls of another type": (body({"content": "a", "tool_calls": {"0": 1}}), "wrong_type"),
+    "a call of another type": (body({"content": "a", "tool_calls": ["f"]}), "wrong_type"),
+    "a call of nothing": (body({"content": "a", "tool_calls": [{"id": "1"}]}), "wrong_type"),
+    "a tool's name of another type": (
+        body({"content": "a", "tool_calls": [{"function": {"name": 7}}]}),
+        "wrong_type",
+    ),
+    "arguments of another type": (
+        body({"content": "a", "tool_calls": [{"function": {"name": "f", "arguments": 7}}]}),
+        "wrong_type",
+    ),
 }
 
 
@@ -222,6 +325,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {"function": st.fixed_dictionaries({"name": st.text() | JSON, "arguments": JSON}) | JSON}
+    )
+)
 FIELDS = ("content", "reasoning", "reasoning_content", "refusal", "tool_calls")
 
 
@@ -236,21 +344,16 @@ def test_no_json_raises(value: Any) -> None:
 
 
 @given(
-    message=st.dictionaries(st.sampled_from(FIELDS), JSON),
+    message=st.dictionaries(st.sampled_from(FIELDS), JSON | CALLS),
     finish=JSON,
     rest=st.dictionaries(st.sampled_from(("id", "model", "usage", "error", "choices")), JSON),
 )
 def test_no_answer_raises_and_each_can_be_stored(
     message: dict[str, Any], finish: Any, rest: dict[str, Any]
 ) -> None:
-    found = API.parse(body(message, finish, **rest))
-    texts = (
-        [found.reason, found.detail]
-        if isinstance(found, Malformed)
-        else [found.text, found.reasoning, found.refusal, found.response_model, found.response_id]
-    )
-    assert "\x00" not in "".join(texts)
-    "".join(texts).encode()  # raises on half a surrogate pair
+    texts = texts_of(API.parse(body(message, finish, **rest)))
+    assert "\x00" not in texts
+    texts.encode()  # raises on half a surrogate pair
 
 
 @given(st.integers(0, len(GOOD) - 1))

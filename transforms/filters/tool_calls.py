@@ -1,0 +1,81 @@
+"""Are the calls of tools those that the request allowed, in a form that can be carried out?
+
+Models invent tools, break off in the middle of an argument, and answer where they were to call. So
+each call is held to the tools that were offered, and its arguments to their JSON Schema.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.canonical import canonical_json
+from schemas.responses import ToolCall
+from transforms.filters.json_schema import read_json, schema_mismatch
+from transforms.filters.rules import Candidate, Found, NoSettings, Rule
+
+_ASKED = ("tools", "tool_choice")
+_ANY_OBJECT = '{"type":"object"}'  # of a tool that names no parameters
+
+
+def tools_asked_for(parameters: str) -> str:
+    """Returns the tools that a request offers.
+
+    Args:
+        parameters: The request's parameters as canonical JSON.
+
+    Returns:
+        Its `tools` and `tool_choice` as canonical JSON, or "" for none.
+    """
+    asked = {name: value for name, value in json.loads(parameters).items() if name in _ASKED}
+    return canonical_json(asked) if asked else ""
+
+
+def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    """Finds calls that were not allowed or cannot be carried out, and calls that are missing."""
+    allowed, must_call = _allowed(candidate.tools)
+    if must_call and not candidate.tool_calls:
+        yield Found("no_call", "no tool is called, though one had to be")
+    for number, call in enumerate(candidate.tool_calls, 1):
+        yield from _find_in_call(f"tool call {number}", call, allowed)
+
+
+def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iterator[Found]:
+    if call.name not in allowed:
+        yield Found("unknown_tool", f"{name} is of a tool that may not be called")
+    try:
+        arguments = read_json(call.arguments)
+    except (ValueError, RecursionError):
+        yield Found("arguments_not_json", f"the arguments of {name} are not JSON")
+        return
+    found = schema_mismatch(name, arguments, allowed.get(call.name, _ANY_OBJECT))
+    if found:
+        yield found
+
+
+@functools.lru_cache(maxsize=64)
+def _allowed(tools: str) -> tuple[Mapping[str, str], bool]:
+    """Returns the schema of each tool that may be called, as JSON, and whether one must be."""
+    asked: dict[str, Any] = json.loads(tools) if tools else {}
+    choice = asked.get("tool_choice", "auto")
+    schemas = {
+        tool["function"]["name"]: canonical_json(
+            {"type": "object"} | tool["function"].get("parameters", {})
+        )
+        for tool in asked.get("tools", ())
+    }
+    if isinstance(choice, str):
+        return ({} if choice == "none" else schemas), choice == "required"
+    name = choice["function"]["name"]
+    return {name: schemas[name]}, True
+
+
+TOOL_CALLS = Rule(
+    "tool_calls",
+    1,
+    "drop",
+    ("no_call", "unknown_tool", "arguments_not_json", "schema_mismatch", "unchecked"),
+    find_tool_calls,
+)
