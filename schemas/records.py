@@ -103,9 +103,10 @@ class Finding:
         rule: Name of the rule.
         version: Version of the rule: raised when its answers change.
         code: What was found, in a word: a rule may know several.
-        action: What it led to: `drop`, `quarantine` or `tag`.
+        action: What it led to: `drop`, `quarantine`, `redact` or `tag`.
         value: The measured number, or None where there is nothing to measure.
-        finding: What was found, for a person.
+        finding: What was found, for a person, and where: by characters of the text as it was
+            received, before anything in it was redacted.
     """
 
     rule: str

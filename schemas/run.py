@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from schemas.terms import Use
 
-Action = Literal["drop", "quarantine", "tag"]
+Action = Literal["drop", "quarantine", "redact", "tag"]
 Unit = Literal["prompt", "completion", "pair"]
 
 

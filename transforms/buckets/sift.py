@@ -7,7 +7,7 @@ the same request, response and job give the same record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from schemas.records import Finding, Record, Rejected
@@ -78,9 +78,9 @@ class Sifter:
         if response is None or not (response.answered or response.final):
             return None
         if completion is None:
-            return _failed(request, response, "ask", response.outcome, response.detail)
+            return self._failed(request, response, "ask", response.outcome, response.detail)
         if isinstance(completion, Malformed):
-            return _failed(request, response, "parse", completion.reason, completion.detail)
+            return self._failed(request, response, "parse", completion.reason, completion.detail)
         return self._sift_answer(request, response, completion)
 
     def _sift_answer(
@@ -89,6 +89,11 @@ class Sifter:
         candidate = _candidate(request, completion)
         collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
         contaminated = self._contaminated(candidate)
+        findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
+        kept = self.job.filters.redact(candidate)
+        if kept is not candidate:
+            request, completion = _with_texts(request, completion, kept)
+            candidate = _candidate(request, completion)
         answer = Answer(
             request,
             response,
@@ -97,10 +102,20 @@ class Sifter:
             self._verdict(request, collected),
             candidate.language,
             candidate.counted_tokens,
-            self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ()),
+            findings,
         )
         reason = self._terms(answer) or _served_model(answer) or _filtered(answer)
         return self._record(answer) if reason is None else _rejected(answer, reason)
+
+    def _failed(
+        self, request: Request, response: Response, stage: str, reason: str, detail: str
+    ) -> Rejected:
+        """A prompt that got no answer is published beside the corpus, redacted like any other."""
+        asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
+        request = _with_messages(request, asked)
+        return make_rejected(
+            request, response, stage=stage, kind="failed", reason=reason, detail=detail
+        )
 
     def _record(self, answer: Answer) -> Record:
         split = split_of(answer.request.prompt.prompt_id, self.job.run.splits)
@@ -130,12 +145,6 @@ class Sifter:
         return found.finding(RULE, VERSION, "quarantine") if found else None
 
 
-def _failed(request: Request, response: Response, stage: str, reason: str, detail: str) -> Rejected:
-    return make_rejected(
-        request, response, stage=stage, kind="failed", reason=reason, detail=detail
-    )
-
-
 def _rejected(answer: Answer, reason: _Reason) -> Rejected:
     return make_rejected(
         answer.request,
@@ -163,6 +172,25 @@ def _served_model(answer: Answer) -> _Reason | None:
         return None
     detail = f"asked {answer.route.model!r}, answered by {served!r}"
     return _Reason("parse", "served_model_differs", detail)
+
+
+def _with_texts(
+    request: Request, completion: Completion, kept: Candidate
+) -> tuple[Request, Completion]:
+    """Puts a candidate's texts back where they came from. Ids stay: they name what was asked."""
+    return (
+        _with_messages(request, kept),
+        replace(completion, text=kept.completion, reasoning=kept.reasoning),
+    )
+
+
+def _with_messages(request: Request, kept: Candidate) -> Request:
+    before = len(request.messages) - len(kept.messages)  # the run's system prompt, if any
+    return replace(
+        request,
+        prompt=replace(request.prompt, messages=kept.messages),
+        messages=(*request.messages[:before], *kept.messages),
+    )
 
 
 def _candidate(request: Request, completion: Completion) -> Candidate:

@@ -56,7 +56,7 @@ class _Kind(NamedTuple):
     name: str
     needs: str  # a text without it holds none: asked first, since it is quick
     pattern: re.Pattern[str]
-    holds: Callable[[re.Match[str]], bool]
+    length: Callable[[re.Match[str]], int]  # of what holds, in characters; 0 where nothing does
 
 
 def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
@@ -66,10 +66,9 @@ def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Found]
         for kind in _KINDS:
             if kind.needs in text if kind.needs else has_digits:
                 for match in kind.pattern.finditer(text):
-                    if kind.holds(match):
-                        yield Found(
-                            kind.code, kind.name, span=Span(part, match.start(), match.end())
-                        )
+                    if length := kind.length(match):
+                        span = Span(part, match.start(), match.start() + length)
+                        yield Found(kind.code, kind.name, span=span)
 
 
 def passes_luhn(digits: str) -> bool:
@@ -85,24 +84,28 @@ def passes_mod_97(iban: str) -> bool:
     return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1
 
 
-def _is_email(match: re.Match[str]) -> bool:
-    return not _EXAMPLE_DOMAIN.search(match["domain"])
+def _email(match: re.Match[str]) -> int:
+    return 0 if _EXAMPLE_DOMAIN.search(match["domain"]) else len(match.group())
 
 
-def _is_iban(match: re.Match[str]) -> bool:
-    text = re.sub(r"[ -]", "", match.group())  # capitals behind the number may have come along
-    return passes_mod_97(text[: _IBAN_LENGTHS.get(text[:2], 0)])
+def _iban(match: re.Match[str]) -> int:
+    places = [at for at, sign in enumerate(match.group()) if sign not in " -"]
+    text = "".join(match.group()[at] for at in places)
+    length = _IBAN_LENGTHS.get(text[:2], 0)  # capitals behind the number may have come along
+    return places[length - 1] + 1 if passes_mod_97(text[:length]) else 0
 
 
-def _is_card(match: re.Match[str]) -> bool:
+def _card(match: re.Match[str]) -> int:
     digits = _digits(match)
     issued = digits[0] in "456" or "51" <= digits[:2] <= "55" or digits[:2] in ("34", "37", "35")
-    return issued and passes_luhn(digits) and not _TEST_CARDS.fullmatch(digits)
+    holds = issued and passes_luhn(digits) and not _TEST_CARDS.fullmatch(digits)
+    return len(match.group()) if holds else 0
 
 
-def _is_phone(match: re.Match[str]) -> bool:
+def _phone(match: re.Match[str]) -> int:
     digits = _digits(match)
-    return len(digits) in _PHONE_DIGITS and not _FICTIONAL_PHONE.search(digits)
+    holds = len(digits) in _PHONE_DIGITS and not _FICTIONAL_PHONE.search(digits)
+    return len(match.group()) if holds else 0
 
 
 def _digits(match: re.Match[str]) -> str:
@@ -111,10 +114,12 @@ def _digits(match: re.Match[str]) -> str:
 
 _DIGITS = re.compile(r"\d{2}[\d() .-]{4,}\d")
 _KINDS = (
-    _Kind("email", "an e-mail address", "@", _EMAIL, _is_email),
-    _Kind("iban", "an account number (IBAN)", "", _IBAN, _is_iban),
-    _Kind("card", "the number of a payment card", "", _CARD, _is_card),
-    _Kind("phone", "a telephone number", "", _PHONE, _is_phone),
+    _Kind("email", "an e-mail address", "@", _EMAIL, _email),
+    _Kind("iban", "an account number (IBAN)", "", _IBAN, _iban),
+    _Kind("card", "the number of a payment card", "", _CARD, _card),
+    _Kind("phone", "a telephone number", "", _PHONE, _phone),
 )
 
-PERSONAL = Rule("personal", 1, "tag", tuple(kind.code for kind in _KINDS), find_personal)
+PERSONAL = Rule(
+    "personal", 2, "tag", tuple(kind.code for kind in _KINDS), find_personal, redacts=True
+)

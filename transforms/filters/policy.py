@@ -11,7 +11,8 @@ from schemas.files import as_sequence
 from schemas.records import Finding
 from schemas.run import Action, FilterChoice
 from transforms.filters.known import rule_named
-from transforms.filters.rules import Candidate, Rule
+from transforms.filters.redact import redact
+from transforms.filters.rules import Candidate, Found, Rule
 from transforms.filters.settings import read_settings
 
 # What a run applies that names no filters: certain defects drop, the rest is told.
@@ -51,11 +52,16 @@ class AppliedRule:
     settings: Any
     codes: tuple[str, ...]
 
-    def findings(self, candidate: Candidate) -> Iterator[Finding]:
-        """Yields what the rule finds in a candidate."""
+    def found(self, candidate: Candidate) -> Iterator[Found]:
+        """Yields what the rule finds in a candidate, of the codes that are wanted."""
         for found in self.rule.find(candidate, self.settings):
             if found.code in self.codes:
-                yield found.finding(self.rule.name, self.rule.version, self.action)
+                yield found
+
+    def findings(self, candidate: Candidate) -> Iterator[Finding]:
+        """Yields the same with what follows from it."""
+        for found in self.found(candidate):
+            yield found.finding(self.rule.name, self.rule.version, self.action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,12 @@ class Filters:
     def apply(self, candidate: Candidate) -> tuple[Finding, ...]:
         """Returns what all rules find: every rule runs, whatever the others found."""
         return tuple(found for rule in self.rules for found in rule.findings(candidate))
+
+    def redact(self, candidate: Candidate) -> Candidate:
+        """Returns a candidate without what the run wants redacted; itself, if that is nothing."""
+        redacting = [rule for rule in self.rules if rule.action == "redact"]
+        found = [it for rule in redacting for it in rule.found(candidate)]
+        return redact(candidate, found) if found else candidate
 
 
 def verdict(findings: Iterable[Finding]) -> Finding | None:
@@ -108,8 +120,8 @@ def compile_filters(
         The filters.
 
     Raises:
-        InputError: With every choice that names an unknown rule, setting or code, or a value
-            of the wrong type.
+        InputError: With every choice that names an unknown rule, setting or code, a value of the
+            wrong type, or `redact` for a rule that cannot.
     """
     if choices is None:
         choices = tuple(FilterChoice(name) for name in DEFAULT_RULES)
@@ -132,6 +144,13 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
     written = dict(choice.settings)
     codes = _read_codes(rule, written.pop("codes", rule.codes), where)
     settings = read_settings(rule.name, rule.settings, written, where)
+    if choice.action == "redact" and not rule.redacts:
+        raise InputError(
+            f"the rule {rule.name!r} judges the record, and points at nothing to redact",
+            where=where,
+            found="action: redact",
+            expected="action: drop, quarantine or tag",
+        )
     for other in before:
         if other.rule == rule and set(other.codes) & set(codes):
             raise InputError(

@@ -131,6 +131,8 @@ class Rule:
             module's own function, so that workers can import it.
         settings: A frozen dataclass with the default settings. Its `__post_init__` raises
             `ValueError` for values that make no sense.
+        redacts: Whether `redact` may be its action: then each of its findings has a span, and
+            together they point at every place of what it looks for.
     """
 
     name: str
@@ -139,3 +141,4 @@ class Rule:
     codes: tuple[str, ...]
     find: Callable[[Candidate, Any], Iterable[Found]]
     settings: Any = NoSettings()
+    redacts: bool = False

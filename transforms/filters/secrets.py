@@ -21,9 +21,10 @@ from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PLACEHOLDER = re.compile(
     r"example|sample|placeholder|your[-_ ]?|xxxx|dummy|redacted|changeme|replace|insert|"
-    r"0123456|1234567|abcdefg|(.)\1{5}|<[^>]*>|\.\.\.|\*\*\*",
+    r"0123456|1234567|abcdefg|<[^>]*>|\.\.\.|\*\*\*",
     re.IGNORECASE,
 )
+_SAME_SIGN = re.compile(r"(.)\1{5}", re.IGNORECASE)
 # Bits a character. Random hex has up to 4, random base62 up to 5.95; short keys show less.
 _HEX_BITS = 3.0
 _TEXT_BITS = 3.5
@@ -32,12 +33,16 @@ _JWT_SAMPLE = "eyJzdWIiOiIxMjM0NTY3ODkw"  # {"sub":"1234567890: jwt.io's sample,
 
 
 class _Format(NamedTuple):
-    """A format of keys: what it is called, text that announces it, how it looks, its check."""
+    """A format of keys: what it is called, text that announces it, how it looks, its check.
+
+    What matches `rest` behind it belongs to it as well.
+    """
 
     code: str
     keyword: str
     pattern: re.Pattern[str]
     holds: Callable[[str], bool]
+    rest: re.Pattern[str] = re.compile("")
 
 
 def entropy(text: str) -> float:
@@ -65,7 +70,8 @@ def find_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
             if form.keyword in text:
                 for match in form.pattern.finditer(text):
                     if not _PLACEHOLDER.search(match.group()) and form.holds(match.group()):
-                        yield _found(form.code, part, match)
+                        rest = form.rest.match(text, match.end())
+                        yield _found(form.code, part, match.start(), (rest or match).end())
 
 
 def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
@@ -74,21 +80,22 @@ def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator
         for match in _QUOTED.finditer(text):
             name = text[max(0, match.start() - _NAME_CHARACTERS) : match.start()]
             if _NAME.search(name) and _looks_random(match["value"]):
-                yield _found("generic_secret", part, match)
+                yield _found("generic_secret", part, *match.span("value"))
         for match in _LOGIN.finditer(text) if "://" in text and "@" in text else ():
             if _looks_random(match["value"]):
-                yield _found("password_in_address", part, match)
+                yield _found("password_in_address", part, *match.span("value"))
 
 
-def _found(code: str, part: str, match: re.Match[str]) -> Found:
+def _found(code: str, part: str, start: int, end: int) -> Found:
     name = code.replace("_", " ")
-    return Found(code, f"looks like a secret: {name}", span=Span(part, match.start(), match.end()))
+    return Found(code, f"looks like a secret: {name}", span=Span(part, start, end))
 
 
 def _looks_random(value: str) -> bool:
     most = math.log2(len(value))  # what a text of that length can reach
     return (
         not _PLACEHOLDER.search(value)
+        and not _SAME_SIGN.search(value)
         and any(sign.isdigit() for sign in value)
         and any(sign.isalpha() for sign in value)
         and entropy(value) >= min(_GENERIC_BITS, 0.85 * most)
@@ -96,7 +103,11 @@ def _looks_random(value: str) -> bool:
 
 
 def _random(bits: float) -> Callable[[str], bool]:
-    return lambda text: entropy(text) >= bits
+    return lambda text: not _SAME_SIGN.search(text) and entropy(text) >= bits
+
+
+def _is_private_key(text: str) -> bool:
+    return entropy(text) >= _TEXT_BITS  # binary headers are full of zeros, in base 64 of "A"
 
 
 def _is_json_web_token(text: str) -> bool:
@@ -106,6 +117,12 @@ def _is_json_web_token(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return isinstance(fields, dict) and "alg" in fields and _JWT_SAMPLE not in text
+
+
+# The lines of a key behind its first, to the line that ends it, or to what is no key any more.
+_KEY_REST = re.compile(
+    r"(?:[A-Za-z0-9+/=\\]|[ \t]*\r?\n[ \t]*(?=\S))*(?:-----END [A-Z ]{1,40}-----)?"
+)
 
 
 def _format(code: str, keyword: str, pattern: str, holds: Callable[[str], bool]) -> _Format:
@@ -163,12 +180,15 @@ _FORMATS = (
         _is_json_web_token,
     ),
     _format("age_key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{58}", _random(4.0)),
-    _format(
+    _Format(
         "private_key",
         " PRIVATE KEY",
-        r"-----BEGIN (?:[A-Z]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:\\n|\s){1,4}"
-        r"(?:[A-Za-z-]{1,20}: [^\n]{1,100}\s{1,2}){0,3}[A-Za-z0-9+/=\s\\]{64}",
-        _random(4.0),
+        re.compile(
+            r"-----BEGIN (?:[A-Z]{2,9} ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:\\n|\s){1,4}"
+            r"(?:[A-Za-z-]{1,20}: [^\n]{1,100}\s{1,2}){0,3}[A-Za-z0-9+/=\s\\]{64}"
+        ),
+        _is_private_key,
+        _KEY_REST,
     ),
 )
 
@@ -180,8 +200,18 @@ _LOGIN = re.compile(
 )
 
 SECRETS = Rule(
-    "secrets", 1, "quarantine", tuple(dict.fromkeys(form.code for form in _FORMATS)), find_secrets
+    "secrets",
+    2,
+    "quarantine",
+    tuple(dict.fromkeys(form.code for form in _FORMATS)),
+    find_secrets,
+    redacts=True,
 )
 GENERIC_SECRETS = Rule(
-    "generic_secrets", 1, "tag", ("generic_secret", "password_in_address"), find_generic_secrets
+    "generic_secrets",
+    2,
+    "tag",
+    ("generic_secret", "password_in_address"),
+    find_generic_secrets,
+    redacts=True,
 )

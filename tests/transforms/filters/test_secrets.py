@@ -53,6 +53,18 @@ def _private_key(seed: int) -> str:
     return f"-----BEGIN RSA {'PRIVATE'} KEY-----\n{lines}\n-----END RSA {'PRIVATE'} KEY-----"
 
 
+def _openssh_key(seed: int) -> str:
+    """Every key without a passphrase begins with the same header, most of it zeros."""
+    header = b"openssh-key-v1\x00" + b"".join(
+        len(part).to_bytes(4, "big") + part for part in (b"none", b"none", b"")
+    )
+    body = base64.b64encode(header + b"\x00\x00\x00\x01" + random.Random(seed).randbytes(500))
+    lines = "\n".join(body.decode()[at : at + 70] for at in range(0, len(body), 70))
+    return (
+        f"-----BEGIN OPENSSH {'PRIVATE'} KEY-----\n{lines}\n-----END OPENSSH {'PRIVATE'} KEY-----"
+    )
+
+
 def _keys(seed: int) -> dict[str, list[str]]:
     return {
         "aws_access_key": [f"{'AK'}IA" + _draw(BASE32, 16, seed)],
@@ -89,7 +101,11 @@ def _keys(seed: int) -> dict[str, list[str]]:
         "azure_storage_key": ["Account" + "Key=" + _draw(BASE62 + "+/", 86, seed) + "=="],
         "json_web_token": [_web_token(seed)],
         "age_key": ["AGE-SECRET" + "-KEY-1" + _draw("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58, seed)],
-        "private_key": [_private_key(seed), _private_key(seed).replace("\n", "\\n")],
+        "private_key": [
+            _private_key(seed),
+            _private_key(seed).replace("\n", "\\n"),
+            _openssh_key(seed),
+        ],
     }  # fmt: skip
 
 
@@ -143,6 +159,24 @@ def test_a_secret_is_pointed_at_in_any_part_and_never_told() -> None:
     found = list(find_secrets(candidate, NoSettings()))
     assert [it.span for it in found] == [("message 2", 0, len(key)), ("reasoning", 0, len(key))]
     assert key[8:] not in "".join(it.detail for it in found)
+
+
+@pytest.mark.parametrize("code", SECRETS.codes)
+def test_the_whole_of_a_secret_is_pointed_at(code: str) -> None:
+    for key in _keys(300)[code]:
+        text = f"My key:\n\n    {key}\n\nKeep it to yourself. It opens the house"
+        (found,) = find_secrets(Candidate((), text), NoSettings())
+        assert found.span is not None
+        rest = text[: found.span.start] + text[found.span.end :]
+        assert "Keep it to yourself." in rest
+        assert key[-16:] not in rest
+
+
+def test_a_private_key_that_was_cut_off_is_pointed_at_to_its_last_line() -> None:
+    key = "\n".join(_private_key(4).splitlines()[:-1])
+    text = f"{key}\n\nThat is all I have of it"
+    (found,) = find_secrets(Candidate((), text), NoSettings())
+    assert found.span == ("completion", 0, len(key))
 
 
 @pytest.mark.parametrize(
