@@ -14,6 +14,7 @@ from schemas.registry import LimiterAddress, Registry, Route
 from schemas.run import RunFile, TeacherChoice
 from schemas.run_file import load_run
 from transforms.filters.json_schema import schema_problem
+from transforms.filters.maths import MATHS_ANSWER
 from transforms.filters.policy import Filters, compile_filters
 from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.catalogue.team import load_registry
@@ -62,6 +63,7 @@ def prepare(path: Path, today: date) -> Prepared:
         for index, source in enumerate(getattr(run, section)):
             expand(source.files, run.base, document.where((section, index, "files")))
     filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
+    _check_golds(run, document)
     return Prepared(run, guard, filters, registry.limiter, pin(run, document))
 
 
@@ -76,6 +78,17 @@ def _guard(run: RunFile, registry: Registry) -> Guard:
     return Guard(
         load_catalogue(), registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
     )
+
+
+def _check_golds(run: RunFile, document: Document) -> None:
+    """A rule that holds answers to the right ones needs some: else it would find nothing."""
+    for index, choice in enumerate(run.filters or ()):
+        if choice.rule == MATHS_ANSWER.name and not any(source.answer for source in run.prompts):
+            raise InputError(
+                f"the rule {choice.rule!r} needs the right answers, and no prompts have any",
+                where=document.where(("filters", index)),
+                expected="`answer:` in an entry of prompts, naming the field of the right answer",
+            )
 
 
 def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:

@@ -34,6 +34,7 @@ class Prompt:
         line: Line, or record number where a file has no lines; from 1.
         sha256: SHA-256 of the prompt's last turn as UTF-8, for looking it up in its source.
         confidential: Whether it may not reach a host that trains on inputs.
+        gold: The right answer, where its file has one; "" for none. It is never sent.
     """
 
     prompt_id: str
@@ -44,6 +45,7 @@ class Prompt:
     line: int
     sha256: str
     confidential: bool = False
+    gold: str = ""
 
 
 def prompt_id(messages: Iterable[Message]) -> str:

@@ -82,6 +82,7 @@ class PromptSource:
         confidential: Whether the prompts may not reach a host that trains on inputs.
         license_field: Field of a record's own licence.
         source_field: Field of a record's own source.
+        answer: Field of the right answer, which the rule `maths_answer` holds answers to.
     """
 
     files: tuple[str, ...]
@@ -93,6 +94,7 @@ class PromptSource:
     confidential: bool = False
     license_field: str | None = None
     source_field: str | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

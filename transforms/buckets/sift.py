@@ -208,4 +208,5 @@ def _candidate(request: Request, completion: Completion) -> Candidate:
         tool_calls=completion.tool_calls,
         tools=tools_asked_for(request.parameters),
         lacks_logprobs=completion.logprobs is None and asks_for_logprobs(request.parameters),
+        gold=request.prompt.gold,
     )

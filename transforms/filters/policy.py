@@ -45,12 +45,14 @@ class AppliedRule:
         action: What its findings lead to.
         settings: Its settings.
         codes: The findings that this run wants; those of other codes are left out.
+        asides: Those among them that tag, whatever the action.
     """
 
     rule: Rule
     action: Action
     settings: Any
     codes: tuple[str, ...]
+    asides: tuple[str, ...]
 
     def found(self, candidate: Candidate) -> Iterator[Found]:
         """Yields what the rule finds in a candidate, of the codes that are wanted."""
@@ -61,7 +63,8 @@ class AppliedRule:
     def findings(self, candidate: Candidate) -> Iterator[Finding]:
         """Yields the same with what follows from it."""
         for found in self.found(candidate):
-            yield found.finding(self.rule.name, self.rule.version, self.action)
+            action: Action = "tag" if found.code in self.asides else self.action
+            yield found.finding(self.rule.name, self.rule.version, action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ def compile_filters(
 def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> AppliedRule:
     rule = rule_named(choice.rule, where)
     written = dict(choice.settings)
+    asides = () if "codes" in written else rule.asides
     codes = _read_codes(rule, written.pop("codes", rule.codes), where)
     settings = read_settings(rule.name, rule.settings, written, where)
     if choice.action == "redact" and not rule.redacts:
@@ -151,6 +155,8 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
             found="action: redact",
             expected="action: drop, quarantine or tag",
         )
+    if problem := rule.obstacle(settings):
+        raise InputError([problem.at(where)])
     for other in before:
         if other.rule == rule and set(other.codes) & set(codes):
             raise InputError(
@@ -159,7 +165,7 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
                 found=", ".join(code for code in codes if code in other.codes),
                 remedy="keep one, or give each its own `codes`",
             )
-    return AppliedRule(rule, choice.action or rule.action, settings, codes)
+    return AppliedRule(rule, choice.action or rule.action, settings, codes, asides)
 
 
 def _read_codes(rule: Rule, written: Any, where: str) -> tuple[str, ...]:

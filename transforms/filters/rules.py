@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from schemas.errors import Problem
 from schemas.prompts import Message
 from schemas.records import Finding
 from schemas.responses import FinishReason, ToolCall
@@ -45,6 +46,7 @@ class Candidate:
         tool_calls: The calls of tools that the answer asks for.
         tools: The request's tools, and its choice among them, as JSON; "" for none.
         lacks_logprobs: Whether log probabilities were asked for, and none could be read.
+        gold: The right answer, where the prompt brought one; "" for none.
     """
 
     messages: tuple[Message, ...]
@@ -59,6 +61,7 @@ class Candidate:
     tool_calls: tuple[ToolCall, ...] = ()
     tools: str = ""
     lacks_logprobs: bool = False
+    gold: str = ""
 
     @property
     def only_calls(self) -> bool:
@@ -118,6 +121,10 @@ class NoSettings:
     """The settings of a rule that has none."""
 
 
+def _no_obstacle(settings: Any) -> Problem | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule, with what it does unless the run file says otherwise.
@@ -133,6 +140,10 @@ class Rule:
             `ValueError` for values that make no sense.
         redacts: Whether `redact` may be its action: then each of its findings has a span, and
             together they point at every place of what it looks for.
+        asides: Codes that tell of the check and not of the answer. They tag, whatever the run
+            file's action, unless it names them under `codes`.
+        obstacle: What keeps the rule from being applied with such settings, if anything. It is
+            looked for before anybody is asked.
     """
 
     name: str
@@ -142,3 +153,5 @@ class Rule:
     find: Callable[[Candidate, Any], Iterable[Found]]
     settings: Any = NoSettings()
     redacts: bool = False
+    asides: tuple[str, ...] = ()
+    obstacle: Callable[[Any], Problem | None] = _no_obstacle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
@@ -43,15 +44,17 @@ def read_prompts(sources: Sequence[PromptSource], base: str) -> Iterator[Prompt 
 def _read_source(source: PromptSource, base: str, where: str) -> Iterator[Prompt | Rejected]:
     files = expand(source.files, base, where)
     records = itertools.chain.from_iterable(read_records(name, path) for name, path in files)
-    readable, first_missing = False, None
+    missing = {source.messages or source.text or TEXT_FIELD}
+    if source.answer:
+        missing.add(source.answer)
+    first = None
     for record in itertools.islice(records, source.limit):
-        item = to_prompt(record, source)
-        missing = isinstance(item, Rejected) and item.reason == "missing_field"
-        readable = readable or (record.fields is not None and not missing)
-        first_missing = first_missing or (record if missing else None)
-        yield item
-    if first_missing is not None and not readable:
-        raise _unknown_field(first_missing, source)
+        if record.fields is not None:
+            missing -= {name for name in missing if record.fields.get(name) is not None}
+            first = first or record
+        yield to_prompt(record, source)
+    if first is not None and missing:
+        raise _unknown_field(first, min(missing))
 
 
 def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
@@ -64,7 +67,7 @@ def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
     Returns:
         The prompt; or, where the record is none, a rejection with the reason `invalid_utf8`,
         `broken_json`, `wrong_type`, `missing_field`, `empty_prompt`, `lone_surrogate`,
-        `no_licence` or `no_source`.
+        `no_licence` or `no_source`. Without a right answer it is a prompt all the same.
     """
     if record.fields is None:
         return _rejected(record, record.reason, record.detail)
@@ -98,6 +101,9 @@ def _prompt(
     text = messages[-1].content
     if not text.strip():
         return _rejected(record, "empty_prompt", "expected a text, found none")
+    gold = _gold(record, source)
+    if isinstance(gold, Rejected):
+        return gold
     try:
         name = prompt_id(messages)
     except UnicodeEncodeError as error:
@@ -118,7 +124,22 @@ def _prompt(
         record.line,
         sha256(text.encode()),
         source.confidential,
+        gold,
     )
+
+
+def _gold(record: RawRecord, source: PromptSource) -> str | Rejected:
+    value = (record.fields or {}).get(source.answer) if source.answer else None
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        detail = f"{source.answer}: expected a text or a number, found {type(value).__name__}"
+        return _rejected(record, "wrong_type", detail)
+    gold = str(value)
+    if any("\ud800" <= sign <= "\udfff" for sign in gold):
+        detail = f"{source.answer}: a character is half of a surrogate pair"
+        return _rejected(record, "lone_surrogate", detail)
+    return gold
 
 
 def _own(record: RawRecord, field: str | None, default: str | None) -> str | None:
@@ -132,8 +153,7 @@ def _own(record: RawRecord, field: str | None, default: str | None) -> str | Non
     return value.strip() or default if isinstance(value, str) else None
 
 
-def _unknown_field(record: RawRecord, source: PromptSource) -> InputError:
-    field = source.messages or source.text or TEXT_FIELD
+def _unknown_field(record: RawRecord, field: str) -> InputError:
     names = list(record.fields or ())
     return InputError(
         f"no record has the field {field!r} that the run file names",

@@ -127,6 +127,42 @@ def test_a_file_that_is_not_of_its_kind_is_told(tmp_path: Path, name: str) -> No
         _read(tmp_path, replace(SOURCE, files=(name,)))
 
 
+GOLD = replace(SOURCE, answer="answer")
+
+
+def test_a_right_answer_comes_along_and_is_no_part_of_the_prompts_identity(tmp_path: Path) -> None:
+    rows = [
+        {"question": "one", "answer": "2 + 2 = 4\n#### 4"},
+        {"question": "two", "answer": 4},
+        {"question": "three", "answer": 0.5},
+        {"question": "four", "answer": None},
+        {"question": "five"},
+    ]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    prompts = [item for item in _read(tmp_path, GOLD) if isinstance(item, Prompt)]
+    assert [prompt.gold for prompt in prompts] == ["2 + 2 = 4\n#### 4", "4", "0.5", "", ""]
+    without = [item for item in _read(tmp_path, SOURCE) if isinstance(item, Prompt)]
+    assert [replace(prompt, gold="") for prompt in prompts] == without
+
+
+def test_what_is_no_answer_is_told(tmp_path: Path) -> None:
+    rows = [
+        {"question": "one", "answer": ["4"]},
+        {"question": "two", "answer": True},
+        {"question": "three", "answer": "\ud800"},
+        {"question": "four", "answer": "4"},
+    ]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = _read(tmp_path, GOLD)
+    assert _bad(items) == [(1, "wrong_type"), (2, "wrong_type"), (3, "lone_surrogate")]
+
+
+def test_an_answer_that_no_record_has_is_a_mistake_in_the_run_file(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"question": "one", "answers": "1"}\n')
+    with pytest.raises(InputError, match="did you mean 'answers'"):
+        _read(tmp_path, GOLD)
+
+
 BY_RECORD = replace(SOURCE, license_field="terms", source_field="from")
 
 

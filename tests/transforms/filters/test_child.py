@@ -1,0 +1,157 @@
+"""A child that hangs or dies costs one question, and never outlives its parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import StillroomError
+from transforms.filters.child import Child, ChildDied, ChildHung, python_script
+
+SECONDS = 60.0
+SCRIPT = """
+import json, os, signal, sys, time
+
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    question = json.loads(line)
+    if question == "hang":
+        time.sleep(600)
+    if question == "compute":
+        signal.setitimer(signal.ITIMER_PROF, 0.05)
+        while True:
+            pass
+    if question == "die":
+        os._exit(3)
+    print(json.dumps([question, os.getpid()]), flush=True)
+    if question == "die afterwards":
+        sys.exit()
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    path = tmp_path / "answering.py"
+    path.write_text(SCRIPT)
+    return str(path)
+
+
+@pytest.fixture
+def child(script: str) -> Child:
+    return Child(python_script(script))
+
+
+def _state(pid: int) -> str:
+    """Returns the state of a process, "Z" for a zombie; "" where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
+def _until(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + SECONDS
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()
+
+
+def test_one_child_answers_all_questions_however_long_they_are(child: Child) -> None:
+    long = "é\n" * 200_000
+    pids = {child.ask(question, SECONDS)[1] for question in ("a", {"b": [1]}, "c")}
+    assert len(pids) == 1
+    assert child.ask(long, SECONDS)[0] == long
+    child.stop()
+    assert _state(pids.pop()) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "seconds", "expected"),
+    [("hang", 0.05, ChildHung), ("compute", SECONDS, ChildHung), ("die", SECONDS, ChildDied)],
+)
+def test_a_child_that_hangs_or_dies_costs_one_question_and_leaves_no_zombie(
+    child: Child, question: str, seconds: float, expected: type[Exception]
+) -> None:
+    _, before = child.ask("a", SECONDS)
+    with pytest.raises(expected):
+        child.ask(question, seconds)
+    assert _state(before) == ""
+    answer, after = child.ask("b", SECONDS)
+    assert answer == "b"
+    assert after != before
+    child.stop()
+
+
+def test_a_child_that_ended_between_two_questions_costs_none(child: Child) -> None:
+    _, pid = child.ask("die afterwards", SECONDS)
+    assert _until(lambda: _state(pid) == "Z")
+    assert child.ask("a", SECONDS)[0] == "a"
+    child.stop()
+
+
+def test_threads_share_the_child_and_each_gets_its_own_answer(child: Child) -> None:
+    answers: dict[int, tuple[int, int]] = {}
+
+    def ask(number: int) -> None:
+        answers[number] = tuple(child.ask(number, SECONDS))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    child.stop()
+    assert all(answer == number for number, (answer, _) in answers.items())
+    assert len({pid for _, pid in answers.values()}) == 1
+
+
+def test_a_forked_process_has_a_child_of_its_own(child: Child) -> None:
+    _, ours = child.ask("a", SECONDS)
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    forked = context.Process(target=lambda: results.put(child.ask("b", SECONDS)))
+    forked.start()
+    answer, theirs = results.get()
+    forked.join()
+    assert answer == "b"
+    assert theirs != ours
+    assert child.ask("c", SECONDS) == ["c", ours]
+    child.stop()
+
+
+@pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"])
+def test_a_child_ends_with_its_parent_however_that_ends(script: str, end: str) -> None:
+    parent = textwrap.dedent(f"""
+        import os
+        from transforms.filters.child import Child, python_script
+        child = Child(python_script({script!r}))
+        print(child.ask("a", 60)[1], flush=True)
+        {end}
+    """)
+    run = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, check=False
+    )
+    pid = int(run.stdout)
+    assert _until(lambda: _state(pid) in ("", "Z"))  # an orphan is not ours to bury
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("print('\"no algebra here\"')", "no algebra here"), ("raise SystemExit(1)", "ChildDied")],
+)
+def test_a_child_that_does_not_start_is_told_and_not_taken_for_an_answer(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(StillroomError, match=rf"broken\.py does not start: {says}"):
+        Child(python_script(str(path))).ask("a", SECONDS)

@@ -1,0 +1,98 @@
+"""Does the answer come to what is known to be right?
+
+The prompt brings the right answer along: the run file names its field, `answer:`. Both are read and
+compared by math-verify, which knows that 1/2 is 0.5 and that x = 3 is 3, in a process that may be
+killed. It is an optional extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from schemas.errors import Problem
+from transforms.filters.child import Child, ChildDied, ChildHung, python_script
+from transforms.filters.rules import Candidate, Found, Rule
+
+_NEEDS = "math_verify"
+_MAX_CHARACTERS = 8_000  # of the answer's end, where what it comes to stands
+# A child whose CPU time is limited needs none but when the machine gives it next to none.
+_WALL_FACTOR = 60
+
+
+@dataclass(frozen=True, slots=True)
+class MathsAnswerSettings:
+    """Settings of `maths_answer`.
+
+    Attributes:
+        gold_after: Where a gold shows its working: what stands before the result, as in GSM8K.
+            "" takes golds whole, as do golds without it.
+        timeout_seconds: CPU time for one answer. Sums take milliseconds; a thousand times that
+            is for formulas that are never done, so that faster machines hardly ever find more.
+    """
+
+    gold_after: str = "####"
+    timeout_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Checks the range."""
+        if self.timeout_seconds <= 0:
+            raise ValueError("timeout_seconds must be more than 0")
+
+
+_DETAILS = {
+    "wrong": ("wrong_answer", "the answer does not come to what is known to be right"),
+    "no_answer": ("no_answer", "the answer holds nothing that can be read as a result"),
+    "gold_unreadable": (
+        "gold_unreadable",
+        "the right answer cannot be read as a number or formula",
+    ),
+    "failed": ("maths_failed", "the answer could not be compared with the right one"),
+    "timeout": ("maths_timeout", "comparing the answer with the right one took too long"),
+}
+_CHILD = Child(python_script(str(Path(__file__).with_name("maths_child.py"))))
+
+
+def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> Iterator[Found]:
+    """Finds an answer that is wrong, or that cannot be told to be right; none without a gold."""
+    if not candidate.gold:
+        return
+    gold = candidate.gold
+    if settings.gold_after and settings.gold_after in gold:
+        gold = gold.rpartition(settings.gold_after)[2]
+    verdict = _judge(gold.strip(), candidate.completion[-_MAX_CHARACTERS:], settings)
+    if verdict != "right":
+        yield Found(*_DETAILS[verdict])
+
+
+def _judge(gold: str, answer: str, settings: MathsAnswerSettings) -> str:
+    seconds = settings.timeout_seconds
+    try:
+        return str(_CHILD.ask([gold, answer, seconds], seconds * _WALL_FACTOR))
+    except ChildHung:
+        return "timeout"
+    except ChildDied:
+        return "failed"
+
+
+def _not_installed(settings: MathsAnswerSettings) -> Problem | None:
+    if find_spec(_NEEDS) is not None:
+        return None
+    return Problem(
+        "the rule 'maths_answer' needs the package math-verify, which is not installed",
+        remedy="install stillroom with its extra: pip install 'stillroom[maths]'",
+    )
+
+
+MATHS_ANSWER = Rule(
+    "maths_answer",
+    1,
+    "tag",
+    tuple(code for code, _ in _DETAILS.values()),
+    find_maths_answer,
+    MathsAnswerSettings(),
+    asides=("gold_unreadable", "maths_failed", "maths_timeout"),
+    obstacle=_not_installed,
+)
