@@ -51,6 +51,7 @@ def _all_rules() -> Filters:
     strict: dict[str, dict[str, Any]] = {
         "language": {"allow": ["en"]},
         "length": {"min_words": 3, "max_words": 9, "min_tokens": 3, "max_tokens": 9},
+        "required_format": {"pattern": "(a+|ha )+", "contains": ["a"], "sections": ["think"]},
     }
     return compile_filters(
         tuple(FilterChoice(name, settings=strict.get(name, {})) for name in built_in_rules()), str

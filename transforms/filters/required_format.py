@@ -1,0 +1,112 @@
+"""Does the answer have the form that was asked for? Off until a run file sets one.
+
+For JSON there is `json_schema`. Patterns are run by RE2, which takes time in proportion to the
+text whatever the pattern: no answer can hold up a run, and none is found by a timeout.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.errors import Problem
+from transforms.filters.rules import Candidate, Found, Rule
+
+_SECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredFormatSettings:
+    """Settings of `required_format`; all that are given must hold, blanks around answers aside.
+
+    Attributes:
+        pattern: Regular expression, in RE2's syntax, that the whole answer must match. A dot
+            matches line ends only behind `(?s)`.
+        starts_with: What the answer must start with.
+        ends_with: What it must end with.
+        contains: Texts of which each must stand in it.
+        sections: Names of tags: the answer starts with these, each `<name>…</name>` once, in this
+            order, with something in it, and nothing but blanks between them. What follows the last
+            is free.
+    """
+
+    pattern: str = ""
+    starts_with: str = ""
+    ends_with: str = ""
+    contains: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that the pattern is one, and that sections have names."""
+        if self.pattern:
+            _search(self.pattern, "")
+        for name in self.sections:
+            if not _SECTION.fullmatch(name):
+                raise ValueError(f"sections: {name!r} is no name of a tag, as 'think' is")
+
+
+def find_wrong_format(candidate: Candidate, settings: RequiredFormatSettings) -> Iterator[Found]:
+    """Finds an answer that does not have the required form, with the first thing that is wrong."""
+    text = candidate.completion.strip()
+    wrong = next(_wrong(text, settings), None)
+    if wrong is not None:
+        yield Found("wrong_format", f"the answer {wrong}")
+
+
+def _wrong(text: str, settings: RequiredFormatSettings) -> Iterator[str]:
+    yield from _wrong_sections(text, settings.sections)
+    if not text.startswith(settings.starts_with):
+        yield f"does not start with {settings.starts_with!r}"
+    if not text.endswith(settings.ends_with):
+        yield f"does not end with {settings.ends_with!r}"
+    for part in settings.contains:
+        if part not in text:
+            yield f"does not contain {part!r}"
+    if settings.pattern and not _search(rf"\A(?:{settings.pattern})\z", text):
+        yield f"does not match {settings.pattern!r}"
+
+
+def _wrong_sections(text: str, sections: tuple[str, ...]) -> Iterator[str]:
+    rest = text
+    for name in sections:
+        start, end = f"<{name}>", f"</{name}>"
+        body, closed, after = rest.removeprefix(start).partition(end)
+        if not rest.startswith(start):
+            yield f"has no {start} where it belongs"
+        if not closed or not body.strip():
+            yield f"has nothing between {start} and {end}"
+        if text.count(start) > 1 or text.count(end) > 1:
+            yield f"has more than one {start}"
+        rest = after.lstrip()
+
+
+def _search(pattern: str, text: str) -> bool:
+    import pyarrow as pa  # here, since most runs require no format: it takes its time to load
+    import pyarrow.compute as pc
+
+    whole = pa.scalar(text.encode("utf-8", "replace"), pa.string())  # a lone surrogate has no UTF-8
+    try:
+        return bool(pc.match_substring_regex(whole, pattern).as_py())
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"pattern: {error}") from None
+
+
+def _nothing_required(settings: RequiredFormatSettings) -> Problem | None:
+    if settings != RequiredFormatSettings():
+        return None
+    return Problem(
+        "the rule 'required_format' requires nothing",
+        expected="at least one of pattern, starts_with, ends_with, contains, sections",
+    )
+
+
+REQUIRED_FORMAT = Rule(
+    "required_format",
+    1,
+    "drop",
+    ("wrong_format",),
+    find_wrong_format,
+    RequiredFormatSettings(),
+    obstacle=_nothing_required,
+)
