@@ -12,6 +12,7 @@ from transforms.filters.markdown import Fence, fences
 from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
 
 _PYTHON = frozenset({"python", "python3", "py"})
+_QUOTED = re.compile(r"(?:[ \t]*>)+")
 _CONSOLE = re.compile(r"^\s*(?:>>>|In \[\d+\]:|[%!$]\s*\w)", re.MULTILINE)
 _MAX_CHARACTERS = 100_000  # CPython's parser may run out of stack on what nobody writes by hand
 
@@ -22,7 +23,7 @@ def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[F
     Records of a session at a prompt, and notebook commands, are left alone.
     """
     for block in fences(candidate.completion):
-        body = candidate.completion[block.body_start : block.body_end]
+        body = _body(candidate.completion, block)
         if _is_python(block) and len(body) <= _MAX_CHARACTERS and not _CONSOLE.search(body):
             problem = _syntax_problem(textwrap.dedent(body))
             if problem:
@@ -30,6 +31,15 @@ def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[F
                 yield Found(
                     "python_syntax", f"the Python code does not parse: {problem}", span=span
                 )
+
+
+def _body(text: str, block: Fence) -> str:
+    """Returns a block's lines, without the marks of the quotation that it may stand in."""
+    body = text[block.body_start : block.body_end]
+    quoted = _QUOTED.match(text, block.start)
+    if quoted is None:
+        return body
+    return re.sub(rf"^(?:[ \t]*>){{0,{quoted.group().count('>')}}}", "", body, flags=re.MULTILINE)
 
 
 def _is_python(block: Fence) -> bool:
@@ -48,4 +58,4 @@ def _syntax_problem(source: str) -> str:
     return ""
 
 
-PYTHON_SYNTAX = Rule("python_syntax", 1, "tag", ("python_syntax",), find_python_syntax)
+PYTHON_SYNTAX = Rule("python_syntax", 2, "tag", ("python_syntax",), find_python_syntax)

@@ -68,7 +68,8 @@ def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Itera
             if _is_loop(text, period, tail, settings):
                 yield Found(
                     "periodic_tail",
-                    f"the text ends in {tail // period} repeats of {period} characters",
+                    f"the text ends in {_repeats(text, period, tail)} repeats of {period} "
+                    "characters",
                     value=tail / len(text),
                     span=Span(part, len(text) - tail, len(text)),
                 )
@@ -119,11 +120,17 @@ def _same_behind(text: str, period: int) -> int:
     return low
 
 
+def _repeats(text: str, period: int, tail: int) -> int:
+    """Returns how often a passage stands at the end; blanks stand between, and not at the ends."""
+    passage = text[-period:]
+    return (tail + len(passage) - len(passage.lstrip())) // period
+
+
 def _is_loop(text: str, period: int, tail: int, settings: RepetitionSettings) -> bool:
     passage = text[-period:]
     return (
         tail >= _MIN_TAIL_CHARACTERS
-        and tail >= settings.min_repeats * period
+        and _repeats(text, period, tail) >= settings.min_repeats
         and tail > settings.max_share * len(text)
         and _LETTER_OR_DIGIT.search(passage) is not None  # rulers and brackets do repeat
         and len(passage.split()) <= settings.max_period_words
@@ -136,7 +143,7 @@ def _check_share(share: float) -> None:
 
 
 REPETITION = Rule(
-    "repetition", 1, "drop", ("periodic_tail",), find_repetition, RepetitionSettings()
+    "repetition", 2, "drop", ("periodic_tail",), find_repetition, RepetitionSettings()
 )
 DUPLICATE_NGRAMS = Rule(
     "duplicate_ngrams",

@@ -36,6 +36,18 @@ def test_python_that_does_not_parse_is_found(body: str, language: str, sound: bo
     assert _codes(f"Look:\n```{language}\n{body}\n```\n") == ([] if sound else ["python_syntax"])
 
 
+@pytest.mark.parametrize("mark", ["> ", ">", "> > ", " > "])
+@pytest.mark.parametrize(
+    ("body", "sound"), [("def f(x):\n    return x > 1", True), ("def f(x)\n    return x", False)]
+)
+def test_the_marks_of_a_quotation_are_no_part_of_the_code(
+    mark: str, body: str, sound: bool
+) -> None:
+    lines = ["```python", *body.splitlines(), "```"]
+    text = "Look:\n" + "\n".join(mark + line for line in lines)
+    assert _codes(text) == ([] if sound else ["python_syntax"])
+
+
 def test_each_broken_block_is_found() -> None:
     assert len(_codes("```py\nx =\n```\n```py\nx = 1\n```\n```py\ny =\n```")) == 2
 

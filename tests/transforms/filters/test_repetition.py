@@ -46,6 +46,14 @@ def test_a_loop_at_the_end_is_found_wherever_it_was_cut(unit: str, cut: int) -> 
     assert _loop(text[: len(text) - cut])
 
 
+@pytest.mark.parametrize(
+    "unit", [LOOPS["sentence"], LOOPS["list item"], LOOPS["chinese"] + LOOPS["japanese"]]
+)
+def test_four_repeats_are_a_loop_and_three_are_none(unit: str) -> None:
+    assert _loop("What flows?\n\n" + unit * 4)
+    assert not _loop("What flows?\n\n" + unit * 3)
+
+
 def test_a_loop_is_found_before_the_end_of_its_fence() -> None:
     assert _loop(START + "\n```python\n" + LOOPS["code"] * 20 + "```\n")
 
