@@ -51,14 +51,13 @@ def redact(candidate: Candidate, found: Iterable[Found]) -> Candidate:
     texts = {
         part: "".join(_pieces(text, spans[part], placeholders)) for part, text in candidate.parts()
     }
-    *turns, completion = [texts[part] for part, _ in candidate.parts() if part != "reasoning"]
     return replace(
         candidate,
         messages=tuple(
-            replace(turn, content=text)
-            for turn, text in zip(candidate.messages, turns, strict=True)
+            replace(turn, content=texts[f"message {number}"])
+            for number, turn in enumerate(candidate.messages, 1)
         ),
-        completion=completion,
+        completion=texts["completion"],
         reasoning=texts.get("reasoning", ""),
     )
 

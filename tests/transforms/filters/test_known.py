@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,10 @@ def find_shouting(candidate: Candidate, settings: Settings) -> Iterator[Found]:
 
 SHOUTING = Rule("shouting", 3, "quarantine", ("all_capitals",), find_shouting, Settings())
 """
+
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "own_rule"
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "rules.md"
 
 
 @pytest.fixture
@@ -95,3 +101,33 @@ def test_a_rule_that_cannot_be_had_is_told_with_its_line(name: str, says: str) -
 @pytest.mark.usefixtures("other_package")
 def test_a_broken_package_harms_nobody_who_does_not_use_it() -> None:
     assert compile_filters(None, _where).rules
+
+
+def test_the_example_of_a_rule_of_ones_own_works_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    meta = tmp_path / f"{project['name']}-{project['version']}.dist-info"
+    meta.mkdir()
+    (meta / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    offered = project["entry-points"]["stillroom.filters"].items()
+    points = "\n".join(f"{name} = {value}" for name, value in offered)
+    (meta / "entry_points.txt").write_text(f"[stillroom.filters]\n{points}\n")
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    choice = FilterChoice("shouting", "drop", {"min_letters": 3})
+    (found,) = compile_filters((choice,), _where).apply(Candidate((), "HEY YOU"))
+    assert (found.rule, found.code, found.action) == ("shouting", "all_capitals", "drop")
+
+
+def test_every_rule_is_documented_with_its_default_and_its_codes() -> None:
+    rows = re.findall(r"^\| (\**)`(\w+)`\** \|.*\| (.*) \| (\w+) \|$", DOCUMENTED.read_text(), re.M)
+    documented = {name: (bool(bold), codes, action) for bold, name, codes, action in rows}
+    assert set(documented) == set(built_in_rules())
+    for name, rule in built_in_rules().items():
+        bold, codes, action = documented[name]
+        assert (bold, action) == (name in DEFAULT_RULES, rule.action), name
+        if name not in ("secrets", "finish_reason"):  # too many codes; one of them is no finding
+            assert tuple(re.findall(r"`(\w+)`", codes)) == rule.codes, name

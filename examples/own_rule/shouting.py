@@ -1,0 +1,27 @@
+"""A rule of one's own: finds answers that are written in capitals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from transforms.filters.rules import Candidate, Found, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ShoutingSettings:
+    """Settings of `shouting`.
+
+    Attributes:
+        min_letters: Fewer letters than this are no shouting: an abbreviation has capitals too.
+    """
+
+    min_letters: int = 20
+
+
+def find_shouting(candidate: Candidate, settings: ShoutingSettings) -> Iterator[Found]:
+    """Finds an answer without a single small letter."""
+    letters = [sign for sign in candidate.completion if sign.isalpha()]
+    if len(letters) >= settings.min_letters and candidate.completion.isupper():
+        yield Found("all_capitals", "the whole answer is in capitals", value=len(letters))
+
+
+SHOUTING = Rule("shouting", 1, "tag", ("all_capitals",), find_shouting, ShoutingSettings())
