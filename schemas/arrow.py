@@ -62,6 +62,8 @@ FINDINGS = _list(
         action=_TEXT,
         value=_Maybe(pa.float64()),
         finding=_TEXT,
+        severity=_TEXT,
+        span=_Maybe(_struct(part=_TEXT, start=pa.int64(), end=pa.int64())),
     )
 )
 

@@ -96,6 +96,19 @@ class PipelineProvenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stood: characters `start` to `end`, the end excluded, of a part.
+
+    The part is `completion`, `reasoning` or `message` with its number in the prompt, from 1. The
+    characters are those of the text as it was received, before anything in it was redacted.
+    """
+
+    part: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a rule found in a record.
 
@@ -105,8 +118,10 @@ class Finding:
         code: What was found, in a word: a rule may know several.
         action: What it led to: `drop`, `quarantine`, `redact` or `tag`.
         value: The measured number, or None where there is nothing to measure.
-        finding: What was found, for a person, and where: by characters of the text as it was
-            received, before anything in it was redacted.
+        finding: What was found, for a person.
+        severity: How grave the rule holds it to be, whatever the run made of it: a `defect` spoils
+            the record, a `risk` should not be published, a `remark` is for the reader to judge.
+        span: Where it stands, or None where it is the record as a whole.
     """
 
     rule: str
@@ -115,6 +130,8 @@ class Finding:
     action: str
     value: float | None
     finding: str
+    severity: str = "remark"
+    span: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

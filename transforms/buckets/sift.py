@@ -142,7 +142,7 @@ class Sifter:
 
     def _contaminated(self, candidate: Candidate) -> Finding | None:
         found = self.evaluation.check(candidate) if self.evaluation else None
-        return found.finding(RULE, VERSION, "quarantine") if found else None
+        return found.finding(RULE, VERSION, "quarantine", "risk") if found else None
 
 
 def _rejected(answer: Answer, reason: _Reason) -> Rejected:

@@ -79,7 +79,8 @@ def _walk(
     if "properties" in schema:
         for name, inner in schema["properties"].items():
             within = f"{path}.{name}" if path else name
-            yield from _walk(within, values.field(name), inner, rows)
+            # Not `values.field`: the fields of what is null would not be.
+            yield from _walk(within, pc.struct_field(values, name), inner, rows)
         return
     if "items" in schema:
         parents = rows.take(pc.list_parent_indices(values))

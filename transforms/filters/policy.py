@@ -64,7 +64,8 @@ class AppliedRule:
         """Yields the same with what follows from it."""
         for found in self.found(candidate):
             action: Action = "tag" if found.code in self.asides else self.action
-            yield found.finding(self.rule.name, self.rule.version, action)
+            severity = self.rule.severity(found.code)
+            yield found.finding(self.rule.name, self.rule.version, action, severity)
 
 
 @dataclass(frozen=True, slots=True)

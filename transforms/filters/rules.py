@@ -20,13 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from schemas.errors import Problem
 from schemas.prompts import Message
-from schemas.records import Finding
+from schemas.records import Finding, Place
 from schemas.responses import FinishReason, ToolCall
 from schemas.run import Action
+
+Severity = Literal["defect", "risk", "remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,24 @@ class Found:
     value: float | None = None
     span: Span | None = None
 
-    def finding(self, rule: str, version: int, action: Action) -> Finding:
+    def finding(self, rule: str, version: int, action: Action, severity: Severity) -> Finding:
         """Returns it as records keep it: under its rule, with what follows from it."""
         text = f"{self.detail} ({self.span})" if self.span else self.detail
-        return Finding(rule, version, self.code, action, self.value, text)
+        place = Place(*self.span) if self.span else None
+        return Finding(rule, version, self.code, action, self.value, text, severity, place)
 
 
 @dataclass(frozen=True, slots=True)
 class NoSettings:
     """The settings of a rule that has none."""
+
+
+_SEVERITIES: dict[Action, Severity] = {
+    "drop": "defect",
+    "quarantine": "risk",
+    "redact": "risk",
+    "tag": "remark",
+}
 
 
 def _no_obstacle(settings: Any) -> Problem | None:
@@ -155,3 +166,7 @@ class Rule:
     redacts: bool = False
     asides: tuple[str, ...] = ()
     obstacle: Callable[[Any], Problem | None] = _no_obstacle
+
+    def severity(self, code: str) -> Severity:
+        """Returns how grave a finding is, as its default action tells."""
+        return "remark" if code in self.asides else _SEVERITIES[self.action]

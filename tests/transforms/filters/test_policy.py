@@ -112,6 +112,18 @@ def test_a_finding_tells_where_and_carries_the_rules_version() -> None:
     )
 
 
+def test_a_finding_tells_how_grave_it_is_and_where_whatever_the_run_makes_of_it() -> None:
+    text = "4<|im_end|> Write to ada@kelp-farm.org."
+    choices = [FilterChoice(name, "tag") for name in ("leaked_tokens", "personal", "finish_reason")]
+    leaked, personal, cut = compile_filters(tuple(choices), _where).apply(
+        Candidate((), text, finish_reason="length")
+    )
+    assert (leaked.severity, personal.severity, cut.severity) == ("defect", "remark", "defect")
+    assert leaked.span is not None
+    assert text[leaked.span.start : leaked.span.end] == "<|im_end|>"
+    assert (leaked.span.part, cut.span) == ("completion", None)
+
+
 def test_filters_survive_the_way_to_a_worker() -> None:
     filters = compile_filters(None, _where)
     candidate = Candidate((), LOOP)
