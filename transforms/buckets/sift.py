@@ -177,10 +177,19 @@ def _served_model(answer: Answer) -> _Reason | None:
 def _with_texts(
     request: Request, completion: Completion, kept: Candidate
 ) -> tuple[Request, Completion]:
-    """Puts a candidate's texts back where they came from. Ids stay: they name what was asked."""
+    """Puts a candidate's texts back where they came from. Ids stay: they name what was asked.
+
+    Log probabilities go: token by token they spell out what was redacted.
+    """
     return (
         _with_messages(request, kept),
-        replace(completion, text=kept.completion, reasoning=kept.reasoning),
+        replace(
+            completion,
+            text=kept.completion,
+            reasoning=kept.reasoning,
+            tool_calls=kept.tool_calls,
+            logprobs=None,
+        ),
     )
 
 

@@ -59,6 +59,10 @@ def redact(candidate: Candidate, found: Iterable[Found]) -> Candidate:
         ),
         completion=texts["completion"],
         reasoning=texts.get("reasoning", ""),
+        tool_calls=tuple(
+            replace(call, arguments=texts[f"tool call {number}"])
+            for number, call in enumerate(candidate.tool_calls, 1)
+        ),
     )
 
 
