@@ -1,12 +1,12 @@
-"""Asking beside a bare loop: throughput, processor time, memory, and how a quota is used.
+"""Asking beside a bare loop: throughput, processor time and memory.
 
-    python -m benchmarks.asking                        all of it, some three minutes
-    python -m benchmarks.asking --only quota --seconds 90
+    python -m benchmarks.asking                        all of it, some two minutes
     python -m benchmarks.asking --only memory --requests 1000000
 
 The bare loop does nothing but post bodies and read answers; the engine looks each request up in the
-ledger, reserves budget and quota, asks the guard, and has every answer safe on disk. Both ask one
-server, turn by turn, each in a process of its own; the better of the repeats counts.
+ledger, reserves budget and quota, asks the guard, and has every answer safe on disk. Both run on
+uvloop and ask one server, turn by turn, each in a process of its own; the better of the repeats
+counts.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aiohttp
+import uvloop
 
 from benchmarks.common import apart, heading, machine, memory, peak_bytes, tell, timed, verdict
-from benchmarks.loops import FASTEST, HAS_UVLOOP, run_on
 from benchmarks.server import MODEL, serving
+from schemas.buckets import Slice
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.registry import BindingTerms, Quota, Registry, Route
 from schemas.requests import Request, make_request
@@ -43,9 +43,8 @@ from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.progress import Progress
 
-_ROUTE = "bench/teacher"
-_DIGITS = "0123456789abcdef"
-_PER_MINUTE = 1_200
+ROUTE = "bench/teacher"
+_WHOLE = Slice(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def make_requests(count: int) -> Iterator[Request]:
         )
         yield make_request(
             prompt,
-            teacher=_ROUTE,
+            teacher=ROUTE,
             model=MODEL,
             revision="",
             system="",
@@ -112,7 +111,7 @@ def make_requests(count: int) -> Iterator[Request]:
         )
 
 
-def run_bare(loop: str, endpoint: str, load: Load) -> Result:
+def run_bare(endpoint: str, load: Load) -> Result:
     """Asks with a bare aiohttp loop."""
     api = find_api("openai-chat")
     requests = list(make_requests(load.requests))
@@ -135,21 +134,16 @@ def run_bare(loop: str, endpoint: str, load: Load) -> Result:
                     group.create_task(worker())
         return answered
 
-    answered, cost = timed(lambda: run_on(loop, work()))
+    answered, cost = timed(lambda: uvloop.run(work()))
     return Result(answered, cost.seconds, cost.cpu_seconds, peak_bytes())
 
 
-def run_engine(loop: str, endpoint: str, load: Load) -> Result:
+def run_engine(endpoint: str, load: Load) -> Result:
     """Asks with the engine, a ledger on disk beneath it."""
     requests = list(make_requests(load.requests))
-    return _asked(loop, _route(endpoint, Quota(concurrency=load.concurrency)), requests)
-
-
-def run_quota(endpoint: str, seconds: float, concurrency: int) -> Result:
-    """Asks under a quota until the time is over."""
-    quota = Quota(requests_per_minute=_PER_MINUTE, concurrency=concurrency)
-    requests = list(make_requests(int(2 * _PER_MINUTE * seconds / 60)))
-    return _asked("asyncio", _route(endpoint, quota), requests, _after(seconds))
+    route = make_route(endpoint, Quota(concurrency=load.concurrency))
+    with TemporaryDirectory(prefix="stillroom-bench-") as folder:
+        return run_slice(Path(folder), route, requests)
 
 
 def run_stream(endpoint: str, count: int, concurrency: int, seconds: float) -> Result:
@@ -162,45 +156,58 @@ def run_stream(endpoint: str, count: int, concurrency: int, seconds: float) -> R
                 tell(f"  peak after {number:,} requests", memory(peak_bytes()))
             yield request
 
-    route = _route(endpoint, Quota(concurrency=concurrency))
-    return _asked("asyncio", route, stream(), _after(seconds))
-
-
-def _asked(
-    loop: str, route: Route, requests: Iterable[Request], stop: Callable[[], bool] = never
-) -> Result:
-    permits = _guard(route)
+    route = make_route(endpoint, Quota(concurrency=concurrency))
     with TemporaryDirectory(prefix="stillroom-bench-") as folder:
-        progress, cost = timed(
-            lambda: run_on(loop, _ask(Path(folder), route, requests, permits, stop))
-        )
-    answered = progress[_ROUTE].answered
-    return Result(answered, cost.seconds, cost.cpu_seconds, peak_bytes())
+        return run_slice(Path(folder), route, stream(), after(seconds))
+
+
+def run_slice(
+    folder: Path,
+    route: Route,
+    requests: Iterable[Request],
+    stop: Callable[[], bool] = never,
+    part: Slice = _WHOLE,
+) -> Result:
+    """Asks a slice's requests with the engine, as the transform does.
+
+    Args:
+        folder: Folder of the ledger, which slices share.
+        route: Whom to ask.
+        requests: What to ask; those of other slices are passed over.
+        stop: Whether to stop asking.
+        part: The slice.
+    """
+    mine = (request for request in requests if part.holds(request.request_id))
+    work, permits = RouteWork(route, mine), _guard(route)
+    progress, cost = timed(lambda: uvloop.run(_ask(folder, work, permits, stop, part)))
+    return Result(progress[ROUTE].answered, cost.seconds, cost.cpu_seconds, peak_bytes())
 
 
 async def _ask(
     folder: Path,
-    route: Route,
-    requests: Iterable[Request],
+    work: RouteWork,
     permits: Callable[[Request], Verdict],
     stop: Callable[[], bool],
+    part: Slice,
 ) -> Progress:
-    with Ledger(folder / "ledger").writer(_DIGITS, "bench") as ledger:
+    with Ledger(folder / "ledger").writer(part.digits(), "bench") as ledger:
         async with HttpClient() as client:
             return await ask(
-                [RouteWork(route, requests)],
+                [work],
                 client=client,
                 ledger=ledger,
                 permits=permits,
                 budget=Budget(Caps()),
                 run_id="bench",
+                share=Fraction(1, part.count),
                 stop=stop,
             )
 
 
-def _route(endpoint: str, quota: Quota) -> Route:
+def make_route(endpoint: str, quota: Quota) -> Route:
+    """Returns a route to a server."""
     terms = (BindingTerms("spdx/apache-2.0"),)
-    return Route(_ROUTE, "openai-chat", MODEL, terms, endpoint=endpoint, quota=quota)
+    return Route(ROUTE, "openai-chat", MODEL, terms, endpoint=endpoint, quota=quota)
 
 
 def _guard(route: Route) -> Callable[[Request], Verdict]:
@@ -215,19 +222,16 @@ def _guard(route: Route) -> Callable[[Request], Verdict]:
     return permits
 
 
-def _after(seconds: float) -> Callable[[], bool]:
+def after(seconds: float) -> Callable[[], bool]:
+    """Returns a function that tells whether so much time has passed."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() > end
 
 
 def compare(load: Load, repeats: int) -> None:
-    """Prints both contestants under one load, on each event loop, and their ratio."""
+    """Prints both contestants under one load, and their ratio."""
     heading(f"{load.latency_seconds * 1000:.0f} ms latency, {load.concurrency} in flight")
-    loops = ["asyncio", "uvloop"] if HAS_UVLOOP else ["asyncio"]
-    contestants = {
-        **{f"bare aiohttp on {loop}": partial(run_bare, loop) for loop in loops},
-        **{f"engine on {loop}": partial(run_engine, loop) for loop in loops},
-    }
+    contestants = {"bare aiohttp": run_bare, "engine": run_engine}
     results: dict[str, list[Result]] = {name: [] for name in contestants}
     with serving(load.latency_seconds) as server:
         for _ in range(repeats):
@@ -242,40 +246,13 @@ def compare(load: Load, repeats: int) -> None:
             f"{1e6 * result.cpu_seconds / result.answered:.0f} us CPU each",
             memory(result.peak),
         )
-    for loop in loops:
-        engine, bare = best["engine on asyncio"], best[f"bare aiohttp on {loop}"]
-        ratio, target = engine.per_second / bare.per_second, load.target
-        tell(
-            f"engine / bare on {loop}",
-            f"{ratio:.2f}",
-            verdict(ratio, target) if target and loop == FASTEST else "",
-            f"{engine.cpu_seconds / bare.cpu_seconds:.2f} times the CPU",
-        )
-
-
-def most_within(arrivals: array[float], seconds: float) -> int:
-    """Returns the most arrivals in any window of so many seconds."""
-    first = most = 0
-    for last, time_ in enumerate(arrivals):
-        while arrivals[first] <= time_ - seconds:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
-def use_quota(seconds: float) -> None:
-    """Prints how much of a quota is used, and whether any window saw more than it."""
-    for latency in (0.0, 0.1):
-        heading(f"{_PER_MINUTE} requests a minute for {seconds:g} s, {latency * 1000:.0f} ms")
-        with serving(latency) as server:
-            result = apart(run_quota, server.endpoint, seconds, 100)
-            arrivals = server.arrivals()
-        share = len(arrivals) / (_PER_MINUTE * seconds / 60)
-        tell("share of the quota used", f"{share:.3f}", verdict(share, 0.97))
-        for window in (60.0, 10.0):
-            most, limit = most_within(arrivals, window), _PER_MINUTE * window / 60
-            tell(f"most in {window:.0f} s", str(most), verdict(most, limit, at_most=True))
-        tell("CPU each", f"{1e6 * result.cpu_seconds / max(result.answered, 1):.0f} us")
+    ratio = best["engine"].per_second / best["bare aiohttp"].per_second
+    tell(
+        "engine / bare",
+        f"{ratio:.2f}",
+        verdict(ratio, load.target) if load.target else "",
+        f"{best['engine'].cpu_seconds / best['bare aiohttp'].cpu_seconds:.2f} times the CPU",
+    )
 
 
 def use_memory(count: int, seconds: float) -> None:
@@ -290,18 +267,15 @@ def use_memory(count: int, seconds: float) -> None:
 def main() -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.asking", description=__doc__)
-    parser.add_argument("--only", choices=("throughput", "quota", "memory"))
+    parser.add_argument("--only", choices=("throughput", "memory"))
     parser.add_argument("--repeats", type=int, default=3, help="of each contestant")
-    parser.add_argument("--seconds", type=float, default=25.0, help="under a quota")
     parser.add_argument("--requests", type=int, default=100_000, help="of the stream")
     parser.add_argument("--limit", type=float, default=360.0, help="seconds for the stream")
     given = parser.parse_args()
-    print(f"{machine()}, uvloop {'found' if HAS_UVLOOP else 'not found'}")
+    print(machine())
     if given.only in (None, "throughput"):
         for load in LOADS:
             compare(load, given.repeats)
-    if given.only in (None, "quota"):
-        use_quota(given.seconds)
     if given.only in (None, "memory"):
         use_memory(given.requests, given.limit)
 

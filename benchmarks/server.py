@@ -13,19 +13,34 @@ import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import NamedTuple, cast
 
-from benchmarks.loops import run_fastest
+import uvloop
 
 MODEL = "test-model"
-ANSWER_TOKENS = 5
+_PROMPT_TOKENS = 10
+_MOST_ANSWER_TOKENS = 49  # answers take 1, 2, ... of them and then 1 again: 25 on average
 _BACKLOG = 1024
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
-def _response(text: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What arrived, in order.
+
+    Attributes:
+        times: When each request arrived, seconds by the monotonic clock.
+        tokens: How many tokens it took, prompt and answer together.
+    """
+
+    times: array[float] = field(default_factory=lambda: array("d"))
+    tokens: array[int] = field(default_factory=lambda: array("q"))
+
+
+def _response(text: str, tokens: int) -> bytes:
     body = json.dumps(
         {
             "id": "chatcmpl-1",
@@ -39,9 +54,9 @@ def _response(text: str) -> bytes:
                 }
             ],
             "usage": {
-                "prompt_tokens": 10,
-                "completion_tokens": ANSWER_TOKENS,
-                "total_tokens": 10 + ANSWER_TOKENS,
+                "prompt_tokens": _PROMPT_TOKENS,
+                "completion_tokens": tokens,
+                "total_tokens": _PROMPT_TOKENS + tokens,
             },
         }
     ).encode()
@@ -49,16 +64,18 @@ def _response(text: str) -> bytes:
     return head.encode() + b"\r\n" + body
 
 
+_ANSWERS = [_response("An answer.", 1 + tokens) for tokens in range(_MOST_ANSWER_TOKENS)]
+
+
 class _Teacher(asyncio.Protocol):
     """One connection."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, delay_seconds: float, arrivals: array[float]) -> None:
+    def __init__(self, delay_seconds: float, arrivals: Arrivals) -> None:
         self._delay_seconds = delay_seconds
         self._arrivals = arrivals
         self._buffer = b""
-        self._answer = _response("An answer.")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
@@ -66,12 +83,19 @@ class _Teacher(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while self._take_request():
-            self._arrivals.append(time.monotonic())
+            answer = _ANSWERS[self._note()]
             if self._delay_seconds:
                 loop = asyncio.get_running_loop()
-                loop.call_later(self._delay_seconds, self._reply)
+                loop.call_later(self._delay_seconds, self._reply, answer)
             else:
-                self._reply()
+                self._reply(answer)
+
+    def _note(self) -> int:
+        """Notes an arrival; returns which of the answers it gets."""
+        index = len(self._arrivals.times) % _MOST_ANSWER_TOKENS
+        self._arrivals.times.append(time.monotonic())
+        self._arrivals.tokens.append(_PROMPT_TOKENS + 1 + index)
+        return index
 
     def _take_request(self) -> bool:
         end = self._buffer.find(_END_OF_HEAD)
@@ -86,9 +110,9 @@ class _Teacher(asyncio.Protocol):
         self._buffer = self._buffer[whole:]
         return True
 
-    def _reply(self) -> None:
+    def _reply(self, answer: bytes) -> None:
         if not self._transport.is_closing():
-            self._transport.write(self._answer)
+            self._transport.write(answer)
 
 
 class Server(NamedTuple):
@@ -102,10 +126,10 @@ class Server(NamedTuple):
     endpoint: str
     control: Connection
 
-    def arrivals(self) -> array[float]:
-        """Returns when each request arrived since the last call, seconds by the monotonic clock."""
+    def arrivals(self) -> Arrivals:
+        """Returns what has arrived."""
         self.control.send("arrivals")
-        arrivals: array[float] = self.control.recv()
+        arrivals: Arrivals = self.control.recv()
         return arrivals
 
 
@@ -128,11 +152,11 @@ def serving(delay_seconds: float = 0.0) -> Iterator[Server]:
 
 
 def _run(delay_seconds: float, control: Connection) -> None:
-    run_fastest(_serve(delay_seconds, control))
+    uvloop.run(_serve(delay_seconds, control))
 
 
 async def _serve(delay_seconds: float, control: Connection) -> None:
-    loop, arrivals, done = asyncio.get_running_loop(), array("d"), asyncio.Event()
+    loop, arrivals, done = asyncio.get_running_loop(), Arrivals(), asyncio.Event()
     server = await loop.create_server(
         lambda: _Teacher(delay_seconds, arrivals), "127.0.0.1", 0, backlog=_BACKLOG
     )
@@ -141,8 +165,7 @@ async def _serve(delay_seconds: float, control: Connection) -> None:
         if control.recv() == "stop":
             done.set()
         else:
-            control.send(arrivals[:])
-            del arrivals[:]
+            control.send(arrivals)
 
     loop.add_reader(control.fileno(), obey)
     control.send(server.sockets[0].getsockname()[1])

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import apache_beam as beam
+import uvloop
 from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.pvalue import PCollection
 
@@ -72,7 +73,7 @@ def ask_slice(
             monthly=job.run.budget.usd_per_month is not None,
         )
         work = list(_work(job, requests, ledger, used, stack))
-        return asyncio.run(_ask(job, part, work, ledger, used, throttled))
+        return uvloop.run(_ask(job, part, work, ledger, used, throttled))
 
 
 async def _ask(

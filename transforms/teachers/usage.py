@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from schemas.prompts import Message
 from schemas.registry import Price, Route
-from schemas.responses import Completion, Response
+from schemas.responses import Response
 from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Spend, cost
 from transforms.teachers.http_client import Exchange
@@ -113,9 +113,8 @@ def tokens_used(api: Api, came: Exchange | Response) -> Tokens | None:
         came: What came of the attempt.
     """
     if came.answered:
-        answer = api.parse(came.body)
-        usage = answer.usage if isinstance(answer, Completion) else None
-        if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        usage = api.usage(came.body)
+        if usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
         return Tokens(usage.prompt_tokens, usage.completion_tokens)
     refused = came.status is not None and came.status >= 300

@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import uvloop
+
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.registry import Price, Quota, Route, Timeouts
 from schemas.requests import Request, make_request
@@ -152,7 +154,7 @@ def run_engine(
                     **(defaults | settings),
                 )
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def responses(folder: Path) -> dict[str, list[Response]]:

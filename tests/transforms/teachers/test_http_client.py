@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -54,7 +55,7 @@ def post(
         async with HttpClient(**settings) as client:
             return await client.post(target(endpoint, timeouts), body)
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def ask(reply: Reply, timeouts: Timeouts = PATIENT, **settings: Any) -> Exchange:
@@ -184,7 +185,7 @@ def test_what_is_no_http_has_its_reason() -> None:
             await spoken
             return found
 
-        assert asyncio.run(run()).outcome == "bad_http"
+        assert uvloop.run(run()).outcome == "bad_http"
 
 
 def speak_nonsense(server: socket.socket) -> None:
@@ -266,7 +267,7 @@ def test_a_failure_leaves_the_client_usable() -> None:
             return [(await client.post(target(endpoint), b"{}")).outcome for _ in range(3)]
 
     with Teacher(in_turn(close(), failure(500), answer())) as teacher:
-        outcomes = asyncio.run(run(teacher.endpoint))
+        outcomes = uvloop.run(run(teacher.endpoint))
     assert outcomes == ["connection_closed", "http_500", "answer"]
 
 

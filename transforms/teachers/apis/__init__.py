@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from schemas.errors import InputError, nearest
 from schemas.prompts import Message
 from schemas.requests import Request
-from schemas.responses import Completion, Malformed
+from schemas.responses import Completion, Malformed, Usage
 from transforms.teachers.keys import Key
 
 
@@ -58,6 +58,14 @@ class Api(Protocol):
 
         Returns:
             The completion; or why there is none.
+        """
+        ...
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used, and nothing else: also where there is no completion to read.
+
+        Args:
+            body: Body of a response with status 2xx, as received.
         """
         ...
 

@@ -23,6 +23,7 @@ from transforms.teachers.wire import (
     label_of,
     objects_in,
     raise_error_object,
+    read_field,
     read_object,
     sum_of,
     text_of,
@@ -95,6 +96,10 @@ class AnthropicMessages:
             return _completion(read_object(body))
         except Unreadable as error:
             return error.malformed
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`."""
+        return _usage(read_field(body, "usage"))
 
 
 def _settings(parameters: dict[str, Any]) -> dict[str, Any]:

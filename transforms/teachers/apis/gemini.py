@@ -103,6 +103,14 @@ class Gemini:
         except Unreadable as error:
             return error.malformed
 
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`.
+
+        What a number that was left out means depends on the answer, so all of it is read.
+        """
+        answer = self.parse(body)
+        return answer.usage if isinstance(answer, Completion) else Usage(None, None)
+
 
 def _content(turn: Message) -> dict[str, Any]:
     role = "model" if turn.role == "assistant" else turn.role

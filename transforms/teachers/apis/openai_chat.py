@@ -24,6 +24,7 @@ from transforms.teachers.wire import (
     logprobs_of,
     objects_in,
     raise_error_object,
+    read_field,
     read_object,
     text_of,
     tool_call,
@@ -100,6 +101,10 @@ class OpenAiChat:
             return _completion(read_object(body))
         except Unreadable as error:
             return error.malformed
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`."""
+        return _usage(read_field(body, "usage"))
 
 
 def _completion(data: Mapping[str, Any]) -> Completion:

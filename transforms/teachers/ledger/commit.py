@@ -99,7 +99,8 @@ class Committer:
             if self._closing:
                 raise RuntimeError("the ledger's writer is closed")
             self._waiting.append(item)
-            self._changed.notify()
+            if len(self._waiting) == 1:  # else the thread has been told, and is not asleep
+                self._changed.notify()
 
     def _run(self) -> None:
         while batch := self._next_batch():
