@@ -21,8 +21,11 @@ from transforms.guard.obligations import contradictions
 from transforms.prompts.assign import assign_teachers
 from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
+from transforms.teachers.apis import find_api
 from transforms.teachers.ledger import ReaderLike
-from transforms.teachers.tokens import estimate
+from transforms.teachers.repair import may_need_repair, open_repair, repair_tokens
+from transforms.teachers.tokens import Tokens, estimate
+from transforms.teachers.usage import NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,9 @@ class Plan:
         requests: Requests in all.
         in_ledger: Requests whose answer is in the ledger already.
         prompt_tokens: Tokens of the prompts to be sent, by our own count.
-        max_completion_tokens: Tokens of the completions, if each is as long as allowed.
-        usd_max: US dollars, if each is.
+        max_completion_tokens: Tokens of the completions, if each is as long as allowed, and each
+            that may be asked for once more is.
+        usd_max: US dollars, if they are.
         seconds_min: Seconds that the quota makes it take at least.
         open_routes: Ids of the routes that have requests to be asked.
     """
@@ -78,17 +82,21 @@ class _Load:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    repairs: Tokens = NOTHING
 
     def add(self, request: Request) -> None:
         self.requests += 1
         tokens = estimate(request)
         self.prompt_tokens += tokens.prompt
         self.completion_tokens += tokens.completion
+        if may_need_repair(request):
+            self.repairs += repair_tokens(request)
 
     def usd(self, route: Route) -> float:
         return (
-            self.prompt_tokens * route.price.input_usd_per_million
-            + self.completion_tokens * route.price.output_usd_per_million
+            (self.prompt_tokens + self.repairs.prompt) * route.price.input_usd_per_million
+            + (self.completion_tokens + self.repairs.completion)
+            * route.price.output_usd_per_million
         ) / 1e6
 
     def seconds(self, route: Route) -> float:
@@ -151,7 +159,9 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         requests=tally.requests,
         in_ledger=tally.in_ledger,
         prompt_tokens=sum(load.prompt_tokens for _, load in loads),
-        max_completion_tokens=sum(load.completion_tokens for _, load in loads),
+        max_completion_tokens=sum(
+            load.completion_tokens + load.repairs.completion for _, load in loads
+        ),
         usd_max=sum(load.usd(route) for route, load in loads),
         seconds_min=max((load.seconds(route) for route, load in loads), default=0.0),
         open_routes=tuple(sorted(tally.loads)),
@@ -197,8 +207,11 @@ def _count(
         for request in assign_teachers(prompt, run, routes, extent):
             tally.requests += 1
             outcome = ledger.outcome(request.request_id)
+            following: Request | None = request
             if outcome and outcome.answered:
                 tally.in_ledger += 1
-            else:
-                tally.loads[request.teacher].add(request)
+                api = find_api(routes[request.teacher].api)
+                following = open_repair(ledger, api, request)
+            if following is not None:
+                tally.loads[request.teacher].add(following)
     return tally

@@ -99,7 +99,7 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         failed=funnel.failed,
         pending=funnel.pending,
         unread=funnel.unread,
-        usd=tally.usd,
+        usd=tally.spent.usd,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         seconds=round(seconds, 3),

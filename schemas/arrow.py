@@ -95,6 +95,7 @@ PROVENANCE = _struct(
         reasoning_tokens=_Maybe(pa.int64()),
         usd=pa.float64(),
         sha256=_TEXT,
+        repair_of=_TEXT,
     ),
     terms=_list(_struct(document=_TEXT, version=_TEXT, layer=_TEXT, sha256=_TEXT, status=_TEXT)),
     decision=_struct(

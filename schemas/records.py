@@ -52,7 +52,9 @@ class RequestProvenance:
 class ResponseProvenance:
     """What came back; `sha256` is that of the body as received, `usd` what it cost.
 
-    Tokens are as the provider counted them, see `Usage`.
+    Tokens are as the provider counted them, see `Usage`. `repair_of` is the `sha256` of the first
+    answer, which violated its JSON Schema and was asked for once more; tokens and cost are then
+    those of both. Else it is "".
     """
 
     id: str
@@ -63,6 +65,7 @@ class ResponseProvenance:
     reasoning_tokens: int | None
     usd: float
     sha256: str
+    repair_of: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Request:
         messages: What is sent: the run's system prompt, if any, before the prompt's messages.
         parameters: Sampling parameters as canonical JSON, with the seed of this very sample.
         sample_index: Which of the samples of this prompt, from 0.
+        repair: Whether an answer that violates its JSON Schema is asked for once more; no part of
+            the identity.
     """
 
     request_id: str
@@ -35,6 +37,7 @@ class Request:
     messages: tuple[Message, ...]
     parameters: str
     sample_index: int
+    repair: bool = False
 
 
 def make_request(
@@ -46,6 +49,7 @@ def make_request(
     system: str,
     parameters: Mapping[str, Any],
     sample_index: int,
+    repair: bool = False,
 ) -> Request:
     """Makes the request that asks a teacher for one sample of an answer to a prompt.
 
@@ -61,6 +65,7 @@ def make_request(
         system: The run's system prompt, or "".
         parameters: Sampling parameters as the run file has them.
         sample_index: Which sample, from 0.
+        repair: Whether an answer that violates its JSON Schema is asked for once more.
 
     Returns:
         The request with its id.
@@ -89,4 +94,5 @@ def make_request(
         messages,
         canonical_json(settings),
         sample_index,
+        repair,
     )

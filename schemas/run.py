@@ -105,11 +105,13 @@ class TeacherChoice:
         id: Id of the route.
         samples: How many answers to each prompt.
         parameters: Sampling parameters, by the names of OpenAI's chat API.
+        repair: Whether an answer that violates its JSON Schema is asked for once more.
     """
 
     id: str
     samples: int = 1
     parameters: dict[str, Any] = field(default_factory=dict)
+    repair: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def make_record(
                 None,
                 0.0001,
                 record_id,
+                "",
             ),
             terms=decision.terms,
             decision=DecisionProvenance(

@@ -27,6 +27,7 @@ from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Response
 from schemas.terms import Verdict
+from transforms.buckets.replies import Replies
 from transforms.filters.policy import tags
 from transforms.filters.structure import asks_for_logprobs
 
@@ -39,7 +40,8 @@ class Answer:
 
     Attributes:
         request: What was asked.
-        response: What came over the wire.
+        replies: What the ledger holds for it.
+        response: The response that counts.
         completion: What could be read out of it.
         route: The route asked.
         verdict: The guard's verdict on the day of collection.
@@ -49,6 +51,7 @@ class Answer:
     """
 
     request: Request
+    replies: Replies
     response: Response
     completion: Completion
     route: Route
@@ -89,7 +92,7 @@ def make_record(answer: Answer, split: str, config_digest: str) -> Record:
 
 def make_rejected(
     request: Request,
-    response: Response,
+    replies: Replies,
     *,
     stage: str,
     kind: str,
@@ -102,7 +105,7 @@ def make_rejected(
 
     Args:
         request: What was asked.
-        response: What came over the wire last.
+        replies: What the ledger holds for it.
         stage: Where it ended.
         kind: `rejected` or `failed`.
         reason: Reason code.
@@ -128,7 +131,7 @@ def make_rejected(
         completion=completion.text if completion else "",
         reasoning=completion.reasoning if completion else "",
         tool_calls=completion.tool_calls if completion else (),
-        usd=cost(response, completion),
+        usd=replies.usd,
         findings=findings,
         witness="",
         similarity=None,
@@ -173,25 +176,6 @@ def make_duplicate(
     )
 
 
-def cost(response: Response, completion: Completion | None) -> float:
-    """Returns what a response cost in US dollars, at the prices of its day.
-
-    Args:
-        response: What came over the wire.
-        completion: What was read out of it; without its usage the cost is not known and counts 0.
-
-    Returns:
-        US dollars.
-    """
-    if completion is None:
-        return 0.0
-    usage = completion.usage
-    return (
-        (usage.prompt_tokens or 0) * response.input_usd_per_million
-        + (usage.completion_tokens or 0) * response.output_usd_per_million
-    ) / 1e6
-
-
 def _provenance(answer: Answer, config_digest: str) -> Provenance:
     request, response, verdict = answer.request, answer.response, answer.verdict
     completion, prompt = answer.completion, answer.request.prompt
@@ -209,12 +193,13 @@ def _provenance(answer: Answer, config_digest: str) -> Provenance:
         response=ResponseProvenance(
             completion.response_id,
             completion.finish_reason,
-            completion.usage.prompt_tokens,
-            completion.usage.completion_tokens,
+            answer.replies.prompt_tokens,
+            answer.replies.completion_tokens,
             completion.usage.cached_tokens,
             completion.usage.reasoning_tokens,
-            cost(response, completion),
+            answer.replies.usd,
             sha256(response.body),
+            answer.replies.repair_of,
         ),
         terms=verdict.terms,
         decision=DecisionProvenance(

@@ -15,6 +15,7 @@ from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
 from schemas.terms import Verdict
+from transforms.buckets.replies import Replies
 from transforms.buckets.rows import Answer, make_record, make_rejected
 from transforms.buckets.splits import split_of
 from transforms.filters import policy
@@ -25,7 +26,6 @@ from transforms.filters.rules import Candidate
 from transforms.filters.structure import asks_for_logprobs
 from transforms.filters.tool_calls import tools_asked_for
 from transforms.job import Job
-from transforms.teachers.apis import parse_response
 from transforms.teachers.tokens import count_tokens
 
 
@@ -36,13 +36,6 @@ class _Reason:
     stage: str
     reason: str
     detail: str
-
-
-def read_completion(route: Route, response: Response | None) -> Completion | Malformed | None:
-    """Reads the answer out of a response; None where there is no answer to read."""
-    if response is None or not response.answered:
-        return None
-    return parse_response(route.api, response.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +52,29 @@ class Sifter:
     routes: Mapping[str, Route]
     evaluation: EvaluationIndex | None
 
-    def sift(
-        self,
-        request: Request,
-        response: Response | None,
-        completion: Completion | Malformed | None,
-    ) -> Record | Rejected | None:
-        """Makes a record of a request's response, or tells why it is none.
+    def sift(self, request: Request, replies: Replies) -> Record | Rejected | None:
+        """Makes a record of the answer to a request, or tells why it is none.
 
         Args:
             request: What was asked.
-            response: What the ledger holds for it, if anything.
-            completion: What `read_completion` read out of it.
+            replies: What the ledger holds for it.
 
         Returns:
             A record; or a rejection; or None where the request has no final answer yet.
         """
+        response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
             return None
         if completion is None:
-            return self._failed(request, response, "ask", response.outcome, response.detail)
+            return self._failed(request, replies, "ask", response.outcome, response.detail)
         if isinstance(completion, Malformed):
-            return self._failed(request, response, "parse", completion.reason, completion.detail)
-        return self._sift_answer(request, response, completion)
+            return self._failed(request, replies, "parse", completion.reason, completion.detail)
+        return self._sift_answer(request, replies, response, completion)
 
     def _sift_answer(
-        self, request: Request, response: Response, completion: Completion
+        self, request: Request, replies: Replies, response: Response, completion: Completion
     ) -> Record | Rejected:
         candidate = _candidate(request, completion)
-        collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
         contaminated = self._contaminated(candidate)
         findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
         kept = self.job.filters.redact(candidate)
@@ -96,10 +83,11 @@ class Sifter:
             candidate = _candidate(request, completion)
         answer = Answer(
             request,
+            replies,
             response,
             completion,
             self.routes[request.teacher],
-            self._verdict(request, collected),
+            self._verdict(request, _day(response)),
             candidate.language,
             candidate.counted_tokens,
             findings,
@@ -108,13 +96,13 @@ class Sifter:
         return self._record(answer) if reason is None else _rejected(answer, reason)
 
     def _failed(
-        self, request: Request, response: Response, stage: str, reason: str, detail: str
+        self, request: Request, replies: Replies, stage: str, reason: str, detail: str
     ) -> Rejected:
         """A prompt that got no answer is published beside the corpus, redacted like any other."""
         asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
         request = _with_messages(request, asked)
         return make_rejected(
-            request, response, stage=stage, kind="failed", reason=reason, detail=detail
+            request, replies, stage=stage, kind="failed", reason=reason, detail=detail
         )
 
     def _record(self, answer: Answer) -> Record:
@@ -132,7 +120,9 @@ class Sifter:
 
     def _terms(self, answer: Answer) -> _Reason | None:
         """Both clocks must permit: the day of collection, and today."""
+        first = answer.replies.repairs or answer.response
         for reason, verdict in (
+            ("terms_at_collection", self._verdict(answer.request, _day(first))),
             ("terms_at_collection", answer.verdict),
             ("terms_at_build", self._verdict(answer.request, self.job.today)),
         ):
@@ -145,10 +135,14 @@ class Sifter:
         return found.finding(RULE, VERSION, "quarantine", "risk") if found else None
 
 
+def _day(response: Response) -> date:
+    return datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
+
+
 def _rejected(answer: Answer, reason: _Reason) -> Rejected:
     return make_rejected(
         answer.request,
-        answer.response,
+        answer.replies,
         stage=reason.stage,
         kind="rejected",
         reason=reason.reason,

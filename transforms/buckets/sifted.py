@@ -8,6 +8,7 @@ from pathlib import Path
 from schemas.records import Record, Rejected
 from schemas.run import RunFile
 from transforms.job import Job
+from transforms.teachers.budget import Spend
 from transforms.work import read_staged, write_staged
 
 SIFTED = "sifted"
@@ -22,7 +23,7 @@ class Tally:
         pending: Those without a final answer.
         asked: Those answered in this very run.
         from_ledger: Those answered by an earlier one.
-        usd: Spent on answers in this very run, US dollars.
+        spent: What answers cost in this very run.
         prompt_tokens: Sent for them, as the teachers counted.
         completion_tokens: Received for them, as the teachers counted.
     """
@@ -31,7 +32,7 @@ class Tally:
     pending: int = 0
     asked: int = 0
     from_ledger: int = 0
-    usd: float = 0.0
+    spent: Spend = field(default_factory=Spend)
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -41,7 +42,7 @@ class Tally:
             self.pending + other.pending,
             self.asked + other.asked,
             self.from_ledger + other.from_ledger,
-            self.usd + other.usd,
+            self.spent + other.spent,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
         )

@@ -11,14 +11,14 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from schemas.records import Record, Rejected
-from schemas.responses import Completion, Malformed, Response
-from transforms.buckets.rows import cost
-from transforms.buckets.sift import Sifter, read_completion
+from transforms.buckets.replies import Replies, read_replies
+from transforms.buckets.sift import Sifter
 from transforms.buckets.sifted import SIFTED, Sifted, Tally, write_sifted
 from transforms.filters.decontaminate import EvaluationIndex
 from transforms.job import Job
 from transforms.prompts.evaluation import evaluation_index
 from transforms.prompts.staging import read_requests
+from transforms.teachers.budget import Spend
 from transforms.teachers.ledger import ReaderLike, open_ledger
 from transforms.work import REQUESTS, told, write_progress
 
@@ -55,10 +55,9 @@ def sift_bucket(
     routes = job.routes()
     sifter, sifted = Sifter(job, routes, evaluation), Sifted()
     for request in read_requests(job.work / REQUESTS, bucket):
-        response = ledger.read(request.request_id)
-        completion = read_completion(routes[request.teacher], response)
-        row = sifter.sift(request, response, completion)
-        sifted.tally += _count(job, response, completion, row)
+        replies = read_replies(ledger, routes[request.teacher], request)
+        row = sifter.sift(request, replies)
+        sifted.tally += _count(job, replies, row)
         if isinstance(row, Record):
             sifted.records.append(row)
         elif row is not None:
@@ -66,26 +65,18 @@ def sift_bucket(
     return sifted
 
 
-def _count(
-    job: Job,
-    response: Response | None,
-    completion: Completion | Malformed | None,
-    row: Record | Rejected | None,
-) -> Tally:
+def _count(job: Job, replies: Replies, row: Record | Rejected | None) -> Tally:
     """Counts one request. The ledger knows who asked, so that no retried bundle counts twice."""
-    pending = int(row is None)
-    if response is None or not response.answered:
-        return Tally(requests=1, pending=pending)
-    if response.run_id != job.run_id:
-        return Tally(requests=1, from_ledger=1)
-    if not isinstance(completion, Completion):
-        return Tally(requests=1, asked=1)
+    paid = [each for each in replies.paid if each.run_id == job.run_id]
+    asked = bool(replies.paid) and replies.paid[0].run_id == job.run_id
     return Tally(
         requests=1,
-        asked=1,
-        usd=cost(response, completion),
-        prompt_tokens=completion.usage.prompt_tokens or 0,
-        completion_tokens=completion.usage.completion_tokens or 0,
+        pending=int(row is None),
+        asked=int(asked),
+        from_ledger=int(bool(replies.paid) and not asked),
+        spent=sum((each.spend for each in paid), Spend()),
+        prompt_tokens=sum(each.prompt_tokens or 0 for each in paid),
+        completion_tokens=sum(each.completion_tokens or 0 for each in paid),
     )
 
 

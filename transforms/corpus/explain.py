@@ -147,6 +147,7 @@ def _prompt(prompt: Row, prompt_id: str) -> Section:
 
 def _collection(provenance: Row) -> Iterator[Section]:
     request, response = provenance["request"], provenance["response"]
+    repaired = response["repair_of"]
     yield Section("Teacher", _facts(provenance["teacher"]))
     yield Section(
         "Request",
@@ -170,6 +171,7 @@ def _collection(provenance: Row) -> Iterator[Section]:
             ("cost", _usd(response["usd"])),
             ("id", response["id"] or "none"),
             ("SHA-256 of the body", response["sha256"]),
+            *([("repairs", f"the answer {repaired}")] if repaired else []),
         ),
     )
     yield Section(

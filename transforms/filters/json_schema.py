@@ -1,7 +1,8 @@
 """Does the answer keep to the JSON Schema that was asked for?
 
 Teachers that are given a schema mostly keep to it, and no API promises it: an answer that was cut
-or refused does not. So each answer is held to its schema, and none is mended.
+or refused does not. So each answer is held to its schema. `transforms.teachers.repair` asks once
+more for one that does not keep to it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,22 @@ class JsonSchemaSettings:
             raise ValueError(f"schema: {problem}")
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """How a text violates a JSON Schema.
+
+    Attributes:
+        code: `not_json`, `schema_mismatch`, or `unchecked` for a schema that cannot be applied.
+        finding: What was found, in the schema's words alone.
+        explanation: The same for whoever wrote the text, whom it may quote.
+    """
+
+    code: str
+    finding: str
+    explanation: str
+
+
+@functools.lru_cache(maxsize=64)
 def schema_asked_for(parameters: str) -> str:
     """Returns the JSON Schema that a request asks its answer to keep to.
 
@@ -77,14 +94,9 @@ def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iter
         schema = canonical_json(settings.schema)
     if not schema or candidate.only_calls:
         return
-    try:
-        value = read_json(candidate.completion)
-    except (ValueError, RecursionError):
-        yield Found("not_json", "the answer is not JSON, though a JSON Schema was asked for")
-        return
-    found = schema_mismatch("the answer", value, schema)
-    if found:
-        yield found
+    found = violation(candidate.completion, schema)
+    if found is not None:
+        yield Found(found.code, found.finding)
 
 
 def read_json(text: str) -> Any:
@@ -97,26 +109,43 @@ def read_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
-def schema_mismatch(name: str, value: Any, schema: str) -> Found | None:
-    """Returns how a value fails to keep to a JSON Schema, if it does.
+def violation(text: str, schema: str) -> Violation | None:
+    """Returns how an answer violates a JSON Schema; None where it does not.
+
+    Args:
+        text: What should be JSON.
+        schema: The schema as canonical JSON.
+    """
+    try:
+        value = read_json(text)
+    except (ValueError, RecursionError) as error:
+        finding = "the answer is not JSON, though a JSON Schema was asked for"
+        return Violation("not_json", finding, f"it is not JSON: {error}")
+    return value_violation("the answer", value, schema)
+
+
+def value_violation(name: str, value: Any, schema: str) -> Violation | None:
+    """Returns how a value violates a JSON Schema; None where it does not.
 
     Args:
         name: What to call the value.
         value: What a teacher wrote.
-        schema: The schema, as JSON.
-
-    Returns:
-        `schema_mismatch`, or `unchecked` where the schema cannot be applied; None for neither.
+        schema: The schema as canonical JSON.
     """
     try:
-        error = next(_validator(schema).iter_errors(value), None)
+        found = next(_validator(schema).iter_errors(value), None)
     except (ArithmeticError, RecursionError, Unresolvable) as failure:
-        return Found("unchecked", f"the schema cannot be applied: {type(failure).__name__}")
-    if error is None:
+        finding = f"the schema cannot be applied: {type(failure).__name__}"
+        return Violation("unchecked", finding, finding)
+    if found is None:
         return None
     # The place in the schema is ours to tell; what was answered is not.
-    place = "/".join(map(str, error.absolute_schema_path))
-    return Found("schema_mismatch", f"{name} does not keep to its JSON Schema at {place}")
+    place = "/".join(map(str, found.absolute_schema_path))
+    return Violation(
+        "schema_mismatch",
+        f"{name} does not keep to its JSON Schema at {place}",
+        f"at {found.json_path}: {found.message}",
+    )
 
 
 @functools.lru_cache(maxsize=64)

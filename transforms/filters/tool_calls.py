@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.canonical import canonical_json
 from schemas.responses import ToolCall
-from transforms.filters.json_schema import read_json, schema_mismatch
+from transforms.filters.json_schema import read_json, value_violation
 from transforms.filters.rules import Candidate, Found, NoSettings, Rule
 
 _ASKED = ("tools", "tool_choice")
@@ -50,9 +50,9 @@ def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iter
     except (ValueError, RecursionError):
         yield Found("arguments_not_json", f"the arguments of {name} are not JSON")
         return
-    found = schema_mismatch(name, arguments, allowed.get(call.name, _ANY_OBJECT))
+    found = value_violation(name, arguments, allowed.get(call.name, _ANY_OBJECT))
     if found:
-        yield found
+        yield Found(found.code, found.finding)
 
 
 @functools.lru_cache(maxsize=64)

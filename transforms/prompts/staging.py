@@ -31,6 +31,7 @@ _SCHEMA = pa.schema(
         pa.field("messages", MESSAGES),
         pa.field("parameters", pa.string()),
         pa.field("sample_index", pa.int32()),
+        pa.field("repair", pa.bool_()),
         pa.field("prompt", pa.string()),
     ]
 )
@@ -116,6 +117,7 @@ def _request(row: dict[str, Any]) -> Request:
         messages=_messages(row["messages"]),
         parameters=row["parameters"],
         sample_index=row["sample_index"],
+        repair=row["repair"],
     )
 
 

@@ -21,6 +21,7 @@ from schemas.requests import Request
 from schemas.terms import Verdict
 from transforms.job import Job
 from transforms.prompts.staging import read_requests
+from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Budget
 from transforms.teachers.embedded import EmbeddedServer
 from transforms.teachers.engine import ask
@@ -31,6 +32,7 @@ from transforms.teachers.ledger import WriterLike, open_ledger
 from transforms.teachers.progress import Progress, Stop
 from transforms.teachers.quota import DayUse
 from transforms.teachers.redis_limiters import RedisLimiters
+from transforms.teachers.repair import open_repair
 from transforms.teachers.usage import Used, used_before
 from transforms.work import REQUESTS, stopping, told, write_progress
 
@@ -190,7 +192,7 @@ def _work(
     routes = [
         route
         for name, route in job.routes().items()
-        if any(_open(ledger, request) for request in requests[name]())
+        if any(_open(ledger, find_api(route.api), request) for request in requests[name]())
     ]
     keys = resolve_keys(routes, wall=job.clock.wall)
     endpoint = _start_embedded(routes, stack)
@@ -199,9 +201,11 @@ def _work(
         yield RouteWork(route, requests[name](), keys.get(name), endpoint, today)
 
 
-def _open(ledger: WriterLike, request: Request) -> bool:
+def _open(ledger: WriterLike, api: Api, request: Request) -> bool:
     known = ledger.outcome(request.request_id)
-    return known is None or not known.answered
+    if known is None or not known.answered:
+        return True
+    return open_repair(ledger.snapshot, api, request) is not None
 
 
 def _start_embedded(routes: list[Route], stack: ExitStack) -> str:

@@ -7,7 +7,9 @@
       ▲                                              │
       └────────────── pause, as the policy says ─────┘
 
-What cannot be asked now is pending. Nothing looks at a response before it is in the ledger.
+What cannot be asked now is pending. Nothing looks at a response before it is in the ledger. Once it
+is, an answer that violates its JSON Schema may lead to one more request, see `repair.py`: it goes
+the same way, and is counted with what it cost, but not as a request.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from yarl import URL
 
 from schemas.registry import Route
 from schemas.requests import Request
-from schemas.responses import Response
+from schemas.responses import Completion, Response
 from schemas.terms import Verdict
 from transforms.teachers.apis import HttpCall, find_api, headers_for
 from transforms.teachers.budget import Budget, Spend, cost
@@ -33,6 +35,7 @@ from transforms.teachers.keys import KEY_NOT_RENEWED, Key
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import RouteProgress, Stopped
 from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Unreachable
+from transforms.teachers.repair import may_need_repair, open_repair, repair_request
 from transforms.teachers.retry import Next, RetryPolicy
 from transforms.teachers.server_limits import seconds_until_refilled
 from transforms.teachers.tokens import Tokens, estimate, most
@@ -123,10 +126,11 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """An attempt that was made; or, without an outcome, one that was not."""
+    """An attempt that was made, and what it brought; or, without an outcome, one that was not."""
 
     outcome: str
     next: Next
+    body: bytes = b""
 
 
 _NOT_TRIED = _Tried("", Next(later=True))
@@ -174,7 +178,8 @@ class Lane:
             for _ in range(self._limiter.concurrency):
                 workers.create_task(self._work())
         self.progress.throttled_seconds = self._limiter.throttled_seconds
-        if not self.progress.pending and self.progress.stopped != "access":
+        left = self.progress.pending or self.progress.unmended
+        if not left and self.progress.stopped != "access":
             self.progress.stopped, self.progress.detail = None, ""
 
     def halt(self, reason: Stopped, detail: str) -> None:
@@ -186,48 +191,54 @@ class Lane:
 
     async def _work(self) -> None:
         for request in self._requests:  # the one iterator of all workers
-            if self._has_ended(request):
+            ended = self._ended_before(request)
+            if ended:
+                self._count_ended(ended)
                 await self._let_others_work()
             elif self._halted.is_set():
                 self.progress.pending += 1
                 await self._let_others_work()
             else:
                 await self._ask(request)
+            if ended == "answer" and may_need_repair(request):
+                await self._repair(open_repair(self._desk.ledger.snapshot, self._api, request))
 
     async def _let_others_work(self) -> None:
         self._looked_up += 1
         if self._looked_up % _LOOKUPS_AT_ONCE == 0:
             await asyncio.sleep(0)
 
-    def _has_ended(self, request: Request) -> bool:
-        """Looks a request up in the ledger, and counts it if nothing is left to be asked.
+    def _ended_before(self, request: Request) -> str:
+        """Looks a request up in the ledger; returns its outcome if nothing is left to be asked.
 
         A failure of an earlier run is asked again, one of this run is not: this may be the second
         try of a piece of work that broke off.
         """
         known = self._desk.ledger.outcome(request.request_id)
         if known is None or not known.final:
-            return False
+            return ""
         if known.answered:
-            self.progress.from_ledger += 1
-            return True
+            return "answer"
         before = self._desk.ledger.snapshot.read(request.request_id)
         if before is None or before.run_id != self._desk.run_id:
-            return False
-        self.progress.fail(before.outcome)
-        return True
+            return ""
+        return before.outcome
+
+    def _count_ended(self, outcome: str) -> None:
+        if outcome == "answer":
+            self.progress.from_ledger += 1
+        else:
+            self.progress.fail(outcome)
 
     async def _ask(self, request: Request) -> None:
-        question = _Question(
-            request,
-            self._api.build(request),
-            estimate(request) if self._limiter.counts_tokens else NOTHING,
-            cost(most(request), self._route.price),
-        )
-        tried = await self._policy.run(partial(self._attempt, question), self._sleep)
+        tried = await self._try(request)
         if tried.outcome == "answer":
             self.progress.answered += 1
             self._failures_in_a_row = 0
+            if may_need_repair(request):
+                completion = self._api.parse(tried.body)
+                if isinstance(completion, Completion):
+                    await self._repair(repair_request(request, completion))
             return
         if tried.next.ended:
             self.progress.fail(tried.outcome)
@@ -235,6 +246,21 @@ class Lane:
             self.progress.pending += 1
         if tried.outcome:
             self._note_failure(tried)
+
+    async def _repair(self, following: Request | None) -> None:
+        """Asks the follow-up to an answer. Whatever comes of it, the answer is there already."""
+        if following is not None and not self._ended_before(following):
+            tried = await self._try(following)
+            self.progress.unmended += not tried.next.ended
+
+    async def _try(self, request: Request) -> _Tried:
+        question = _Question(
+            request,
+            self._api.build(request),
+            estimate(request) if self._limiter.counts_tokens else NOTHING,
+            cost(most(request), self._route.price),
+        )
+        return await self._policy.run(partial(self._attempt, question), self._sleep)
 
     async def _sleep(self, seconds: float) -> None:
         await self._desk.clock.pause(seconds, self._halted)
@@ -275,7 +301,7 @@ class Lane:
         await self._desk.ledger.append(response, question.request)
         self._settle(question, grant, exchange)
         self._react(exchange, following, grant)
-        return _Tried(exchange.outcome, following)
+        return _Tried(exchange.outcome, following, exchange.body)
 
     def _count(self, question: _Question) -> None:
         if not question.attempts:

@@ -42,6 +42,9 @@ class Tokens:
     prompt: int
     completion: int
 
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.prompt + other.prompt, self.completion + other.completion)
+
     @property
     def total(self) -> int:
         """Both together."""
