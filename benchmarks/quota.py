@@ -29,13 +29,14 @@ _TOKENS_PER_MINUTE = 60_000  # of requests of 35 each, on average, that reserve 
 _CONCURRENCY = 99
 _LEAST_USED = 0.97
 _WINDOWS_SECONDS = (60.0, 10.0)
+_LEAD_SECONDS = 10.0  # processes take some seconds to start, one sooner than another
 
 
 def run_part(endpoint: str, quota: Quota, seconds: float, folder: str, part: Slice) -> Result:
     """Asks one slice's requests until the time is over."""
     requests = make_requests(int(4 * _REQUESTS_PER_MINUTE * seconds / 60))
     route = make_route(endpoint, quota)
-    return run_slice(Path(folder), route, requests, after(seconds), part)
+    return run_slice(Path(folder), route, requests, after(seconds + 2 * _LEAD_SECONDS), part)
 
 
 def run_all(endpoint: str, quota: Quota, seconds: float, slices: int) -> list[Result]:
@@ -88,10 +89,10 @@ def use(quota: Quota, seconds: float, latency_seconds: float, slices: int = 1) -
 
 
 def _used(arrivals: Arrivals, amounts: Sequence[int], seconds: float) -> int:
-    """Returns what was spent in so many seconds from the first arrival on."""
-    end = arrivals.times[0] + seconds
+    """Returns what was spent in so many seconds, when all slices had begun."""
+    begin = arrivals.times[0] + _LEAD_SECONDS
     pairs = zip(arrivals.times, amounts, strict=True)
-    return sum(amount for time_, amount in pairs if time_ < end)
+    return sum(amount for time_, amount in pairs if begin <= time_ < begin + seconds)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.files import unstructure
+from schemas.manifest import Spend
 from transforms.corpus.outcome import Outcome
 from transforms.job import Job
 
@@ -33,6 +34,7 @@ class RunResult:
         pending: Without a final answer.
         unread: Prompts that never became requests, by reason.
         usd: Spent in this run, US dollars.
+        spend: What all answers cost, in whatever run, by what became of them.
         prompt_tokens: Sent in this run, as the teachers counted.
         completion_tokens: Received in this run, as the teachers counted.
         seconds: Wall-clock time.
@@ -55,6 +57,7 @@ class RunResult:
     pending: int
     unread: dict[str, int]
     usd: float
+    spend: Spend
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -100,6 +103,7 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         pending=funnel.pending,
         unread=funnel.unread,
         usd=tally.spent.usd,
+        spend=outcome.spend,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,
         seconds=round(seconds, 3),

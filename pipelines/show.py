@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pipelines.plan import Plan
 from pipelines.results import RunResult
+from schemas.manifest import Spend
 from schemas.terms import Verdict
 from transforms.corpus.explain import Story
 from transforms.corpus.verify import Verification
@@ -78,6 +79,9 @@ def show_result(result: RunResult, out: Console) -> None:
         f"asked {result.asked}, from the ledger {result.from_ledger}, "
         f"{result.completion_tokens} tokens, ${result.usd:.4f}, {result.seconds:.1f} s"
     )
+    out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
+    if result.spend.usd_uncertain:
+        out.print(f"attempts for nothing may have cost ${result.spend.usd_uncertain:.4f} on top")
     if result.folder:
         out.print(f"\nThe corpus is in [bold]{escape(result.folder)}[/bold]. Read it with\n")
         out.print("    import pyarrow.dataset as ds", markup=False)
@@ -92,6 +96,17 @@ def show_result(result: RunResult, out: Console) -> None:
         out.print(f"[yellow]{escape(stop)}[/yellow]")
     if result.stopped:
         out.print(f"[yellow]{_HOW_TO_GO_ON[result.stopped]}[/yellow]")
+
+
+def _by_end(spend: Spend) -> str:
+    ends = {
+        "accepted": spend.usd_accepted,
+        "rejected": spend.usd_rejected,
+        "truncated": spend.usd_truncated,
+        "duplicates": spend.usd_duplicates,
+        "failed": spend.usd_failed,
+    }
+    return ", ".join(f"{name} ${usd:.4f}" for name, usd in ends.items())
 
 
 def _funnel(result: RunResult) -> Table:

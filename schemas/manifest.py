@@ -82,20 +82,30 @@ class Spend:
     Attributes:
         usd: US dollars, of all answers.
         usd_accepted: Of the accepted ones.
-        usd_rejected: Of the rejected ones.
+        usd_rejected: Of the rejected ones, but for those that were cut short.
+        usd_truncated: Of the rejected ones that were cut short: their limit of tokens was too low.
         usd_duplicates: Of the duplicates.
         usd_failed: Of those that could not be read.
+        usd_uncertain: On top, the most that may have been paid for nothing: attempts that broke off
+            after they were sent, answers that do not tell what they used, and further answers to a
+            request that had one.
         prompt_tokens: Of the accepted ones, as the providers counted; 0 where they did not.
         completion_tokens: The same.
+        rejected_prompt_tokens: Of all others together.
+        rejected_completion_tokens: The same.
     """
 
     usd: float
     usd_accepted: float
     usd_rejected: float
+    usd_truncated: float
     usd_duplicates: float
     usd_failed: float
+    usd_uncertain: float
     prompt_tokens: int
     completion_tokens: int
+    rejected_prompt_tokens: int
+    rejected_completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

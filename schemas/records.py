@@ -220,6 +220,9 @@ class Rejected:
         reasoning: What the model thought before it, or "".
         tool_calls: The calls of tools that the answer asks for.
         usd: What it cost.
+        finish_reason: Why the answer ended; "" where there is none.
+        prompt_tokens: As the provider counted; None where it did not.
+        completion_tokens: The same.
         findings: What the rules found.
         witness: For a duplicate: the id of the surviving record that it duplicates.
         similarity: For a duplicate: how alike the two are, from 0 to 1.
@@ -240,6 +243,9 @@ class Rejected:
     reasoning: str
     tool_calls: tuple[ToolCall, ...]
     usd: float
+    finish_reason: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
     findings: tuple[Finding, ...]
     witness: str
     similarity: float | None

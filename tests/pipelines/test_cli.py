@@ -35,6 +35,7 @@ _RUN = {
     "failed",
     "pending",
     "usd",
+    "spend",
     "prompt_tokens",
     "completion_tokens",
     "seconds",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from schemas.canonical import sha256
 from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
-from transforms.teachers.apis import find_api
+from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Spend, cost
 from transforms.teachers.ledger import ReaderLike
 from transforms.teachers.repair import mismatch, repair_request
-from transforms.teachers.tokens import Tokens
-from transforms.teachers.usage import price_of
+from transforms.teachers.tokens import Tokens, most
+from transforms.teachers.usage import price_of, tokens_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,15 @@ class Replies:
         completion: What could be read out of it; None where it is no answer.
         repairs: The first answer, where the one that counts is a better one asked for later.
         paid: What each answer cost, the first one first.
+        uncertain: The most that may have been paid for nothing: attempts that broke off, answers
+            that do not tell what they used, and further answers to what had been answered.
     """
 
     response: Response | None = None
     completion: Completion | Malformed | None = None
     repairs: Response | None = None
     paid: tuple[Paid, ...] = ()
+    uncertain: Spend = field(default_factory=Spend)
 
     @property
     def repair_of(self) -> str:
@@ -79,26 +82,51 @@ def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
         route: Whom it was asked of.
         request: What was asked.
     """
-    first = ledger.read(request.request_id)
-    if first is None or not first.answered:
-        return Replies(first)
-    completion, paid = _read(route, first)
-    alone = Replies(first, completion, paid=(paid,))
-    if not isinstance(completion, Completion):
-        return alone
-    following = repair_request(request, completion)
-    second = ledger.read(following.request_id) if following else None
-    if second is None or not second.answered:
-        return alone
-    mended, paid_more = _read(route, second)
-    both = replace(alone, paid=(paid, paid_more))
-    if not isinstance(mended, Completion) or mismatch(request, mended) is not None:
-        return both
-    return replace(both, response=second, completion=mended, repairs=first)
-
-
-def _read(route: Route, response: Response) -> tuple[Completion | Malformed, Paid]:
     api = find_api(route.api)
+    attempts = ledger.attempts(request.request_id)
+    first = _deciding(attempts)
+    alone = Replies(first, uncertain=_uncertain(api, request, attempts))
+    if first is None or not first.answered:
+        return alone
+    completion, paid = _read(api, first)
+    alone = replace(alone, completion=completion, paid=(paid,))
+    following = repair_request(request, completion) if isinstance(completion, Completion) else None
+    return _mended(ledger, api, following, alone) if following else alone
+
+
+def _mended(ledger: ReaderLike, api: Api, following: Request, alone: Replies) -> Replies:
+    """Returns what the follow-up makes of an answer; the answer itself where that is no better."""
+    attempts = ledger.attempts(following.request_id)
+    second = _deciding(attempts)
+    uncertain = alone.uncertain + _uncertain(api, following, attempts)
+    if second is None or not second.answered:
+        return replace(alone, uncertain=uncertain)
+    mended, paid = _read(api, second)
+    both = replace(alone, paid=(*alone.paid, paid), uncertain=uncertain)
+    if not isinstance(mended, Completion) or mismatch(following, mended) is not None:
+        return both
+    return replace(both, response=second, completion=mended, repairs=alone.response)
+
+
+def _deciding(attempts: list[Response]) -> Response | None:
+    """Returns the response that counts, as `ReaderLike.read` does."""
+    answers = (response for response in attempts if response.answered)
+    return next(answers, attempts[-1] if attempts else None)
+
+
+def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
+    """Adds up what attempts may have cost beyond the answer that counts."""
+    total, counted = Spend(), _deciding(attempts)
+    for response in attempts:
+        told = tokens_told(response, api)
+        if told is None:
+            total += cost(most(request), price_of(response))
+        elif response.answered and response is not counted:
+            total += cost(told, price_of(response))
+    return total
+
+
+def _read(api: Api, response: Response) -> tuple[Completion | Malformed, Paid]:
     answer = api.parse(response.body)
     usage = answer.usage if isinstance(answer, Completion) else api.usage(response.body)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens

@@ -24,6 +24,7 @@ class Tally:
         asked: Those answered in this very run.
         from_ledger: Those answered by an earlier one.
         spent: What answers cost in this very run.
+        uncertain: The most that may have been paid for nothing, in whatever run.
         prompt_tokens: Sent for them, as the teachers counted.
         completion_tokens: Received for them, as the teachers counted.
     """
@@ -33,6 +34,7 @@ class Tally:
     asked: int = 0
     from_ledger: int = 0
     spent: Spend = field(default_factory=Spend)
+    uncertain: Spend = field(default_factory=Spend)
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -43,6 +45,7 @@ class Tally:
             self.asked + other.asked,
             self.from_ledger + other.from_ledger,
             self.spent + other.spent,
+            self.uncertain + other.uncertain,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
         )

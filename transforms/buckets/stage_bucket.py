@@ -75,6 +75,7 @@ def _count(job: Job, replies: Replies, row: Record | Rejected | None) -> Tally:
         asked=int(asked),
         from_ledger=int(bool(replies.paid) and not asked),
         spent=sum((each.spend for each in paid), Spend()),
+        uncertain=replies.uncertain,
         prompt_tokens=sum(each.prompt_tokens or 0 for each in paid),
         completion_tokens=sum(each.completion_tokens or 0 for each in paid),
     )

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from schemas.manifest import Funnel, Manifest
+from schemas.manifest import Funnel, Manifest, Spend
 from schemas.records import Record, Rejected
 from transforms.buckets.rows import make_duplicate
 from transforms.buckets.sifted import Tally, last_stage, read_sifted
 from transforms.corpus.decisions import gather_decisions
-from transforms.corpus.publish import Build, make_funnel, publish
+from transforms.corpus.publish import Build, make_funnel, make_spend, publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
@@ -26,6 +26,7 @@ class Outcome:
 
     Attributes:
         funnel: Where every request ended.
+        spend: What it cost.
         manifest: Of the published version; None where no record was accepted.
         tally: Counts of all requests.
         stops: Why routes were stopped early.
@@ -34,6 +35,7 @@ class Outcome:
     """
 
     funnel: Funnel
+    spend: Spend
     manifest: Manifest | None
     tally: Tally
     stops: tuple[Stop, ...]
@@ -96,13 +98,13 @@ def publish_run(
     tally = sum((tally for _, tally in buckets), Tally())
     unread = write_bucket([], read_staged(job.work / UNREAD), job.work / SHARDS, 1 << job.bits)
     shards = [*(shards for shards, _ in buckets), unread]
-    build = _build(job, shards, tally.pending)
-    funnel = make_funnel(shards, build)
+    build = _build(job, shards, tally)
+    funnel, spend = make_funnel(shards, build), make_spend(shards, build)
     stopped = tuple(stops)
     if _falls_short(job, funnel, stopped):
-        return Outcome(funnel, None, tally, stopped, falls_short=True)
+        return Outcome(funnel, spend, None, tally, stopped, falls_short=True)
     manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
-    return Outcome(funnel, manifest, tally, stopped)
+    return Outcome(funnel, spend, manifest, tally, stopped)
 
 
 def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
@@ -110,7 +112,7 @@ def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
     return job.widens and funnel.accepted < wanted and not (funnel.pending or stops)
 
 
-def _build(job: Job, shards: Iterable[BucketShards], pending: int) -> Build:
+def _build(job: Job, shards: Iterable[BucketShards], tally: Tally) -> Build:
     records = (Path(part.shard.path) for bucket in shards for part in bucket.partitions)
     return Build(
         name=job.run.name,
@@ -121,8 +123,9 @@ def _build(job: Job, shards: Iterable[BucketShards], pending: int) -> Build:
         verdicts=job.verdicts,
         decisions=gather_decisions(records, job.guard, job.run.purpose),
         requests=job.requests,
-        pending=pending,
+        pending=tally.pending,
         run_id=job.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         against=tuple(index.version for index in job.against),
+        usd_uncertain=tally.uncertain.usd,
     )

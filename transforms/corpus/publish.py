@@ -7,7 +7,6 @@ nothing. A crash at any moment leaves the version that was there before.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections import Counter
@@ -72,6 +71,7 @@ class Build:
         parent: For a corpus that was withdrawn from: the version it was made of.
         removed: For the same: what was taken out.
         against: Earlier versions whose records went before those of this one.
+        usd_uncertain: The most that may have been paid for nothing, US dollars.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Build:
     parent: str | None = None
     removed: Removed | None = None
     against: tuple[Compared, ...] = ()
+    usd_uncertain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Mani
     funnel = _balanced(make_funnel(ordered, build))
     staged = list(_staged(ordered))
     facts = gather(part.source for part in staged if part.shard.kind == "records")
-    manifest = _manifest(build, funnel, staged, facts, _spend(ordered))
+    manifest = _manifest(build, funnel, staged, facts, make_spend(ordered, build))
     folder = corpus / manifest.version
     if folder.exists():
         manifest = _intact(folder)
@@ -196,16 +197,28 @@ def _balanced(funnel: Funnel) -> Funnel:
     )
 
 
-def _spend(buckets: Sequence[BucketShards]) -> Spend:
-    usd = {kind: math.fsum(bucket.usd.get(kind, 0.0) for bucket in buckets) for kind in _KINDS}
+def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
+    """Sums up what the answers cost, exactly.
+
+    Args:
+        buckets: What `write_bucket` returned, once for each bucket.
+        build: What may have been paid for nothing.
+    """
+    buckets, cost = tuple(buckets), Counter[str]()
+    for bucket in buckets:
+        cost.update(bucket.picodollars)
     return Spend(
-        usd=math.fsum(usd.values()),
-        usd_accepted=usd["accepted"],
-        usd_rejected=usd["rejected"],
-        usd_duplicates=usd["duplicate"],
-        usd_failed=usd["failed"],
+        usd=cost.total() / 10**12,
+        usd_accepted=cost["accepted"] / 10**12,
+        usd_rejected=cost["rejected"] / 10**12,
+        usd_truncated=cost["truncated"] / 10**12,
+        usd_duplicates=cost["duplicate"] / 10**12,
+        usd_failed=cost["failed"] / 10**12,
+        usd_uncertain=build.usd_uncertain,
         prompt_tokens=sum(bucket.prompt_tokens for bucket in buckets),
         completion_tokens=sum(bucket.completion_tokens for bucket in buckets),
+        rejected_prompt_tokens=sum(bucket.other_prompt_tokens for bucket in buckets),
+        rejected_completion_tokens=sum(bucket.other_completion_tokens for bucket in buckets),
     )
 
 

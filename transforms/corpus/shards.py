@@ -6,7 +6,6 @@ the writer is left to a default. A retry therefore writes the same file again, u
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -65,18 +64,22 @@ class BucketShards:
         partitions: Shards of accepted records, by class and split.
         rejected: The shard of the rest, if there is any.
         counts: Rows of the rest, by kind and reason.
-        usd: US dollars, by kind, and `accepted`.
+        picodollars: Cost, by `heading`, and `accepted`.
         prompt_tokens: Of the accepted records, as the providers counted.
         completion_tokens: The same.
+        other_prompt_tokens: Of the rest.
+        other_completion_tokens: The same.
     """
 
     bucket: int
     partitions: tuple[Partition, ...]
     rejected: ShardFile | None
     counts: dict[str, dict[str, int]]
-    usd: dict[str, float]
+    picodollars: dict[str, int]
     prompt_tokens: int
     completion_tokens: int
+    other_prompt_tokens: int = 0
+    other_completion_tokens: int = 0
 
     @property
     def accepted(self) -> int:
@@ -114,10 +117,22 @@ def write_bucket(
         ),
         rejected=_write_rejected(rejected, folder, bucket),
         counts=_counts(rejected),
-        usd=_usd(records, rejected),
+        picodollars=_cost(records, rejected),
         prompt_tokens=sum(r.provenance.response.prompt_tokens or 0 for r in records),
         completion_tokens=sum(r.provenance.response.completion_tokens or 0 for r in records),
+        other_prompt_tokens=sum(row.prompt_tokens or 0 for row in rejected),
+        other_completion_tokens=sum(row.completion_tokens or 0 for row in rejected),
     )
+
+
+def heading(kind: str, finish_reason: str) -> str:
+    """Returns under what the cost of a row is told: its kind, apart from what was cut short."""
+    return "truncated" if kind == "rejected" and finish_reason == "length" else kind
+
+
+def picodollars(usd: float) -> int:
+    """Returns a row's cost in the unit in which sums are exact, whatever their order."""
+    return round(usd * 10**12)
 
 
 def write_shard(
@@ -209,10 +224,10 @@ def _counts(rejected: Iterable[Rejected]) -> dict[str, dict[str, int]]:
     return {kind: dict(sorted(counts[kind].items())) for kind in sorted(counts)}
 
 
-def _usd(records: Iterable[Record], rejected: Iterable[Rejected]) -> dict[str, float]:
-    """Sums exactly, so that the order of the rows does not show in the last digit."""
-    amounts: dict[str, list[float]] = defaultdict(list)
-    amounts["accepted"] = [record.provenance.response.usd for record in records]
+def _cost(records: Iterable[Record], rejected: Iterable[Rejected]) -> dict[str, int]:
+    cost: Counter[str] = Counter()
+    for record in records:
+        cost["accepted"] += picodollars(record.provenance.response.usd)
     for row in rejected:
-        amounts[row.kind].append(row.usd)
-    return {kind: math.fsum(amounts[kind]) for kind in sorted(amounts)}
+        cost[heading(row.kind, row.finish_reason)] += picodollars(row.usd)
+    return dict(sorted(cost.items()))

@@ -13,6 +13,8 @@ from transforms.corpus.facts import column
 
 WITHDRAWN = "withdrawn"  # the reason of such a row
 
+_PAID = ("usd", "finish_reason", "prompt_tokens", "completion_tokens")
+
 
 def detail_of(parent: str, where: str) -> str:
     """Returns what a tombstone says of the withdrawal that made it.
@@ -45,7 +47,7 @@ def bury(records: pa.Table, detail: str) -> pa.Table:
         "file": column(records, ("provenance", "prompt", "file")),
         "teacher": column(records, ("provenance", "teacher", "route")),
         "sample_index": column(records, ("provenance", "request", "sample_index")),
-        "usd": column(records, ("provenance", "response", "usd")),
+        **{name: column(records, ("provenance", "response", name)) for name in _PAID},
     }
     said = {"stage": "withdraw", "kind": "rejected", "reason": WITHDRAWN, "detail": detail}
     return _rows(known, said, records.num_rows)
@@ -59,7 +61,7 @@ def without_text(rejected: pa.Table) -> pa.Table:
     """
     names = (
         "record_id", "prompt_id", "stage", "kind", "reason", "file", "line", "teacher",
-        "sample_index", "usd", "witness", "similarity",
+        "sample_index", *_PAID, "witness", "similarity",
     )  # fmt: skip
     known = {name: rejected.column(name) for name in names}
     buried = pc.equal(rejected.column("reason"), WITHDRAWN)

@@ -10,7 +10,6 @@ A duplicate of a withdrawn record does not come back; `stillroom build` would br
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
@@ -27,7 +26,14 @@ from transforms.corpus.facts import column
 from transforms.corpus.publish import Build, preflight, publish
 from transforms.corpus.read import LATEST, MANIFEST, Corpus, open_corpus
 from transforms.corpus.select import Selection
-from transforms.corpus.shards import BucketShards, Partition, ShardFile, write_shard
+from transforms.corpus.shards import (
+    BucketShards,
+    Partition,
+    ShardFile,
+    heading,
+    picodollars,
+    write_shard,
+)
 from transforms.corpus.tombstones import bury, detail_of, digest_of, without_text
 from transforms.storage import sha256_of
 from transforms.work import SHARDS, work_folder, working_in
@@ -133,12 +139,13 @@ def _read(corpus: Corpus, shard: Shard) -> pa.Table:
 
 def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> BucketShards:
     response = ("provenance", "response")
+    usd = column(rows, (*response, "usd")).to_pylist()
     return BucketShards(
         bucket=bucket,
         partitions=(Partition(shard.obligation_class, shard.split, file),),
         rejected=None,
         counts={},
-        usd={"accepted": math.fsum(column(rows, (*response, "usd")).to_pylist())},
+        picodollars={"accepted": sum(map(picodollars, usd))},
         prompt_tokens=pc.sum(column(rows, (*response, "prompt_tokens"))).as_py() or 0,
         completion_tokens=pc.sum(column(rows, (*response, "completion_tokens"))).as_py() or 0,
     )
@@ -161,19 +168,23 @@ def _rejected(corpus: Corpus, tombstones: pa.Table, folder: Path) -> Iterator[Bu
 def _ended(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
     file = write_shard(rows, REJECTED, folder / "rejected", f"rejected-{bucket:05d}")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    usd: dict[str, list[float]] = defaultdict(list)
-    ends = zip(*(rows.column(name).to_pylist() for name in ("kind", "reason", "usd")), strict=True)
-    for kind, reason, amount in ends:
+    cost: Counter[str] = Counter()
+    names = ("kind", "reason", "finish_reason", "usd")
+    for kind, reason, ending, usd in zip(
+        *(rows.column(name).to_pylist() for name in names), strict=True
+    ):
         counts[kind][reason] += 1
-        usd[kind].append(amount)
+        cost[heading(kind, ending)] += picodollars(usd)
     return BucketShards(
         bucket=bucket,
         partitions=(),
         rejected=file,
         counts={kind: dict(reasons) for kind, reasons in counts.items()},
-        usd={kind: math.fsum(amounts) for kind, amounts in usd.items()},
+        picodollars=dict(cost),
         prompt_tokens=0,
         completion_tokens=0,
+        other_prompt_tokens=pc.sum(rows.column("prompt_tokens")).as_py() or 0,
+        other_completion_tokens=pc.sum(rows.column("completion_tokens")).as_py() or 0,
     )
 
 
@@ -198,4 +209,5 @@ def _build(
         parent=parent.version,
         removed=Removed(selection.where, len(ids), digest_of(ids)),
         against=parent.against,
+        usd_uncertain=parent.spend.usd_uncertain,
     )

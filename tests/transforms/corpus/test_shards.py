@@ -162,9 +162,13 @@ def test_a_bucket_counts_what_became_of_its_rows(tmp_path: Path) -> None:
         "rejected": {"refusal": 2, "repetition": 6},
         "unread": {"broken_json": 1},
     }
-    assert bucket.usd == pytest.approx(
-        {"accepted": 0.006, "duplicate": 0.0002, "failed": 0.0001, "rejected": 0.0008, "unread": 0}
-    )
+    assert bucket.picodollars == {
+        "accepted": 6_000_000_000,
+        "duplicate": 200_000_000,
+        "failed": 100_000_000,
+        "rejected": 800_000_000,
+        "unread": 0,
+    }
     assert (bucket.prompt_tokens, bucket.completion_tokens) == (720, 432)
 
 
