@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.registry import Price
 from schemas.run import Budget as Caps
 from tests.transforms.teachers import virtual_time
+from tests.transforms.teachers.asking import seeded
 from transforms.teachers.budget import Budget, Spend, cost
 from transforms.teachers.tokens import Tokens
 
@@ -67,6 +68,35 @@ def test_no_interleaving_overshoots(
 
     virtual_time.run(run())
     assert requests is None or len(paid) <= requests
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_dollar_is_spent_to_the_last_request_by_two_hundred_in_flight(seed: int) -> None:
+    chance, price, cap = seeded(seed), Price(1.0, 10.0), 10**12
+    most = cost(Tokens(400, 400), price)
+    paid, in_flight, most_in_flight = 0, 0, 0
+
+    async def work(budget: Budget) -> None:
+        nonlocal paid, in_flight, most_in_flight
+        while await budget.reserve(most):
+            in_flight += 1
+            most_in_flight = max(most_in_flight, in_flight)
+            await asyncio.sleep(chance.expovariate(1.0))
+            used = cost(Tokens(chance.randint(1, 400), chance.randint(1, 400)), price)
+            known = chance.random() < 0.95
+            paid += used.picodollars if known else most.picodollars
+            in_flight -= 1
+            assert paid <= cap
+            budget.settle(most, used if known else None)
+
+    async def run() -> None:
+        budget = Budget(Caps(usd=1.0))
+        await asyncio.gather(*(work(budget) for _ in range(200)))
+        assert budget.spent.picodollars == paid
+
+    virtual_time.run(run())
+    assert most_in_flight == 200
+    assert cap - most.picodollars < paid <= cap
 
 
 def test_what_is_left_is_used() -> None:
