@@ -1,4 +1,4 @@
-"""Posts a body and returns what came of it, whatever came of it.
+"""Sends one call and returns what came of it, whatever came of it.
 
 Nothing that a server does raises here: an attempt ends as an `Exchange` with a reason code. A
 redirect is never followed, since it would take the key to another host; TLS is verified; a proxy
@@ -16,7 +16,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from io import BytesIO
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import aiohttp
 from yarl import URL
@@ -28,6 +28,8 @@ MAX_BODY_BYTES = 16 * 2**20
 # Below the 5 s after which uvicorn, which serves vLLM and SGLang, closes an idle connection: a
 # request sent into a connection that is just being closed is lost, and may have been paid for.
 _KEEPALIVE_SECONDS = 4.0
+# A batch of 100,000 results of 40 KiB. They go to a file, never into memory.
+MAX_FILE_BYTES = 4 * 2**30
 _LARGE_BYTES = 2**20  # from here on aiohttp wants to send a body in pieces
 
 _KEPT_HEADERS = frozenset({"content-type", "date", "request-id", "retry-after", "x-request-id"})
@@ -144,37 +146,101 @@ class HttpClient:
         Returns:
             What came of it. Only being cancelled raises.
         """
-        received = bytearray()
+        return await self._send(
+            "POST", target, body if len(body) < _LARGE_BYTES else BytesIO(body), bytearray()
+        )
+
+    async def get(self, target: Target) -> Exchange:
+        """Gets what is at an address; as `post`."""
+        return await self._send("GET", target, None, bytearray())
+
+    async def post_file(self, target: Target, file: IO[bytes]) -> Exchange:
+        """Posts a file, piece by piece; as `post`.
+
+        Args:
+            target: Where to.
+            file: At the beginning of what is to be posted. It is closed afterwards.
+        """
+        return await self._send("POST", target, file, bytearray())
+
+    async def get_file(
+        self, target: Target, file: IO[bytes], most_bytes: int = MAX_FILE_BYTES
+    ) -> Exchange:
+        """Gets what is at an address into a file.
+
+        Args:
+            target: Where from.
+            file: Written to as the body comes, whatever its status.
+            most_bytes: Largest body that is read.
+
+        Returns:
+            What came of it, without the body.
+        """
+        return await self._send("GET", target, None, _FileSink(file, most_bytes))
+
+    async def _send(
+        self,
+        method: str,
+        target: Target,
+        data: bytes | IO[bytes] | None,
+        received: bytearray | _FileSink,
+    ) -> Exchange:
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 target.url,
-                data=body if len(body) < _LARGE_BYTES else BytesIO(body),
+                data=data,
                 headers=target.headers,
                 timeout=target.timeout,
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
                 whole = await self._read(response, received)
-                return _exchange(response, bytes(received), whole)
+                return _exchange(response, _body(received), whole, len(received))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            outcome = _outcome(error)
-            return Exchange(outcome, body=bytes(received), detail=_describe(error, received))
+            detail = _describe(error, len(received))
+            return Exchange(_outcome(error), body=_body(received), detail=detail)
 
-    async def _read(self, response: aiohttp.ClientResponse, received: bytearray) -> bool:
+    async def _read(
+        self, response: aiohttp.ClientResponse, received: bytearray | _FileSink
+    ) -> bool:
         """Reads the body into `received`; False where it is larger than may be."""
+        most = received.most_bytes if isinstance(received, _FileSink) else self._max_body_bytes
         async for chunk in response.content.iter_any():
-            room = self._max_body_bytes - len(received)
-            received += chunk[:room]
+            room = most - len(received)
+            received.extend(chunk[:room])
             if len(chunk) > room:
                 response.close()
                 return False
         return True
 
 
-def _exchange(response: aiohttp.ClientResponse, body: bytes, whole: bool) -> Exchange:
+class _FileSink:
+    """A body that goes to a file; a bytearray as far as the client uses one."""
+
+    def __init__(self, file: IO[bytes], most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._file = file
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def extend(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._size += len(chunk)
+
+
+def _body(received: bytearray | _FileSink) -> bytes:
+    return b"" if isinstance(received, _FileSink) else bytes(received)
+
+
+def _exchange(
+    response: aiohttp.ClientResponse, body: bytes, whole: bool, received: int
+) -> Exchange:
     status = response.status
     if not whole:
-        outcome, detail = "body_too_large", f"cut after {len(body)} bytes"
+        outcome, detail = "body_too_large", f"cut after {received} bytes"
     elif 200 <= status < 300:
         outcome, detail = "answer", ""
     elif 300 <= status < 400:
@@ -218,9 +284,9 @@ def _outcome(error: Exception) -> str:
             return "bad_http"
 
 
-def _describe(error: Exception, received: bytearray) -> str:
+def _describe(error: Exception, received: int) -> str:
     """Says what happened without quoting the server, whose words may hold anything."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     reason = getattr(cause, "strerror", None) or ""
-    heard = f" after {len(received)} bytes of the body" if received else ""
+    heard = f" after {received} bytes of the body" if received else ""
     return f"{type(error).__name__}{heard}{': ' if reason else ''}{reason}"

@@ -10,6 +10,8 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +279,50 @@ def test_the_key_reaches_the_teacher_and_nobody_else() -> None:
     assert teacher.calls[0].headers["authorization"] == f"Bearer {SECRET}"
     assert SECRET not in repr(found)
     assert SECRET not in repr(target(teacher.endpoint))
+
+
+def get_file(reply: Reply, **settings: Any) -> tuple[Exchange, bytes]:
+    """Gets a file from a teacher that replies so."""
+
+    async def run() -> tuple[Exchange, bytes]:
+        with Teacher(always(reply)) as teacher, BytesIO() as file:
+            async with HttpClient(max_body_bytes=10) as client:
+                exchange = await client.get_file(target(teacher.endpoint), file, **settings)
+            return exchange, file.getvalue()
+
+    return asyncio.run(run())
+
+
+def test_a_file_may_be_larger_than_a_body_but_not_than_it_may_be() -> None:
+    whole, data = get_file(raw(b"x" * 5000), most_bytes=5000)
+    assert (whole.outcome, whole.body, data) == ("answer", b"", b"x" * 5000)
+    cut_off, data = get_file(raw(b"x" * 5000), most_bytes=4999)
+    assert (cut_off.outcome, len(data)) == ("body_too_large", 4999)
+    assert cut_off.detail == "cut after 4999 bytes"
+
+
+def test_a_file_that_breaks_off_is_no_answer() -> None:
+    broken, data = get_file(cut(raw(b"x" * 5000)))
+    assert (broken.outcome, len(data)) == ("connection_closed", 2500)
+    assert "after 2500 bytes" in broken.detail
+
+
+def test_a_file_is_never_fetched_from_where_a_redirect_points() -> None:
+    with Teacher() as other:
+        found, _ = get_file(redirect(other.endpoint))
+        assert (found.outcome, other.count) == ("redirect", 0)
+
+
+def test_a_posted_file_arrives_whole_under_its_own_type() -> None:
+    async def run() -> Exchange:
+        async with HttpClient() as client:
+            typed = target(teacher.endpoint)
+            headers = {**typed.headers, "Content-Type": "text/plain"}
+            return await client.post_file(
+                replace(typed, headers=headers), BytesIO(b"y" * 3_000_000)
+            )
+
+    with Teacher() as teacher:
+        asyncio.run(run())
+        (call,) = teacher.calls
+    assert (len(call.raw), call.headers["content-type"]) == (3_000_000, "text/plain")

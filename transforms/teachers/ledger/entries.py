@@ -72,7 +72,7 @@ def encode_response(response: Response, request: Request | None) -> Iterator[byt
     entry.update(zip(_RESPONSE_FIELDS, _fields_of(response), strict=True))
     entry["headers"] = _without_secrets(response.headers)
     if request is not None:
-        entry["request"] = _asked(request)
+        entry["request"] = asked(request)
     if len(response.body) <= PIECE_BYTES:
         yield encode(entry | _small_body(response.body))
         return
@@ -132,7 +132,8 @@ def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in secret}
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def asked(request: Request) -> dict[str, Any]:
+    """Returns what is kept of a request: what was asked, of whom."""
     return {
         "prompt_id": request.prompt.prompt_id,
         "teacher": request.teacher,

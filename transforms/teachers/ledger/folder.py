@@ -5,6 +5,7 @@ A ledger is a folder that only grows:
     FORMAT.json    says what the folder is
     segments/      the responses, see `segments.py` and `entries.py`
     locks/         who writes, see `locks.py`
+    batches/       what was sent in batches and is not yet answered, see `notes.py`
 
 A response is safe on disk when `LedgerWriter.append` returns; a process killed at any moment loses
 at most what it had not yet appended. A writer locks the leading hex digits of the ids it writes,
@@ -42,6 +43,7 @@ from transforms.teachers.ledger.index import (
     write_whole,
 )
 from transforms.teachers.ledger.locks import ALL_DIGITS, Holder, hold
+from transforms.teachers.ledger.notes import NOTES, FolderNotes
 from transforms.teachers.ledger.reader import LedgerReader, Outcome, outcome_of
 from transforms.teachers.ledger.segments import OpenSegment, open_segments, sync_folder
 
@@ -52,7 +54,7 @@ NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
 SEGMENT_ENTRIES = 2**16
 
 _FORMAT_FILE = "FORMAT.json"
-_OWN_NAMES = {_FORMAT_FILE, "segments", "locks"}
+_OWN_NAMES = {_FORMAT_FILE, "segments", "locks", NOTES}
 
 
 def _now() -> datetime:
@@ -216,6 +218,7 @@ class LedgerWriter:
         run_id: The run that writes.
 
     Attributes:
+        digits: Those digits.
         snapshot: What the ledger holds, all but the segment being written.
     """
 
@@ -224,7 +227,7 @@ class LedgerWriter:
 
     def __init__(self, ledger: Ledger, digits: str, run_id: str) -> None:
         self._ledger = ledger
-        self._digits = digits
+        self.digits = digits
         self._run_id = run_id
         self._noted: set[str] = set()
         self._open = ExitStack()
@@ -239,7 +242,7 @@ class LedgerWriter:
         ledger = self._ledger
         ledger.prepare()
         with ledger.naming(), ExitStack() as stack:
-            stack.enter_context(ledger.held(self._digits, self._run_id))
+            stack.enter_context(ledger.held(self.digits, self._run_id))
             self.snapshot = ledger.reader()
             self._committer = Committer(
                 self._begin, self._sealed, self._failed, ledger.segment_entries
@@ -255,6 +258,11 @@ class LedgerWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def notes(self) -> FolderNotes:
+        """What is kept of batches."""
+        return FolderNotes(self._ledger.path / NOTES)
 
     def close(self) -> None:
         """Writes what waits, seals the segment and lets go of the locks."""
@@ -274,8 +282,8 @@ class LedgerWriter:
                 appended before are, and every later append fails at once.
             ValueError: The id belongs to another writer's digits.
         """
-        if response.request_id[0] not in self._digits:
-            raise ValueError(f"request {response.request_id}: not of digits {self._digits}")
+        if response.request_id[0] not in self.digits:
+            raise ValueError(f"request {response.request_id}: not of digits {self.digits}")
         key = bytes.fromhex(response.request_id)
         known = self._committer.flags(key) is not None
         pieces = encode_response(response, None if known else request)

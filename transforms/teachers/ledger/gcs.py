@@ -36,6 +36,7 @@ from transforms.teachers.ledger.gcs_names import (
     attempt_name,
     decision_name,
 )
+from transforms.teachers.ledger.gcs_notes import GcsNotes
 from transforms.teachers.ledger.gcs_reader import WHOLE, GcsReader
 from transforms.teachers.ledger.gcs_store import Store
 from transforms.teachers.ledger.index import ANSWERED, response_flags
@@ -159,6 +160,7 @@ class GcsWriter:
         run_id: The run that writes.
 
     Attributes:
+        digits: Those digits.
         snapshot: What the ledger held when the locks were taken; it may show more.
     """
 
@@ -169,7 +171,7 @@ class GcsWriter:
 
     def __init__(self, ledger: GcsLedger, digits: str, run_id: str) -> None:
         self._ledger = ledger
-        self._digits = digits
+        self.digits = digits
         self._run_id = run_id
         self._flags: dict[bytes, int] = {}  # of what was appended here
         self._noted: dict[str, Future[object]] = {}
@@ -188,7 +190,7 @@ class GcsWriter:
             self._store = stack.enter_context(contextlib.closing(ledger.store()))
             _prepare(self._store)
             self._leases = ledger.leases(self._store, self._run_id)
-            stack.enter_context(self._leases.held(self._digits))
+            stack.enter_context(self._leases.held(self.digits))
             self.snapshot = GcsReader(self._store, ledger.connections, ledger.whole)
             # Left first: all that was begun is written before the locks are let go.
             self._uploads = stack.enter_context(ThreadPoolExecutor(ledger.connections, "ledger"))
@@ -202,6 +204,11 @@ class GcsWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def notes(self) -> GcsNotes:
+        """What is kept of batches."""
+        return GcsNotes(self._store, self._leases.check)
 
     def close(self) -> None:
         """Writes what waits and lets go of the locks."""
@@ -221,8 +228,8 @@ class GcsWriter:
             LedgerBusy: The response is safe, but the locks have run out.
             ValueError: The id belongs to another writer's digits.
         """
-        if response.request_id[0] not in self._digits:
-            raise ValueError(f"request {response.request_id}: not of digits {self._digits}")
+        if response.request_id[0] not in self.digits:
+            raise ValueError(f"request {response.request_id}: not of digits {self.digits}")
         await _ended(self._uploads.submit(self._write, response, request))
 
     def note_decision(self, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
     FORMAT.json                                          says what the objects are
     locks/<digit>.json                                   who writes, see `gcs_locks.py`
+    batches/…                                            what was sent in batches, see `notes.py`
     decisions/<digest of the id>.json                    a verdict that responses name
     responses/<2 hex>/<request id>/answer.json           the first answer: made once, for ever
     responses/<2 hex>/<request id>/<attempt>.json        any other attempt

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
+from transforms.teachers.ledger.notes import NotesLike
 from transforms.teachers.ledger.reader import Outcome
 
 
@@ -52,6 +53,14 @@ class WriterLike(Protocol):
     @property
     def snapshot(self) -> ReaderLike:
         """What the ledger held when the writer was entered; it may know more."""
+
+    @property
+    def digits(self) -> str:
+        """The leading hex digits of the ids that it may write."""
+
+    @property
+    def notes(self) -> NotesLike:
+        """What is kept of batches."""
 
     def __enter__(self) -> Self:
         """Locks the digits, then looks at what is there; raises `LedgerBusy`, `InputError`."""
