@@ -242,6 +242,8 @@ def _run_pipeline(job: Job, beam_options: Sequence[str]) -> None:
 _SAFE = """stopped
   Every answer that was paid for is in the ledger. Nothing was published.
   Run the same command again to go on: it asks only what has no answer yet."""
+_IN_BATCHES = """
+  Batches that were submitted go on at the provider; the next run collects them."""
 
 
 @contextmanager
@@ -262,7 +264,7 @@ def _stoppable(job: Job, console: Console) -> Iterator[None]:
         try:
             yield
         except (KeyboardInterrupt, Interrupted):
-            raise Interrupted(_SAFE) from None
+            raise Interrupted(_SAFE + (_IN_BATCHES if job.run.batch_routes else "")) from None
 
 
 @contextmanager

@@ -92,14 +92,16 @@ class _Load:
         if may_need_repair(request):
             self.repairs += repair_tokens(request)
 
-    def usd(self, route: Route) -> float:
+    def usd(self, route: Route, batch: bool) -> float:
+        price = route.price.in_batch() if batch else route.price
         return (
-            (self.prompt_tokens + self.repairs.prompt) * route.price.input_usd_per_million
-            + (self.completion_tokens + self.repairs.completion)
-            * route.price.output_usd_per_million
+            (self.prompt_tokens + self.repairs.prompt) * price.input_usd_per_million
+            + (self.completion_tokens + self.repairs.completion) * price.output_usd_per_million
         ) / 1e6
 
-    def seconds(self, route: Route) -> float:
+    def seconds(self, route: Route, batch: bool) -> float:
+        if batch:  # a batch does not count against the quota
+            return 0.0
         quota, tokens = route.quota, self.prompt_tokens + self.completion_tokens
         minutes = [
             amount / limit
@@ -150,7 +152,8 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
             expected="at least one prompt in the files that `prompts` names",
         )
     verdicts = tuple(_verdicts(run, guard, today, tally.kinds))
-    loads = [(routes[name], load) for name, load in tally.loads.items()]
+    batches = run.batch_routes
+    loads = [(routes[name], name in batches, load) for name, load in tally.loads.items()]
     return Plan(
         verdicts=verdicts,
         contradictions=tuple(contradictions(verdicts, run.purpose)),
@@ -158,12 +161,12 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         unread=dict(tally.unread),
         requests=tally.requests,
         in_ledger=tally.in_ledger,
-        prompt_tokens=sum(load.prompt_tokens for _, load in loads),
+        prompt_tokens=sum(load.prompt_tokens for *_, load in loads),
         max_completion_tokens=sum(
-            load.completion_tokens + load.repairs.completion for _, load in loads
+            load.completion_tokens + load.repairs.completion for *_, load in loads
         ),
-        usd_max=sum(load.usd(route) for route, load in loads),
-        seconds_min=max((load.seconds(route) for route, load in loads), default=0.0),
+        usd_max=sum(load.usd(route, batch) for route, batch, load in loads),
+        seconds_min=max((load.seconds(route, batch) for route, batch, load in loads), default=0.0),
         open_routes=tuple(sorted(tally.loads)),
     )
 

@@ -21,6 +21,7 @@ from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
 from transforms.prompts.files import expand
 from transforms.teachers.apis import unsupported_parameters
+from transforms.teachers.batch import has_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,28 @@ def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
             problems += [problem.at(where) for problem in error.problems]
         else:
             problems += _parameter_problems(route, teacher, document, ("teachers", index))
+            problems += _mode_problems(route, teacher, document.where(("teachers", index, "mode")))
     if problems:
         raise InputError(problems)
+
+
+def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator[Problem]:
+    if teacher.mode == "batch" and not has_batches(route.api):
+        yield Problem(
+            f"the API of {route.id} has no batches",
+            where,
+            found=f"mode batch with {route.api}",
+            expected="a route that speaks openai-chat or anthropic-messages",
+            remedy="leave `mode` out: the teacher is then asked live",
+        )
+    elif teacher.mode == "batch" and route.key.startswith("google:"):
+        yield Problem(
+            f"a job outlives the tokens of {route.id}",
+            where,
+            found=f"mode batch with the key {route.key}",
+            expected="a key that lasts",
+            remedy="leave `mode` out: the teacher is then asked live",
+        )
 
 
 def _parameter_problems(

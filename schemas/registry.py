@@ -37,10 +37,26 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What tokens cost, in US dollars per million."""
+    """What tokens cost, in US dollars per million.
+
+    Attributes:
+        input_usd_per_million: Tokens of prompts.
+        output_usd_per_million: Tokens of completions.
+        batch_factor: What either costs in a batch, as a share of the above. Half, by the price
+            lists of OpenAI (https://platform.openai.com/docs/guides/batch) and of Anthropic
+            (https://platform.claude.com/docs/en/build-with-claude/batch-processing).
+    """
 
     input_usd_per_million: float = 0.0
     output_usd_per_million: float = 0.0
+    batch_factor: float = 0.5
+
+    def in_batch(self) -> Price:
+        """Returns what tokens cost in a batch."""
+        return Price(
+            self.input_usd_per_million * self.batch_factor,
+            self.output_usd_per_million * self.batch_factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +67,14 @@ class Timeouts:
         connect_seconds: For a connection.
         response_seconds: For the whole of one response.
         patience_seconds: For all attempts at one request together.
+        batch_seconds: For a batch job, from its submission: an hour more than the day in which
+            the providers promise to end one. What takes longer is left to a later run.
     """
 
     connect_seconds: float = 10.0
     response_seconds: float = 300.0
     patience_seconds: float = 900.0
+    batch_seconds: float = 90_000.0
 
 
 @dataclass(frozen=True, slots=True)

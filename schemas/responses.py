@@ -7,6 +7,9 @@ from typing import Literal
 
 from schemas.logprobs import Logprobs
 
+# Where `headers` name the job that a response came out of, if it was one of a batch.
+BATCH_ID = "batch-id"
+
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 
 
@@ -23,8 +26,9 @@ class Response:
             cannot mend, or the last retry. An answer is never asked again; a failure that was final
             is asked again by another run, and one that was not was left pending.
         status: HTTP status, or None where no response came.
-        headers: The few headers that are kept, names in lower case: never a key.
-        body: The body, byte for byte.
+        headers: The few headers that are kept, names in lower case: never a key. Of a batch's
+            result, `BATCH_ID` with the provider's id of the job.
+        body: The body, byte for byte; of a batch's result, that of the one response in it.
         sent_at: When the attempt began, milliseconds since 1970 UTC.
         received_at: When it ended, milliseconds since 1970 UTC.
         run_id: The run that asked.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from schemas.terms import Use
 
 Action = Literal["drop", "quarantine", "redact", "tag"]
+Mode = Literal["live", "batch"]
 Unit = Literal["prompt", "completion", "pair"]
 
 
@@ -104,12 +105,16 @@ class TeacherChoice:
     Attributes:
         id: Id of the route.
         samples: How many answers to each prompt.
+        mode: `live`: each request is answered as it is sent. `batch`: they are sent in jobs, which
+            the provider works off within a day, at its batch price. No part of a request's
+            identity: the same question has the same answer.
         parameters: Sampling parameters, by the names of OpenAI's chat API.
         repair: Whether an answer that violates its JSON Schema is asked for once more.
     """
 
     id: str
     samples: int = 1
+    mode: Mode = "live"
     parameters: dict[str, Any] = field(default_factory=dict)
     repair: bool = True
 
@@ -241,3 +246,8 @@ class RunFile:
     base: str = ""
     path: str = ""
     config_digest: str = ""
+
+    @property
+    def batch_routes(self) -> frozenset[str]:
+        """Ids of the routes that are asked through their provider's batch API."""
+        return frozenset(teacher.id for teacher in self.teachers if teacher.mode == "batch")

@@ -81,6 +81,7 @@ def _problems(document: Document) -> Iterator[Problem]:
     for index, teacher in enumerate(data["teachers"]):
         steps = ("teachers", index, "parameters")
         yield from _contradictions(teacher.get("parameters", {}), document, steps)
+    yield from _mixed_modes(document)
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",
@@ -134,6 +135,20 @@ def _contradictions(
             found=repr(wanted or choice),
             expected=f"one of {', '.join(tools)}" if tools else "`tools` beside it",
         )
+
+
+def _mixed_modes(document: Document) -> Iterator[Problem]:
+    """Yields teachers that are to be asked in both ways: a route has one queue only."""
+    first: dict[str, str] = {}
+    for index, teacher in enumerate(document.data["teachers"]):
+        mode = teacher.get("mode", "live")
+        if first.setdefault(teacher["id"], mode) != mode:
+            yield Problem(
+                f"teachers: {teacher['id']!r} stands with two modes",
+                document.where(("teachers", index)),
+                found=f"{first[teacher['id']]} and {mode}",
+                expected="one mode for each route",
+            )
 
 
 def _repeated_teachers(document: Document) -> Iterator[Problem]:

@@ -39,5 +39,5 @@ def assign_teachers(
                 system=run.system,
                 parameters=teacher.parameters,
                 sample_index=sample,
-                repair=teacher.repair,
+                repair=teacher.repair and teacher.mode == "live",
             )

@@ -22,6 +22,7 @@ from schemas.terms import Verdict
 from transforms.job import Job
 from transforms.prompts.staging import read_requests
 from transforms.teachers.apis import Api, find_api
+from transforms.teachers.batch.intents import IntentBook
 from transforms.teachers.budget import Budget
 from transforms.teachers.embedded import EmbeddedServer
 from transforms.teachers.engine import ask
@@ -74,6 +75,8 @@ def ask_slice(
             mine=part.holds,
             monthly=job.run.budget.usd_per_month is not None,
         )
+        if job.run.budget.usd_per_month is not None:  # the jobs of our own routes reserve their own
+            used.month += IntentBook(ledger.notes, part.digits()).reserved(but=job.routes())
         work = list(_work(job, requests, ledger, used, stack))
         return uvloop.run(_ask(job, part, work, ledger, used, throttled))
 
@@ -198,7 +201,8 @@ def _work(
     endpoint = _start_embedded(routes, stack)
     for name, route in job.routes().items():
         today = used.today.get(name, DayUse())
-        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today)
+        batch = name in job.run.batch_routes
+        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, batch)
 
 
 def _open(ledger: WriterLike, api: Api, request: Request) -> bool:

@@ -114,6 +114,24 @@ class Budget:
                 await self._settled.wait()
             return True
 
+    def take(self, most: Spend) -> bool:
+        """Reserves what something may cost if there is room for it now; waits for nobody.
+
+        Args:
+            most: The most that it can cost.
+
+        Returns:
+            Whether it was reserved.
+        """
+        return self._take(most)
+
+    def adopt(self, reserved: Spend) -> None:
+        """Takes over what was reserved, and is still owed, for attempts that were made before.
+
+        It may be more than the budget: then nothing else is reserved until it is settled.
+        """
+        self._committed += reserved
+
     def settle(self, reserved: Spend, spent: Spend | None) -> None:
         """Puts what an attempt cost in place of what was reserved for it.
 

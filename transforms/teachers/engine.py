@@ -10,19 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 from schemas.requests import Request
 from schemas.terms import Verdict
 from transforms.teachers.allowance import own_limiter
+from transforms.teachers.batch.batch_lane import BatchLane
+from transforms.teachers.batch.protocols import find_protocol
 from transforms.teachers.budget import Budget
 from transforms.teachers.clock import Clock
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.lane import Desk, Lane, MakeLimiter, RouteWork
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import Progress, RouteProgress
+
+_Run = Callable[[], Coroutine[Any, Any, None]]
 
 _STOP_POLL_SECONDS = 0.1
 _YOUNG_OBJECTS = 50_000  # the objects of a thousand requests in flight
@@ -80,15 +86,16 @@ async def ask(
     clock, random = clock or Clock(), random or Random()  # noqa: S311 - jitter, no secret
     limiter = limiter or _by_share(share, clock)
     desk = Desk(client, ledger, permits, budget, run_id, limiter, clock, random)
+    lanes = []
     for each in work:
         if each.route.id in progress:
             raise ValueError(f"route {each.route.id}: given twice, and it has one quota only")
-        Lane(each, desk, progress.setdefault(each.route.id, RouteProgress()))
+        lanes.append(_begin(each, desk, progress.setdefault(each.route.id, RouteProgress())))
     try:
         with _rare_collections():
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(_watch(desk, stop))
-                await asyncio.gather(*(group.create_task(lane.run()) for lane in desk.lanes))
+                await asyncio.gather(*(group.create_task(lane()) for lane in lanes))
                 watch.cancel()
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
@@ -97,6 +104,24 @@ async def ask(
 
 def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
     return lambda work: own_limiter(work.route, share, work.today, clock)
+
+
+def _begin(work: RouteWork, desk: Desk, progress: RouteProgress) -> _Run:
+    """Makes what asks a route. What was sent in batches before is collected in either mode."""
+    protocol = find_protocol(work.route.api)
+    if protocol is None:
+        return Lane(work, desk, progress).run
+    batches = BatchLane(work, protocol, desk, progress)
+    if work.batch:
+        return batches.run
+    outside = batches.outside_jobs(work.requests)
+    lane = Lane(replace(work, requests=outside), desk, progress)
+
+    async def run() -> None:
+        await batches.look_once()
+        await lane.run()
+
+    return run
 
 
 @contextlib.contextmanager

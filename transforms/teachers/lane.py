@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from yarl import URL
@@ -58,6 +59,7 @@ class RouteWork:
         key: The route's key, or None.
         endpoint: Where to ask, for a route without an endpoint of its own: the embedded teacher.
         today: What the route was asked today before this run.
+        batch: Whether to ask through the provider's batch API.
     """
 
     route: Route
@@ -65,6 +67,7 @@ class RouteWork:
     key: Key | None = None
     endpoint: str = ""
     today: DayUse = field(default_factory=DayUse)
+    batch: bool = False
 
     @property
     def base(self) -> str:
@@ -78,6 +81,15 @@ class RouteWork:
 
 
 MakeLimiter = Callable[[RouteWork], Limiter]
+
+
+class Asking(Protocol):
+    """Whatever asks a route: a lane, or a lane of batches."""
+
+    account: tuple[str, Key | None]
+
+    def halt(self, reason: Stopped, detail: str) -> None:
+        """Sends nothing more; what is in flight finishes. The first reason stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +116,18 @@ class Desk:
     limiter: MakeLimiter
     clock: Clock
     random: Random
-    lanes: list[Lane] = field(default_factory=list)
+    lanes: list[Asking] = field(default_factory=list)
 
     def halt(self, reason: Stopped, detail: str) -> None:
         """Stops all lanes; what is in flight finishes."""
         for lane in self.lanes:
             lane.halt(reason, detail)
+
+    def withdraw(self, account: tuple[str, Key | None], detail: str) -> None:
+        """Stops every route of an account. Another account is never tried in its place."""
+        for lane in self.lanes:
+            if lane.account == account:
+                lane.halt("access", f"{account[0]} no longer lets us ask: {detail}")
 
 
 @dataclass(slots=True)
@@ -355,7 +373,7 @@ class Lane:
 
     def _react(self, exchange: Exchange, following: Next, grant: Grant) -> None:
         if exchange.status in _WITHDRAWN:
-            self._withdraw(exchange.detail)
+            self._desk.withdraw(self.account, exchange.detail)
         elif following.parks:
             self.halt("quota", f"{self._route.id}: told to wait beyond our patience")
         else:
@@ -372,13 +390,6 @@ class Lane:
             self._limiter.hold(min(empty, self._route.timeouts.patience_seconds))
         if following.asked_to_wait and following.pause_seconds is not None:
             self._limiter.hold(following.pause_seconds)
-
-    def _withdraw(self, detail: str) -> None:
-        """Stops every route of the account. Another account is never tried in its place."""
-        host, _ = self.account
-        for lane in self._desk.lanes:
-            if lane.account == self.account:
-                lane.halt("access", f"{host} no longer lets us ask: {detail}")
 
     def _note_failure(self, tried: _Tried) -> None:
         self._failures_in_a_row += 1

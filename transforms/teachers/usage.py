@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from schemas.prompts import Message
 from schemas.registry import Price, Route
-from schemas.responses import Response
+from schemas.responses import BATCH_ID, Response
 from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Spend, cost
 from transforms.teachers.http_client import Exchange
@@ -25,7 +25,17 @@ from transforms.teachers.tokens import Tokens, most_of
 NOTHING = Tokens(0, 0)
 
 _DAY_MILLISECONDS = 86_400_000
-_NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed", KEY_NOT_RENEWED)
+NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed", KEY_NOT_RENEWED)
+# What a provider did not do of a batch, it does not charge for:
+# https://platform.claude.com/docs/en/build-with-claude/batch-processing, "Tracking your batch", and
+# https://help.openai.com/en/articles/9197833-batch-api-faq
+_NOT_CHARGED = (
+    *NOT_SENT,
+    "batch_cancelled",
+    "batch_expired",
+    "batch_failed",
+    "batch_token_limit_exceeded",
+)
 
 
 @dataclass(slots=True)
@@ -76,7 +86,8 @@ def used_before(
     for response in ledger.since(since):
         route = routes.get(response.route)
         tokens = tokens_of(ledger, response, find_api(route.api) if route else None)
-        if route is not None and response.sent_at >= midnight:
+        live = BATCH_ID not in response.headers  # a batch does not count against the quota
+        if live and route is not None and response.sent_at >= midnight:
             before = used.today.get(route.id, DayUse())
             today = DayUse(before.requests + 1, before.tokens + tokens.total)
             used.today[route.id] = today
@@ -118,7 +129,7 @@ def tokens_used(api: Api, came: Exchange | Response) -> Tokens | None:
             return None
         return Tokens(usage.prompt_tokens, usage.completion_tokens)
     refused = came.status is not None and came.status >= 300
-    return NOTHING if refused or came.outcome in _NOT_SENT else None
+    return NOTHING if refused or came.outcome in _NOT_CHARGED else None
 
 
 @functools.cache

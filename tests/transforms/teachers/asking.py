@@ -122,6 +122,7 @@ def run_engine(
     folder: Path,
     *work: RouteWork,
     run_id: str = "run-1",
+    digits: str = ALL_DIGITS,
     caps: Caps | None = None,
     clock: Clock | None = None,
     **settings: Any,
@@ -132,13 +133,14 @@ def run_engine(
         folder: Folder of the ledger.
         work: What to ask.
         run_id: The run.
+        digits: The leading hex digits of the requests' ids.
         caps: The budget; by default none.
         clock: By default one that does not wait.
         settings: Further arguments of `ask`.
     """
 
     async def run() -> Progress:
-        with Ledger(folder).writer(ALL_DIGITS, run_id) as ledger:
+        with Ledger(folder).writer(digits, run_id) as ledger:
             async with HttpClient() as client:
                 defaults: dict[str, Any] = {
                     "permits": lambda _: verdict(),
