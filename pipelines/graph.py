@@ -5,11 +5,14 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from schemas.run import Judge
 from transforms.buckets.sketch_buckets import SketchBuckets
 from transforms.buckets.stage_bucket import StageBucket
 from transforms.corpus.write_shards import Publish, WriteShards
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.job import Job
+from transforms.judging.judge_bucket import JudgeBucket
+from transforms.judging.stage_judgements import StageJudgements
 from transforms.prompts.stage_requests import StageRequests
 from transforms.teachers.ask_teachers import AskTeachers
 from transforms.teachers.progress import Stop
@@ -27,12 +30,28 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
         job: The execution. Where it does not ask, the ledger alone is read.
     """
     buckets = pipeline | "StageRequests" >> StageRequests(job)
-    stops: PCollection[Stop] = pipeline | "NoStops" >> beam.Create([])
+    stops: list[PCollection[Stop]] = []
     if job.asks:
-        buckets, stops = buckets | "AskTeachers" >> AskTeachers(job)
+        buckets, stopped = buckets | "AskTeachers" >> AskTeachers(job)
+        stops.append(stopped)
     buckets = buckets | "StageBucket" >> StageBucket(job)
+    if job.run.judge:
+        buckets, more = _judge(buckets, job, job.run.judge)
+        stops += more
     sketches = buckets | "SketchBuckets" >> SketchBuckets(job)
     deduplicate = Deduplicate(job.run.dedupe.near, job.work / DEDUPE, job.against)
     verdicts = sketches | "Deduplicate" >> deduplicate
     written = verdicts | "WriteShards" >> WriteShards(job)
-    _ = written | "Publish" >> Publish(job, stops)
+    _ = written | "Publish" >> Publish(job, stops | "Stops" >> beam.Flatten(pipeline=pipeline))
+
+
+def _judge(
+    buckets: PCollection[int], job: Job, judge: Judge
+) -> tuple[PCollection[int], list[PCollection[Stop]]]:
+    """Adds what asks the judge, by the transform that asks teachers, and applies its answers."""
+    stops = []
+    if job.asks:
+        staged = buckets | "StageJudgements" >> StageJudgements(job, judge)
+        buckets, stopped = staged | "AskJudge" >> AskTeachers(job.judging())
+        stops.append(stopped)
+    return buckets | "JudgeBucket" >> JudgeBucket(job, judge), stops

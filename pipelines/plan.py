@@ -18,6 +18,7 @@ from schemas.run import RunFile
 from schemas.terms import Verdict
 from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import contradictions
+from transforms.judging.question import estimate_judging
 from transforms.prompts.assign import assign_teachers
 from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
@@ -29,22 +30,43 @@ from transforms.teachers.usage import NOTHING
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeShare:
+    """What the judge may be asked, at the very most: to rate an answer to every request.
+
+    What becomes of the requests, and which answers it rated before, is not known beforehand.
+
+    Attributes:
+        requests: Requests to the judge.
+        prompt_tokens: Tokens of what it is shown, if each answer is as long as allowed.
+        max_completion_tokens: Tokens of what it says, if all of it is as long as allowed.
+        usd_max: US dollars.
+    """
+
+    requests: int
+    prompt_tokens: int
+    max_completion_tokens: int
+    usd_max: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do; one with a target, if it went as far as it may.
 
     Attributes:
-        verdicts: The guard's answer for each teacher and prompt licence.
+        verdicts: The guard's answer for each model and prompt licence.
         contradictions: Duties that cannot all be met, in a sentence each.
         prompts: Prompts that can be asked.
         unread: Records of the prompt files that cannot, by reason.
         requests: Requests in all.
         in_ledger: Requests whose answer is in the ledger already.
-        prompt_tokens: Tokens of the prompts to be sent, by our own count.
+        prompt_tokens: Tokens of the prompts to be sent, by our own count. These and what follows
+            hold the judge's share.
         max_completion_tokens: Tokens of the completions, if each is as long as allowed, and each
             that may be asked for once more is.
         usd_max: US dollars, if they are.
         seconds_min: Seconds that the quota makes it take at least.
         open_routes: Ids of the routes that have requests to be asked.
+        judge: The judge's share; None where there is no judge.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -58,6 +80,7 @@ class Plan:
     usd_max: float
     seconds_min: float
     open_routes: tuple[str, ...]
+    judge: JudgeShare | None = None
 
     @property
     def to_ask(self) -> int:
@@ -84,13 +107,15 @@ class _Load:
     completion_tokens: int = 0
     repairs: Tokens = NOTHING
 
-    def add(self, request: Request) -> None:
-        self.requests += 1
-        tokens = estimate(request)
-        self.prompt_tokens += tokens.prompt
-        self.completion_tokens += tokens.completion
+    def ask(self, request: Request) -> None:
+        self.add(estimate(request))
         if may_need_repair(request):
             self.repairs += repair_tokens(request)
+
+    def add(self, tokens: Tokens) -> None:
+        self.requests += 1
+        self.prompt_tokens += tokens.prompt
+        self.completion_tokens += tokens.completion
 
     def usd(self, route: Route, batch: bool) -> float:
         price = route.price.in_batch() if batch else route.price
@@ -124,6 +149,7 @@ class _Tally:
     unread: Counter[str] = field(default_factory=Counter)
     kinds: dict[tuple[str, bool], None] = field(default_factory=dict)
     loads: dict[str, _Load] = field(default_factory=lambda: defaultdict(_Load))
+    judging: _Load = field(default_factory=_Load)
 
 
 def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Plan:
@@ -152,8 +178,13 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
             expected="at least one prompt in the files that `prompts` names",
         )
     verdicts = tuple(_verdicts(run, guard, today, tally.kinds))
-    batches = run.batch_routes
-    loads = [(routes[name], name in batches, load) for name, load in tally.loads.items()]
+    rounds = [
+        [(routes[name], name in run.batch_routes, load) for name, load in tally.loads.items()]
+    ]
+    if run.judge:
+        judging = run.judge.teacher
+        rounds.append([(guard.route(judging.id), judging.mode == "batch", tally.judging)])
+    loads = [load for each in rounds for load in each]
     return Plan(
         verdicts=verdicts,
         contradictions=tuple(contradictions(verdicts, run.purpose)),
@@ -166,25 +197,37 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
             load.completion_tokens + load.repairs.completion for *_, load in loads
         ),
         usd_max=sum(load.usd(route, batch) for route, batch, load in loads),
-        seconds_min=max((load.seconds(route, batch) for route, batch, load in loads), default=0.0),
-        open_routes=tuple(sorted(tally.loads)),
+        seconds_min=sum(
+            max((load.seconds(route, batch) for route, batch, load in each), default=0.0)
+            for each in rounds
+        ),
+        open_routes=tuple(sorted({route.id for route, *_ in loads})),
+        judge=_share(*rounds[1][0]) if run.judge else None,
     )
+
+
+def _share(route: Route, batch: bool, load: _Load) -> JudgeShare:
+    usd = load.usd(route, batch)
+    return JudgeShare(load.requests, load.prompt_tokens, load.completion_tokens, usd)
 
 
 def _verdicts(
     run: RunFile, guard: Guard, today: date, kinds: Iterable[tuple[str, bool]]
 ) -> Iterator[Verdict]:
-    """Yields one verdict a teacher and kind of prompt, each distinct one once.
+    """Yields one verdict a model and kind of prompt, each distinct one once.
 
     A kind is a licence that was found, and whether its prompts are confidential.
     """
     kinds = tuple(kinds)
     seen = set()
-    for teacher in run.teachers:
+    asked = [(teacher.id, run.purpose) for teacher in run.teachers]
+    if run.judge:
+        asked.append((run.judge.teacher.id, run.purpose.of("judge")))
+    for name, purpose in asked:
         for license_, confidential in kinds:
             verdict = guard.decide(
-                teacher.id,
-                run.purpose,
+                name,
+                purpose,
                 today,
                 prompt_license=license_,
                 confidential=confidential,
@@ -209,6 +252,7 @@ def _count(
         tally.kinds[prompt.license, prompt.confidential] = None
         for request in assign_teachers(prompt, run, routes, extent):
             tally.requests += 1
+            tokens = estimate(request)
             outcome = ledger.outcome(request.request_id)
             following: Request | None = request
             if outcome and outcome.answered:
@@ -216,5 +260,7 @@ def _count(
                 api = find_api(routes[request.teacher].api)
                 following = open_repair(ledger, api, request)
             if following is not None:
-                tally.loads[request.teacher].add(following)
+                tally.loads[request.teacher].ask(following)
+            if run.judge:
+                tally.judging.add(estimate_judging(tokens, run.judge))
     return tally

@@ -19,9 +19,12 @@ from transforms.filters.policy import Filters, compile_filters
 from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
+from transforms.judging.question import wants_json
 from transforms.prompts.files import expand
 from transforms.teachers.apis import unsupported_parameters
 from transforms.teachers.batch import has_batches
+
+Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,22 @@ def _check_golds(run: RunFile, document: Document) -> None:
 
 
 def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
+    asked: list[tuple[TeacherChoice, Place]] = [
+        (teacher, ("teachers", index)) for index, teacher in enumerate(run.teachers)
+    ]
+    if run.judge:
+        asked.append((run.judge.teacher, ("judge", "teacher")))
     problems = []
-    for index, teacher in enumerate(run.teachers):
+    for teacher, place in asked:
         try:
             route = guard.route(teacher.id)
         except InputError as error:
-            where = document.where(("teachers", index, "id"))
+            where = document.where((*place, "id"))
             problems += [problem.at(where) for problem in error.problems]
         else:
-            problems += _parameter_problems(route, teacher, document, ("teachers", index))
-            problems += _mode_problems(route, teacher, document.where(("teachers", index, "mode")))
+            problems += _parameter_problems(route, teacher, document, place)
+            problems += _mode_problems(route, teacher, document.where((*place, "mode")))
+    problems += _judge_problems(run, document)
     if problems:
         raise InputError(problems)
 
@@ -127,7 +136,7 @@ def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator
 
 
 def _parameter_problems(
-    route: Route, teacher: TeacherChoice, document: Document, place: tuple[str | int, ...]
+    route: Route, teacher: TeacherChoice, document: Document, place: Place
 ) -> Iterator[Problem]:
     """Yields the parameters that the route's API cannot carry out: none is dropped in silence."""
     for name in unsupported_parameters(route.api, teacher.parameters):
@@ -147,3 +156,17 @@ def _parameter_problems(
             steps = (*place, "parameters", "tools", index, "function", "parameters")
             what = f"tool {function['name']!r}: the schema of its parameters cannot be used"
             yield Problem(f"{what}: {problem}", document.where(steps))
+
+
+def _judge_problems(run: RunFile, document: Document) -> Iterator[Problem]:
+    """Yields what keeps a score from being read where the judge is asked for JSON."""
+    if run.judge is None or not wants_json(run.judge):
+        return
+    schema = run.judge.teacher.parameters["response_format"]["json_schema"]["schema"]
+    if "score" not in schema.get("required", ()):
+        place = ("judge", "teacher", "parameters", "response_format", "json_schema", "schema")
+        yield Problem(
+            "response_format: the schema asks for no score",
+            document.where(place),
+            expected="`score` among what it requires; `rationale` is read too",
+        )

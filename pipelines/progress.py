@@ -33,6 +33,7 @@ class Snapshot:
         asked: Answered by a teacher in this run.
         from_ledger: Found in the ledger.
         failed: Ended without an answer.
+        judged: Rated by the judge, or ended otherwise.
         accepted: Passed the filters (before duplicates are taken out).
         rejected: By reason.
         completion_tokens: Tokens that teachers wrote in this run.
@@ -43,6 +44,7 @@ class Snapshot:
     asked: int = 0
     from_ledger: int = 0
     failed: int = 0
+    judged: int = 0
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     completion_tokens: int = 0
@@ -156,6 +158,8 @@ class Display:
             yield "accepted", str(snapshot.accepted)
             reasons = ", ".join(f"{name} {n}" for name, n in snapshot.rejected.most_common())
             yield "rejected", reasons or "0"
+        if snapshot.judged:
+            yield "judged", str(snapshot.judged)
         yield "tokens/s", f"{snapshot.completion_tokens / seconds:.0f}"
         yield "spent", f"${snapshot.usd:.4f}"
         yield "time left", _time_left(snapshot, seconds)

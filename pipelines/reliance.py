@@ -140,6 +140,7 @@ def read_reliance(
     path = Path(file.registry) if file.registry else None
     own = load_registry(path, catalogue) if path else Registry()
     guard = Guard(catalogue, own)
-    used = tuple(guard.route(teacher.id) for teacher in file.teachers)
+    asked = (*file.teachers, *((file.judge.teacher,) if file.judge else ()))
+    used = tuple(guard.route(teacher.id) for teacher in asked)
     age = file.max_reading_age_days if max_age_days is None else max_age_days
     return Reliance(catalogue, own, path, used, today, within_days, file.unapproved, age)

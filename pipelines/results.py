@@ -33,10 +33,12 @@ class RunResult:
         failed: By reason.
         pending: Without a final answer.
         unread: Prompts that never became requests, by reason.
+        judged: Records that the judge rated in this run.
         usd: Spent in this run, US dollars.
+        usd_judge: What of it the judge cost.
         spend: What all answers cost, in whatever run, by what became of them.
-        prompt_tokens: Sent in this run, as the teachers counted.
-        completion_tokens: Received in this run, as the teachers counted.
+        prompt_tokens: Sent in this run, as the teachers and the judge counted.
+        completion_tokens: Received in this run, as the teachers and the judge counted.
         seconds: Wall-clock time.
         stopped: Why asking ended early: `access`, `terms`, `budget`, `quota`, `failing`; `prompts`
             where a target was not reached with all prompts; or None.
@@ -56,7 +58,9 @@ class RunResult:
     failed: dict[str, int]
     pending: int
     unread: dict[str, int]
+    judged: int
     usd: float
+    usd_judge: float
     spend: Spend
     prompt_tokens: int
     completion_tokens: int
@@ -102,7 +106,9 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         failed=funnel.failed,
         pending=funnel.pending,
         unread=funnel.unread,
-        usd=tally.spent.usd,
+        judged=tally.judged,
+        usd=tally.spent.usd + tally.usd_judge,
+        usd_judge=tally.usd_judge,
         spend=outcome.spend,
         prompt_tokens=tally.prompt_tokens,
         completion_tokens=tally.completion_tokens,

@@ -69,6 +69,13 @@ def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
         f"{plan.prompt_tokens} of prompts, at most {plan.max_completion_tokens} of completions",
     )
     yield "cost", f"at most ${plan.usd_max:.2f}"
+    if judge := plan.judge:
+        tokens = judge.prompt_tokens + judge.max_completion_tokens
+        yield (
+            "judge",
+            f"at most {judge.requests} requests more; its share of tokens and cost is at most "
+            f"{tokens} and ${judge.usd_max:.2f}",
+        )
     yield "time", f"at least {plan.seconds_min:.0f} s by the quotas"
 
 
@@ -82,6 +89,8 @@ def show_result(result: RunResult, out: Console) -> None:
     out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
     if result.spend.usd_uncertain:
         out.print(f"attempts for nothing may have cost ${result.spend.usd_uncertain:.4f} on top")
+    if result.judged:
+        out.print(f"judged {result.judged}, for ${result.usd_judge:.4f} of that")
     if result.folder:
         out.print(f"\nThe corpus is in [bold]{escape(result.folder)}[/bold]. Read it with\n")
         out.print("    import pyarrow.dataset as ds", markup=False)

@@ -110,6 +110,22 @@ PROVENANCE = _struct(
     generators=_list(_struct(role=_TEXT, route=_TEXT, model=_TEXT, decision_id=_TEXT)),
     pipeline=_struct(version=_TEXT, config_digest=_TEXT, collected_run=_TEXT),
     filters=FINDINGS,
+    judgements=_list(
+        _struct(
+            route=_TEXT,
+            model=_TEXT,
+            request_id=_TEXT,
+            decision_id=_TEXT,
+            judged_at=_TIME,
+            criteria=_TEXT,
+            lowest=pa.int32(),
+            highest=pa.int32(),
+            score=_Maybe(pa.float64()),
+            verdict=_TEXT,
+            rationale=_TEXT,
+            usd=pa.float64(),
+        )
+    ),
     dedupe=_struct(cluster=_TEXT, size=pa.int64(), method=_TEXT),
 )
 

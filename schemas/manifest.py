@@ -93,6 +93,7 @@ class Spend:
         completion_tokens: The same.
         rejected_prompt_tokens: Of all others together.
         rejected_completion_tokens: The same.
+        usd_judge: Of the judge's answers, which `usd` includes and the others do not.
     """
 
     usd: float
@@ -106,6 +107,7 @@ class Spend:
     completion_tokens: int
     rejected_prompt_tokens: int
     rejected_completion_tokens: int
+    usd_judge: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

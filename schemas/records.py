@@ -138,6 +138,39 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge answered when it was asked to rate the record.
+
+    Attributes:
+        route: The route asked.
+        model: The model that answered, by its own account.
+        request_id: The judge's request: the ledger holds what was asked and what came back.
+        decision_id: The guard's decision, for the use `select`, on the day on which it was asked.
+        judged_at: When it was asked, milliseconds since 1970 UTC.
+        criteria: What it was asked to rate.
+        lowest: The worst score that there was to give.
+        highest: The best.
+        score: The score given; None where none could be read.
+        verdict: `passed`, `low` (below the run's minimum) or `unreadable`.
+        rationale: What it said beside the score.
+        usd: What asking it cost.
+    """
+
+    route: str
+    model: str
+    request_id: str
+    decision_id: str
+    judged_at: int
+    criteria: str
+    lowest: int
+    highest: int
+    score: float | None
+    verdict: str
+    rationale: str
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class DedupeProvenance:
     """The cluster the record stands for: its name, its size, and how it was found."""
 
@@ -161,6 +194,7 @@ class Provenance:
     generators: tuple[Generator, ...]
     pipeline: PipelineProvenance
     filters: tuple[Finding, ...]
+    judgements: tuple[Judgement, ...]
     dedupe: DedupeProvenance
 
 
@@ -206,7 +240,7 @@ class Rejected:
         record_id: The request's id, or "" where no request came of a prompt.
         prompt_id: The prompt's id, or "" where it could not be read.
         stage: Where it ended: `read`, `guard`, `ask`, `parse`, `filter`, `decontaminate`,
-            `dedupe`, `withdraw`.
+            `judge`, `dedupe`, `withdraw`.
         kind: Under which heading it is counted: `rejected`, `duplicate` or `failed`; `unread`
             for a prompt that never became a request.
         reason: Reason code.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from schemas.terms import Use
@@ -10,6 +10,8 @@ from schemas.terms import Use
 Action = Literal["drop", "quarantine", "redact", "tag"]
 Mode = Literal["live", "batch"]
 Unit = Literal["prompt", "completion", "pair"]
+
+DEFAULT_SCALE = (1, 5)  # of a judge: the worst score and the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class Purpose:
     organisation: Organisation = field(default_factory=Organisation)
     corpus: CorpusPurpose = field(default_factory=CorpusPurpose)
 
+    def of(self, role: str) -> Purpose:
+        """Returns what a model is asked for: a judge selects, whatever its records are for.
+
+        Args:
+            role: The model's part, as in `Generator`.
+        """
+        return replace(self, use="select") if role == "judge" else self
+
 
 @dataclass(frozen=True, slots=True)
 class PromptSource:
@@ -117,6 +127,39 @@ class TeacherChoice:
     mode: Mode = "live"
     parameters: dict[str, Any] = field(default_factory=dict)
     repair: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A model that rates every answer that passed the filters.
+
+    Attributes:
+        teacher: The model, asked once a record. Where its parameters ask for JSON by a schema,
+            `score` is read from it, and `rationale`.
+        criteria: What it is asked to rate.
+        scale: The worst and the best score.
+        minimum: What scores below it have found against them; None finds against none.
+        action: What a score below the minimum leads to. An opinion is a column by default: it
+            tags.
+        unreadable: What it leads to that no score could be read, or that asking failed.
+    """
+
+    teacher: TeacherChoice
+    criteria: str
+    scale: tuple[int, ...] = DEFAULT_SCALE
+    minimum: float | None = None
+    action: Action = "tag"
+    unreadable: Action = "quarantine"
+
+    @property
+    def lowest(self) -> int:
+        """The worst score."""
+        return self.scale[0]
+
+    @property
+    def highest(self) -> int:
+        """The best score."""
+        return self.scale[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +263,7 @@ class RunFile:
             age.
         filters: Rules, in the order of the report; None for the default ones.
         decontaminate: Evaluation sets to keep out.
+        judge: Who rates the answers, or None.
         dedupe: What counts as the same.
         splits: Share of the prompts in each split; sums to 1.
         base: Folder of the run file: relative paths start here.
@@ -241,6 +285,7 @@ class RunFile:
     max_reading_age_days: int | None = None
     filters: tuple[FilterChoice, ...] | None = None
     decontaminate: tuple[EvaluationSet, ...] = ()
+    judge: Judge | None = None
     dedupe: Dedupe = field(default_factory=Dedupe)
     splits: dict[str, float] = field(default_factory=lambda: {"train": 1.0})
     base: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.canonical import canonical_json, digest
 from schemas.errors import InputError, Problem
 from schemas.files import Document, as_sequence, check, read_yaml, structure
-from schemas.run import RunFile
+from schemas.run import DEFAULT_SCALE, RunFile
 
 _LISTS = ("prompts", "decontaminate")
 
@@ -82,6 +82,8 @@ def _problems(document: Document) -> Iterator[Problem]:
         steps = ("teachers", index, "parameters")
         yield from _contradictions(teacher.get("parameters", {}), document, steps)
     yield from _mixed_modes(document)
+    if "judge" in data:
+        yield from _judge_problems(document)
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",
@@ -164,3 +166,30 @@ def _repeated_teachers(document: Document) -> Iterator[Problem]:
                 remedy="ask for more samples instead: `samples: 2`",
             )
         seen.setdefault(question, index)
+
+
+def _judge_problems(document: Document) -> Iterator[Problem]:
+    judge = document.data["judge"]
+    lowest, highest = judge.get("scale", DEFAULT_SCALE)
+    minimum = judge.get("minimum", lowest)
+    if lowest >= highest:
+        yield Problem(
+            "judge.scale: the best score is not above the worst",
+            document.where(("judge", "scale")),
+            found=f"[{lowest}, {highest}]",
+            expected="the worst score, then the best, as [1, 5]",
+        )
+    elif not lowest <= minimum <= highest:
+        yield Problem(
+            "judge.minimum: not a score of the scale",
+            document.where(("judge", "minimum")),
+            found=f"{minimum:g}",
+            expected=f"a number from {lowest} to {highest}",
+        )
+    if judge["teacher"].get("samples", 1) != 1:
+        yield Problem(
+            "judge.teacher: a judge is asked once a record",
+            document.where(("judge", "teacher", "samples")),
+            found=f"{judge['teacher']['samples']} samples",
+            remedy="leave `samples` out",
+        )

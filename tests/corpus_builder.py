@@ -32,11 +32,13 @@ from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
 from transforms.corpus.publish import Build, publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.guard.evaluate import decision_id
+from transforms.guard.obligations import obligation_class
 
 APACHE = TermsVersion("apache/license", "2.0", "weights_licence", sha256(b"apache"), "permitted")
 LLAMA = TermsVersion("llama/license", "3.1", "weights_licence", sha256(b"l"), "permitted_if")
 PREFIX = Duty("name_prefix", "Llama", "release", "llama/license")
 NOTICE = Duty("notice", "Keep the notice with every copy.", "publication", "llama/license")
+LLAMA_CLASS = obligation_class((PREFIX, NOTICE))
 MIT = TermsVersion("MIT", "", "prompt_licence", "", "permitted")
 REGISTRY = sha256(b"registry")
 CONFIG = sha256(b"run file")
@@ -119,6 +121,7 @@ def make_record(
             generators=(Generator("teacher", route, model, decision.decision_id),),
             pipeline=PipelineProvenance("0.1.0", CONFIG, "run-1"),
             filters=(Finding("length", 1, "short", "tag", 8.0, "8 tokens"),),
+            judgements=(),
             dedupe=DedupeProvenance(record_id, 1, "none"),
         ),
     )
@@ -182,7 +185,7 @@ def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:
         datetime.fromtimestamp(COLLECTED / 1000, UTC).date().isoformat(),
         REGISTRY,
         (),
-        "name-prefix-llama+notice-1a2b3c4d" if llama else "none",
+        obligation_class(duties),
         "",
     )
     changed = replace(verdict, **changes)

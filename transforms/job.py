@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from schemas.buckets import bucket_bits
 from schemas.canonical import canonical_json
 from schemas.registry import LimiterAddress, Route
-from schemas.run import RunFile
+from schemas.run import Purpose, RunFile, TeacherChoice
 from schemas.terms import Verdict
 from transforms.dedupe.sources import Index
 from transforms.filters.policy import Filters
@@ -17,7 +18,7 @@ from transforms.guard.evaluate import Guard
 from transforms.prompts.extent import Extent
 from transforms.teachers.clock import Clock
 from transforms.teachers.tokens import completion_limit
-from transforms.work import work_folder
+from transforms.work import JUDGING, REQUESTS, work_folder
 
 _LOGPROBS_OF_A_RECORD = 512  # so many take what a usual record does: 12 bytes each, and 6 kB
 
@@ -43,6 +44,7 @@ class Job:
         against: Indexes of the versions whose records go before this run's.
         clock: What asking goes by.
         limiter: Where quotas are counted; None where each slice keeps to its share.
+        role: Which models are asked: the run's teachers, or its judge.
     """
 
     run: RunFile
@@ -61,15 +63,36 @@ class Job:
     against: tuple[Index, ...] = ()
     clock: Clock = field(default_factory=Clock)
     limiter: LimiterAddress | None = None
+    role: Literal["teacher", "judge"] = "teacher"
 
     @property
     def work(self) -> Path:
         """Folder of this execution's own files, on the corpus's file system; gone at its end."""
         return work_folder(self.run.corpus, self.run_id)
 
+    @property
+    def staged(self) -> Path:
+        """Folder of the requests that the models in this role are asked."""
+        return self.work / {"teacher": REQUESTS, "judge": JUDGING}[self.role]
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the models in this role are asked for: the guard decides by it."""
+        return self.run.purpose.of(self.role)
+
+    def judging(self) -> Job:
+        """Returns the same execution, with the run's judge in the place of its teachers."""
+        return replace(self, role="judge")
+
+    def models(self) -> tuple[TeacherChoice, ...]:
+        """Returns the models that are asked in this role."""
+        if self.role == "teacher":
+            return self.run.teachers
+        return (self.run.judge.teacher,) if self.run.judge else ()
+
     def routes(self) -> dict[str, Route]:
-        """Returns the routes that the run's teachers name, by id."""
-        return {teacher.id: self.guard.route(teacher.id) for teacher in self.run.teachers}
+        """Returns the routes of these models, by id."""
+        return {model.id: self.guard.route(model.id) for model in self.models()}
 
 
 def bits_of(run: RunFile, requests: int) -> int:

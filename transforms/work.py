@@ -2,6 +2,8 @@
 
     requests/      requests by bucket          (transforms.prompts.staging)
     sifted/        what became of them         (transforms.buckets.sifted)
+    judging/       the judge's requests        (transforms.judging)
+    judged/        what became of them then    (transforms.buckets.sifted)
     dedupe/        what deduplication looks at (transforms.dedupe)
     shards/        shards not yet published    (transforms.corpus.shards)
     progress/      how far each stage has come
@@ -27,6 +29,7 @@ from schemas.errors import Interrupted, StillroomError
 from transforms.storage import hidden_file
 
 REQUESTS = "requests"
+JUDGING = "judging"
 DEDUPE = "dedupe"
 SHARDS = "shards"
 PROGRESS = "progress"

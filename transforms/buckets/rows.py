@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from schemas.canonical import sha256
@@ -141,6 +141,47 @@ def make_rejected(
     )
 
 
+def reject_record(
+    record: Record, *, stage: str, reason: str, detail: str, findings: tuple[Finding, ...] = ()
+) -> Rejected:
+    """Makes the row of a record that a stage after filtering keeps out of the corpus.
+
+    Args:
+        record: The record that goes.
+        stage: Where it ended.
+        reason: Reason code.
+        detail: What was found, for a person.
+        findings: What the stage found, beside what the rules did.
+
+    Returns:
+        The row.
+    """
+    provenance = record.provenance
+    return Rejected(
+        record_id=record.record_id,
+        prompt_id=record.prompt_id,
+        stage=stage,
+        kind="rejected",
+        reason=reason,
+        detail=detail,
+        file=provenance.prompt.file,
+        line=None,
+        teacher=provenance.teacher.route,
+        sample_index=provenance.request.sample_index,
+        messages=record.messages[:-1],
+        completion=record.completion,
+        reasoning=record.reasoning,
+        tool_calls=record.tool_calls,
+        usd=provenance.response.usd,
+        finish_reason=provenance.response.finish_reason,
+        prompt_tokens=provenance.response.prompt_tokens,
+        completion_tokens=provenance.response.completion_tokens,
+        findings=(*provenance.filters, *findings),
+        witness="",
+        similarity=None,
+    )
+
+
 def make_duplicate(
     record: Record, witness: str, similarity: float, method: str, of: Compared | None = None
 ) -> Rejected:
@@ -156,30 +197,9 @@ def make_duplicate(
     Returns:
         The row.
     """
-    provenance = record.provenance
-    return Rejected(
-        record_id=record.record_id,
-        prompt_id=record.prompt_id,
-        stage="dedupe",
-        kind="duplicate",
-        reason=f"{method}_duplicate",
-        detail=f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else ""),
-        file=provenance.prompt.file,
-        line=None,
-        teacher=provenance.teacher.route,
-        sample_index=provenance.request.sample_index,
-        messages=record.messages[:-1],
-        completion=record.completion,
-        reasoning=record.reasoning,
-        tool_calls=record.tool_calls,
-        usd=provenance.response.usd,
-        finish_reason=provenance.response.finish_reason,
-        prompt_tokens=provenance.response.prompt_tokens,
-        completion_tokens=provenance.response.completion_tokens,
-        findings=provenance.filters,
-        witness=witness,
-        similarity=similarity,
-    )
+    detail = f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else "")
+    row = reject_record(record, stage="dedupe", reason=f"{method}_duplicate", detail=detail)
+    return replace(row, kind="duplicate", witness=witness, similarity=similarity)
 
 
 def _provenance(answer: Answer, config_digest: str) -> Provenance:
@@ -222,6 +242,7 @@ def _provenance(answer: Answer, config_digest: str) -> Provenance:
         ),
         pipeline=PipelineProvenance(_VERSION, config_digest, response.run_id),
         filters=answer.findings,
+        judgements=(),
         dedupe=DedupeProvenance(request.request_id, 1, "none"),
     )
 

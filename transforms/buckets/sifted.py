@@ -12,6 +12,7 @@ from transforms.teachers.budget import Spend
 from transforms.work import read_staged, write_staged
 
 SIFTED = "sifted"
+JUDGED = "judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class Tally:
         uncertain: The most that may have been paid for nothing, in whatever run.
         prompt_tokens: Sent for them, as the teachers counted.
         completion_tokens: Received for them, as the teachers counted.
+        judged: Records that the judge rated in this very run; both counts of tokens include its.
+        usd_judge: Spent on that, US dollars.
+        usd_judgements: What the judge's answers cost, those of earlier runs among them.
     """
 
     requests: int = 0
@@ -37,6 +41,9 @@ class Tally:
     uncertain: Spend = field(default_factory=Spend)
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    judged: int = 0
+    usd_judge: float = 0.0
+    usd_judgements: float = 0.0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -48,6 +55,9 @@ class Tally:
             self.uncertain + other.uncertain,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.judged + other.judged,
+            self.usd_judge + other.usd_judge,
+            self.usd_judgements + other.usd_judgements,
         )
 
 
@@ -68,7 +78,7 @@ class Sifted:
 
 def last_stage(run: RunFile) -> str:
     """Returns the last stage that a run's buckets pass before deduplication."""
-    return SIFTED
+    return JUDGED if run.judge else SIFTED
 
 
 def write_sifted(job: Job, stage: str, bucket: int, sifted: Sifted) -> None:

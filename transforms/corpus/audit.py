@@ -21,16 +21,15 @@ from schemas.files import unstructure
 from schemas.registry import BindingTerms, Route
 from schemas.run import Purpose
 from schemas.terms import Status, Verdict
-from transforms.corpus.facts import column, combinations
+from transforms.corpus.facts import column, combinations, generators_of, read_generators
 from transforms.corpus.read import Corpus
 from transforms.guard.evaluate import Guard
 
 # What a row's question is read from.
 COLUMNS = ("provenance.generators", "provenance.prompt.license")
-_OF_A_ROUTE = ("provenance.teacher", "provenance.terms")
+_OF_A_MODEL = ("provenance.generators", "provenance.teacher")
 
-_BETWEEN_ROUTES = "\x1f"
-_BEFORE_LICENCE = "\x1e"
+_BEFORE_LICENCE = "\x1d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Audit:
 def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
     """Asks the guard about every record of a corpus.
 
-    A route that no registry knows any longer is judged by the documents that its records name.
+    A route that no registry knows any longer is judged by the documents that it was decided by.
 
     Args:
         corpus: The corpus; its shards are read as a stream.
@@ -99,13 +98,13 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
         What was found.
 
     Raises:
-        InputError: A model that judged or rewrote records is in no registry.
+        InputError: A route is in no registry, and in none of the manifest's decisions.
     """
     counts: Counter[str] = Counter()
     for table in corpus.tables("records", COLUMNS):
         for row in combinations({"question": questions_of(table)}):
             counts[row["question"]] += row["count"]
-    gone = {route for question in counts for route in _read(question)[0]} - set(guard.routes)
+    gone = {route for question in counts for _, route in _read(question)[0]} - set(guard.routes)
     if gone:
         guard = guard.knowing(_routes_of_records(corpus, gone))
     denied = {
@@ -126,7 +125,7 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
 
 
 def questions_of(table: pa.Table) -> pa.ChunkedArray:
-    """Returns what is to be asked about each row: the routes of its models, and the licence.
+    """Returns what is to be asked about each row: its models' roles and routes, and the licence.
 
     Args:
         table: Rows with the columns `COLUMNS`.
@@ -134,11 +133,9 @@ def questions_of(table: pa.Table) -> pa.ChunkedArray:
     Returns:
         A text a row; equal ones are one question.
     """
-    generators = column(table, ("provenance", "generators"))
-    chunks = [_routes(chunk) for chunk in generators.chunks]
     licenses = column(table, ("provenance", "prompt", "license"))
-    routes = pa.chunked_array(chunks, pa.string())
-    return pc.binary_join_element_wise(routes, licenses, _BEFORE_LICENCE)
+    models = generators_of(table, "role", "route")
+    return pc.binary_join_element_wise(models, licenses, _BEFORE_LICENCE)
 
 
 def denied_rows(table: pa.Table, found: Audit) -> pa.ChunkedArray:
@@ -152,50 +149,50 @@ def denied_ids(corpus: Corpus, found: Audit) -> Iterator[str]:
         yield from table.column("record_id").filter(denied_rows(table, found)).to_pylist()
 
 
-def _routes(generators: pa.ListArray) -> pa.Array:
-    names = pa.ListArray.from_arrays(generators.offsets, generators.values.field("route"))
-    return pc.binary_join(names, _BETWEEN_ROUTES)
-
-
-def _read(question: str) -> tuple[list[str], str]:
-    """Returns the routes and the licence of a question."""
-    routes, _, license_ = question.partition(_BEFORE_LICENCE)
-    return routes.split(_BETWEEN_ROUTES), license_
+def _read(question: str) -> tuple[list[list[str]], str]:
+    """Returns the role and route of each model of a question, and the licence."""
+    models, _, license_ = question.partition(_BEFORE_LICENCE)
+    return read_generators(models), license_
 
 
 def _denials(question: str, guard: Guard, purpose: Purpose, on: date) -> list[Verdict]:
-    routes, license_ = _read(question)
-    verdicts = (
-        guard.decide(route, purpose, on, prompt_license=license_) for route in dict.fromkeys(routes)
+    models, license_ = _read(question)
+    verdicts = dict.fromkeys(
+        guard.decide(route, purpose.of(role), on, prompt_license=license_) for role, route in models
     )
     return [verdict for verdict in verdicts if not verdict.permits]
 
 
 def _routes_of_records(corpus: Corpus, names: Collection[str]) -> Iterator[Route]:
-    """Yields routes as records tell of them: their model, and the documents that bound them."""
-    models: dict[str, str] = {}
-    bound: dict[str, dict[BindingTerms, None]] = {name: {} for name in sorted(names)}
-    for table in corpus.tables("records", _OF_A_ROUTE):
-        for row in _bindings(table):
-            if row["route"] in bound and row["layer"] != "prompt_licence":
-                models[row["route"]] = row["model"]
-                bound[row["route"]][BindingTerms(row["document"], row["layer"])] = None
-    for name, model in models.items():
-        yield Route(name, "openai-chat", model, tuple(bound[name]))
+    """Yields routes as a corpus tells of them: their model, and the documents that bound them."""
+    bound: dict[str, dict[BindingTerms, None]] = {}
+    for decision in corpus.manifest.decisions:
+        if decision.teacher in names:
+            documents = bound.setdefault(decision.teacher, {})
+            documents.update(
+                (BindingTerms(terms.document, terms.layer), None)
+                for terms in decision.terms
+                if terms.layer != "prompt_licence"
+            )
+    models = _models(corpus)
+    for name in sorted(bound):
+        yield Route(name, "openai-chat", models[name], tuple(bound[name]))
 
 
-def _bindings(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Yields which document binds which route of a table's teachers."""
-    for chunk in table.column("provenance").chunks:
-        teacher, terms = chunk.field("teacher"), chunk.field("terms")
-        parents, each = pc.list_parent_indices(terms), pc.list_flatten(terms)
+def _models(corpus: Corpus) -> dict[str, str]:
+    """Returns the model of each route: as it was asked for, or as a judge told its own name."""
+    told: dict[str, str] = {}
+    asked: dict[str, str] = {}
+    for table in corpus.tables("records", _OF_A_MODEL):
         columns = {
-            "route": teacher.field("route").take(parents),
-            "model": teacher.field("requested_model").take(parents),
-            "document": each.field("document"),
-            "layer": each.field("layer"),
+            "models": generators_of(table, "route", "model"),
+            "route": column(table, ("provenance", "teacher", "route")),
+            "asked": column(table, ("provenance", "teacher", "requested_model")),
         }
-        yield from combinations({name: pa.chunked_array([a]) for name, a in columns.items()})
+        for row in combinations(columns):
+            told.update(dict(read_generators(row["models"])))
+            asked[row["route"]] = row["asked"]
+    return told | asked
 
 
 def _by_clause(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.files import unstructure
@@ -24,22 +25,22 @@ from schemas.terms import Verdict
 from transforms.corpus.constraints import Violation
 from transforms.corpus.facts import column, combinations
 from transforms.guard.evaluate import Guard, decision_id
+from transforms.guard.obligations import fold
 
-_COLUMNS = {
+_OF_TEACHERS = {
     "decision": ("provenance", "decision", "id"),
     "decided_at": ("provenance", "decision", "decided_at"),
     "route": ("provenance", "teacher", "route"),
     "license": ("provenance", "prompt", "license"),
 }
-_OF_A_DECISION = (
-    "teacher", "on", "use", "authorisations", "terms", "duties", "obligation_class",
-)  # fmt: skip
+_COLUMNS = [*(".".join(path) for path in _OF_TEACHERS.values()), "provenance.judgements"]
+_BETWEEN = "\x1f"
 
 
 def gather_decisions(shards: Iterable[Path], guard: Guard, purpose: Purpose) -> tuple[Verdict, ...]:
     """Gathers the decisions that the records of some shards name.
 
-    A record has a decision's id alone. The guard is asked the same question again and gives the
+    A record has its decisions' ids alone. The guard is asked the same question again and gives the
     same verdict. Whether the prompt was confidential a record does not tell, so both are tried.
 
     Args:
@@ -51,29 +52,43 @@ def gather_decisions(shards: Iterable[Path], guard: Guard, purpose: Purpose) -> 
         Each decision once, in the order of their ids.
     """
     found: dict[str, Verdict] = {}
-    for decision, route, day, license_ in _questions(shards):
+    for role, decision, route, day, license_ in _questions(shards):
         if decision in found:
             continue
         for confidential in (False, True):
             verdict = guard.decide(
-                route, purpose, day, prompt_license=license_, confidential=confidential
+                route, purpose.of(role), day, prompt_license=license_, confidential=confidential
             )
             if verdict.decision_id == decision:
                 found[decision] = verdict
     return tuple(found[name] for name in sorted(found))
 
 
-def _questions(shards: Iterable[Path]) -> Iterator[tuple[str, str, date, str]]:
-    """Yields what records were decided by: a decision's id, a route, a day (UTC), a licence."""
-    names = [".".join(path) for path in _COLUMNS.values()]
+def _questions(shards: Iterable[Path]) -> Iterator[tuple[str, str, str, date, str]]:
+    """Yields what records were decided by: role, decision's id, route, day (UTC), licence."""
     for shard in shards:
         with pq.ParquetFile(shard) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=names)
-                columns = {name: column(table, path) for name, path in _COLUMNS.items()}
-                columns["decided_at"] = columns["decided_at"].cast(pa.date32())
-                for row in combinations(columns):
-                    yield row["decision"], row["route"], row["decided_at"], row["license"]
+                table = file.read_row_group(group, columns=_COLUMNS)
+                teachers = {name: column(table, path) for name, path in _OF_TEACHERS.items()}
+                for role, columns in (("teacher", teachers), ("judge", _of_judges(table))):
+                    columns["decided_at"] = columns["decided_at"].cast(pa.date32())
+                    for row in combinations(columns):
+                        yield role, row["decision"], row["route"], row["decided_at"], row["license"]
+
+
+def _of_judges(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Returns the same columns of the records' judgements, a row each."""
+    judgements = column(table, ("provenance", "judgements")).combine_chunks()
+    each = pc.list_flatten(judgements)
+    licenses = column(table, ("provenance", "prompt", "license"))
+    columns = {
+        "decision": each.field("decision_id"),
+        "decided_at": each.field("judged_at"),
+        "route": each.field("route"),
+        "license": licenses.combine_chunks().take(pc.list_parent_indices(judgements)),
+    }
+    return {name: pa.chunked_array([values]) for name, values in columns.items()}
 
 
 def changed_decisions(manifest: Manifest) -> Iterator[str]:
@@ -91,7 +106,7 @@ def changed_decisions(manifest: Manifest) -> Iterator[str]:
             yield f"{name} was changed: it digests to {decision_id(verdict)[:16]}"
         if verdict.registry_digest != manifest.registry_digest:
             yield f"{name} was made by another registry, {verdict.registry_digest[:16]}"
-        if verdict.use != manifest.purpose.use:
+        if verdict.use not in {manifest.purpose.of(role).use for role in ("teacher", "judge")}:
             yield f"{name} is about another use, {verdict.use}"
     for verdict in manifest.decisions:
         if not verdict.permits:
@@ -99,10 +114,10 @@ def changed_decisions(manifest: Manifest) -> Iterator[str]:
 
 
 def undecided(provenance: pa.StructArray, manifest: Manifest) -> Iterator[Violation]:
-    """Finds records whose decision the manifest does not hold, or holds in other words.
+    """Finds records whose decisions the manifest does not hold, or holds in other words.
 
     Args:
-        provenance: That of a row group's records. One decision says the same in all of them.
+        provenance: That of a row group's records. The same decisions say the same in all of them.
         manifest: The corpus's manifest.
 
     Yields:
@@ -115,35 +130,66 @@ def undecided(provenance: pa.StructArray, manifest: Manifest) -> Iterator[Violat
             "id": decision.field("id"),
             "day": decision.field("decided_at").cast(pa.date32()),
             "route": provenance.field("teacher").field("route"),
+            "judges": _judges(provenance.field("judgements")),
             "row": pa.array(range(len(provenance)), pa.int64()),
         }
     )
-    first = table.group_by(["id", "day", "route"]).aggregate([("row", "min")])
+    first = table.group_by(["id", "day", "route", "judges"]).aggregate([("row", "min")])
     for row in sorted(first.column("row_min").to_pylist()):
         record = provenance[row].as_py()
-        verdict = held.get(record["decision"]["id"])
-        if verdict is None:
+        named = _named(record)
+        verdicts = [held[one["decision_id"]] for one in named if one["decision_id"] in held]
+        if len(verdicts) < len(named):
             yield Violation("provenance.decision.id", "is none of the manifest's decisions", [row])
-        elif _said(record) != _meant(verdict):
+        elif _said(record, named) != _meant(verdicts, named):
             what = "names a decision of which the manifest says otherwise"
             yield Violation("provenance.decision.id", what, [row])
 
 
-def _said(record: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a record's provenance says of its decision."""
+def _judges(judgements: pa.ListArray) -> pa.Array:
+    """Makes one text of each record's judges, so that records can be grouped by them."""
+    each = judgements.values
+    day = each.field("judged_at").cast(pa.date32()).cast(pa.string())
+    texts = pc.binary_join_element_wise(
+        each.field("decision_id"), day, each.field("route"), _BETWEEN
+    )
+    return pc.binary_join(pa.ListArray.from_arrays(judgements.offsets, texts), _BETWEEN)
+
+
+def _named(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns what a record's provenance says of each decision that it names."""
     decision = record["decision"]
-    return {
+    teacher = {
+        "decision_id": decision["id"],
         "teacher": record["teacher"]["route"],
         "on": decision["decided_at"].date().isoformat(),
         "use": decision["use"],
         "authorisations": decision["authorisations"],
-        "terms": record["terms"],
-        "duties": record["duties"],
-        "obligation_class": record["obligation_class"],
     }
+    judges = [
+        {
+            "decision_id": judgement["decision_id"],
+            "teacher": judgement["route"],
+            "on": judgement["judged_at"].date().isoformat(),
+            "use": "select",
+        }
+        for judgement in record["judgements"]
+    ]
+    return [teacher, *judges]
 
 
-def _meant(verdict: Verdict) -> dict[str, Any]:
-    """Returns what the decision says of the same itself."""
-    plain: dict[str, Any] = unstructure(verdict)
-    return {name: plain[name] for name in _OF_A_DECISION}
+def _said(record: dict[str, Any], named: list[dict[str, Any]]) -> list[Any]:
+    """Returns what a record says of its decisions, and of what they ask for together."""
+    touched = [(model["route"], model["decision_id"]) for model in record["generators"]]
+    return [named, touched, record["terms"], record["duties"], record["obligation_class"]]
+
+
+def _meant(verdicts: list[Verdict], named: list[dict[str, Any]]) -> list[Any]:
+    """Returns what the decisions say of the same themselves."""
+    asked: dict[str, Any] = unstructure(fold(verdicts))
+    plain = [unstructure(verdict) for verdict in verdicts]
+    return [
+        [{name: one[name] for name in said} for said, one in zip(named, plain, strict=True)],
+        [(verdict.teacher, verdict.decision_id) for verdict in verdicts],
+        *(asked[name] for name in ("terms", "duties", "obligation_class")),
+    ]

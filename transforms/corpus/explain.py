@@ -98,6 +98,7 @@ def _accepted(corpus: Corpus, found: Found) -> Iterator[Section]:
     yield from _collection(provenance)
     yield from _terms(provenance)
     yield Section("Filters", tuple(_findings(provenance["filters"])))
+    yield from (_judgement(judgement) for judgement in provenance["judgements"])
     yield _cluster(corpus, row)
     yield Section("Pipeline", _facts(provenance["pipeline"]))
 
@@ -218,6 +219,25 @@ def _findings(findings: list[Row]) -> Iterator[tuple[str, str]]:
             f"{found['rule']} {found['version']}",
             f"{found['code']}: {found['finding']} ({found['action']})",
         )
+
+
+def _judgement(judgement: Row) -> Section:
+    score, scale = judgement["score"], f"from {judgement['lowest']} to {judgement['highest']}"
+    said = judgement["rationale"]
+    return Section(
+        "Judgement",
+        (
+            ("judge", f"{judgement['route']} ({judgement['model']})"),
+            ("asked", judgement["criteria"]),
+            ("score", f"none could be read, {scale}" if score is None else f"{score:g}, {scale}"),
+            ("verdict", judgement["verdict"]),
+            ("judged", _moment(judgement["judged_at"])),
+            ("decision", judgement["decision_id"]),
+            ("request", judgement["request_id"]),
+            ("cost", _usd(judgement["usd"])),
+        ),
+        texts=(("rationale", said),) if said else (),
+    )
 
 
 def _cluster(corpus: Corpus, row: Row) -> Section:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.files import structure
@@ -27,11 +28,14 @@ _KEYS = {
     "host": ("provenance", "teacher", "host"),
     "model": ("provenance", "teacher", "response_model"),
     "revision": ("provenance", "teacher", "revision"),
-    "decision": ("provenance", "decision", "id"),
     "obligation_class": ("provenance", "obligation_class"),
 }
-_COLUMNS = [".".join(path) for path in _KEYS.values()]
-_OF_A_DECISION = ["provenance.decision.id", "provenance.terms", "provenance.duties"]
+_GENERATORS = "provenance.generators"
+_COLUMNS = [*(".".join(path) for path in _KEYS.values()), _GENERATORS]
+_OF_DECISIONS = [_GENERATORS, "provenance.terms", "provenance.duties"]
+
+_BETWEEN_FIELDS = "\x1f"
+_BETWEEN_MODELS = "\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,15 @@ class Teacher:
     host: str
     model: str
     revision: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class OtherModel:
+    """A model that touched records beside their teachers, and in which role."""
+
+    role: str
+    route: str
+    model: str
 
 
 @dataclass(slots=True)
@@ -55,6 +68,7 @@ class Facts:
         licenses: By the licence of the prompt.
         sources: By the source of the prompt.
         teachers: By teacher.
+        others: By judge, or whatever else touched them.
         terms: By version of a document that binds them.
         duties: By duty that they owe.
     """
@@ -65,6 +79,7 @@ class Facts:
     licenses: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     teachers: Counter[Teacher] = field(default_factory=Counter)
+    others: Counter[OtherModel] = field(default_factory=Counter)
     terms: Counter[TermsVersion] = field(default_factory=Counter)
     duties: Counter[Duty] = field(default_factory=Counter)
 
@@ -89,13 +104,16 @@ def gather(shards: Iterable[Path]) -> Facts:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=_COLUMNS)
-                for row in combinations({name: column(table, _KEYS[name]) for name in _KEYS}):
+                columns = {name: column(table, _KEYS[name]) for name in _KEYS}
+                columns["decisions"] = generators_of(table, "decision_id")
+                columns["models"] = generators_of(table, "role", "route", "model")
+                for row in combinations(columns):
                     _add(facts, row)
-                    decisions[row["decision"]] += row["count"]
+                    decisions[row["decisions"]] += row["count"]
                 if not decisions.keys() <= bound.keys():
-                    _learn(file.read_row_group(group, columns=_OF_A_DECISION), bound)
-    for decision, count in decisions.items():
-        terms, duties = bound[decision]
+                    _learn(file.read_row_group(group, columns=_OF_DECISIONS), bound)
+    for named, count in decisions.items():
+        terms, duties = bound[named]
         facts.terms.update(dict.fromkeys(terms, count))
         facts.duties.update(dict.fromkeys(duties, count))
     return facts
@@ -108,6 +126,29 @@ def column(table: pa.Table, path: Iterable[str]) -> pa.ChunkedArray:
     return pa.chunked_array(
         [_within(chunk, rest) for chunk in values.chunks] or [_within(_empty(values.type), rest)]
     )
+
+
+def generators_of(table: pa.Table, *fields: str) -> pa.ChunkedArray:
+    """Returns what is said of each row's models, as one text a row; equal ones say the same.
+
+    Args:
+        table: Rows with the column `provenance.generators`.
+        fields: What of them, by the names of `Generator`; read it again by `read_generators`.
+    """
+    chunks = [_joined(chunk, fields) for chunk in column(table, _GENERATORS.split(".")).chunks]
+    return pa.chunked_array(chunks, pa.string())
+
+
+def read_generators(text: str) -> list[list[str]]:
+    """Returns the fields of each model in a text of `generators_of`."""
+    models = text.split(_BETWEEN_MODELS) if text else []
+    return [model.split(_BETWEEN_FIELDS) for model in models]
+
+
+def _joined(generators: pa.ListArray, fields: Iterable[str]) -> pa.Array:
+    values = [generators.values.field(name) for name in fields]
+    each = pc.binary_join_element_wise(*values, _BETWEEN_FIELDS)
+    return pc.binary_join(pa.ListArray.from_arrays(generators.offsets, each), _BETWEEN_MODELS)
 
 
 def _within(values: pa.Array, path: Iterable[str]) -> pa.Array:
@@ -143,17 +184,18 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
     facts.sources[row["source"]] += count
     teacher = Teacher(row["route"], row["host"], row["model"], row["revision"])
     facts.teachers[teacher] += count
+    models = {tuple(model) for model in read_generators(row["models"]) if model[0] != "teacher"}
+    facts.others.update({OtherModel(*model): count for model in models})
 
 
 def _learn(
     group: pa.Table, bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]]
 ) -> None:
-    """Notes the terms and duties of each decision that a row group is the first to name."""
-    ids = column(group, ("provenance", "decision", "id")).to_pylist()
-    for index, decision in enumerate(ids):
-        if decision not in bound:
+    """Notes the terms and duties of all decisions that a row group is the first to name."""
+    for index, decisions in enumerate(generators_of(group, "decision_id").to_pylist()):
+        if decisions not in bound:
             row = group.slice(index, 1).to_pylist()[0]["provenance"]
-            bound[decision] = (
+            bound[decisions] = (
                 structure(row["terms"], tuple[TermsVersion, ...]),
                 structure(row["duties"], tuple[Duty, ...]),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -185,8 +185,9 @@ def _unread_terms(provenance: pa.StructArray) -> pa.Array:
 def _contradictions(provenance: pa.StructArray, seen: Seen) -> Iterator[Violation]:
     """Finds decisions that say two things, and classes that stand for two sets of duties."""
     decision, duties = provenance.field("decision"), provenance.field("duties")
+    generators = provenance.field("generators")
     said = {
-        "id": decision.field("id"),
+        "id": _joined(generators, ["decision_id"]),  # of all models: together they say one thing
         "use": decision.field("use"),
         "registry": decision.field("registry_digest"),
         "authorisations": _joined(decision.field("authorisations")),
@@ -207,9 +208,10 @@ def _contradictions(provenance: pa.StructArray, seen: Seen) -> Iterator[Violatio
             yield Violation("provenance.obligation_class", what, [row])
 
 
-def _joined(lists: pa.ListArray) -> pa.Array:
-    """Makes one text of each list, so that lists can be grouped."""
+def _joined(lists: pa.ListArray, fields: Iterable[str] = ()) -> pa.Array:
+    """Makes one text of each list, or of some fields of its items, so that lists can be grouped."""
     items = lists.values
     if pa.types.is_struct(items.type):
-        items = pc.binary_join_element_wise(*items.flatten(), _BETWEEN_FIELDS)
+        parts = [items.field(name) for name in fields] or items.flatten()
+        items = pc.binary_join_element_wise(*parts, _BETWEEN_FIELDS)
     return pc.binary_join(pa.ListArray.from_arrays(lists.offsets, items), _BETWEEN_ITEMS)

@@ -124,6 +124,7 @@ def _build(job: Job, shards: Iterable[BucketShards], tally: Tally) -> Build:
         decisions=gather_decisions(records, job.guard, job.run.purpose),
         requests=job.requests,
         pending=tally.pending,
+        usd_judge=tally.usd_judgements,
         run_id=job.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         against=tuple(index.version for index in job.against),

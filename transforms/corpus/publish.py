@@ -64,6 +64,7 @@ class Build:
         registry_digest: Digest of catalogue and registry.
         verdicts: The guard's verdicts on the day of the build.
         decisions: The guard's decisions that the records name.
+        usd_judge: What the judge's answers cost, US dollars.
         requests: Requests that the prompts and teachers make, counted as they were made.
         pending: Requests without a final answer.
         run_id: The run.
@@ -85,6 +86,7 @@ class Build:
     run_id: str
     created_at: str
     decisions: tuple[Verdict, ...] = ()
+    usd_judge: float = 0.0
     parent: str | None = None
     removed: Removed | None = None
     against: tuple[Compared, ...] = ()
@@ -202,13 +204,13 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
 
     Args:
         buckets: What `write_bucket` returned, once for each bucket.
-        build: What may have been paid for nothing.
+        build: What the judge cost, and what may have been paid for nothing.
     """
     buckets, cost = tuple(buckets), Counter[str]()
     for bucket in buckets:
         cost.update(bucket.picodollars)
     return Spend(
-        usd=cost.total() / 10**12,
+        usd=cost.total() / 10**12 + build.usd_judge,
         usd_accepted=cost["accepted"] / 10**12,
         usd_rejected=cost["rejected"] / 10**12,
         usd_truncated=cost["truncated"] / 10**12,
@@ -219,6 +221,7 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
         completion_tokens=sum(bucket.completion_tokens for bucket in buckets),
         rejected_prompt_tokens=sum(bucket.other_prompt_tokens for bucket in buckets),
         rejected_completion_tokens=sum(bucket.other_completion_tokens for bucket in buckets),
+        usd_judge=build.usd_judge,
     )
 
 

@@ -67,7 +67,9 @@ def _known(kind: str, facts: Facts) -> Collection[str]:
     if kind == "source":
         return facts.sources
     if kind == "route":
-        return {teacher.route for teacher in facts.teachers}
+        return {teacher.route for teacher in facts.teachers} | {
+            other.route for other in facts.others
+        }
     names = {terms.document for terms in facts.terms}
     return names | {f"{terms.document}@{terms.version}" for terms in facts.terms}
 

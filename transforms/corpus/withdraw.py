@@ -206,6 +206,7 @@ def _build(
         run_id=run_id,
         created_at=now.isoformat(timespec="seconds"),
         decisions=parent.decisions,
+        usd_judge=parent.spend.usd_judge,
         parent=parent.version,
         removed=Removed(selection.where, len(ids), digest_of(ids)),
         against=parent.against,

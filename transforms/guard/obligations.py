@@ -10,7 +10,7 @@ from typing import Literal
 
 from schemas.canonical import digest
 from schemas.run import Purpose
-from schemas.terms import Duty, DutyKind, Verdict
+from schemas.terms import Duty, DutyKind, TermsVersion, Verdict
 from transforms.guard.prompt_licences import licence_terms
 
 NOTHING_OWED = "none"
@@ -25,12 +25,14 @@ class Obligations:
 
     Attributes:
         permits: Whether every one of them permits its part.
+        terms: Every document that binds one of them.
         duties: All that they ask for.
         distribution: How far the corpus may go: the strictest of all.
         obligation_class: Name of the set of duties.
     """
 
     permits: bool
+    terms: tuple[TermsVersion, ...]
     duties: tuple[Duty, ...]
     distribution: Literal["internal", "public"]
     obligation_class: str
@@ -83,6 +85,7 @@ def fold(verdicts: Iterable[Verdict]) -> Obligations:
     inside = any(duty.kind == "keep_internal" for duty in duties)
     return Obligations(
         bool(verdicts) and all(verdict.permits for verdict in verdicts),
+        tuple(dict.fromkeys(terms for verdict in verdicts for terms in verdict.terms)),
         duties,
         "internal" if inside else "public",
         obligation_class(duties),

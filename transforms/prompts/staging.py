@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,9 +20,11 @@ from schemas.buckets import bucket_of
 from schemas.files import unstructure
 from schemas.prompts import Message, Prompt
 from schemas.requests import Request
+from transforms.storage import hidden_file
 
 _ROWS = 512  # requests of one bucket that are held before they are written
 
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 _SCHEMA = pa.schema(
     [
         pa.field("request_id", pa.string()),
@@ -81,15 +84,30 @@ class RequestStage:
         rows = [_row(request) for request in self._waiting[bucket]]
         self._waiting[bucket].clear()
         if bucket not in self._writers:
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
             path = str(bucket_file(self._folder, bucket))
-            self._writers[bucket] = pa.ipc.new_stream(path, _SCHEMA, options=options)
+            self._writers[bucket] = pa.ipc.new_stream(path, _SCHEMA, options=_OPTIONS)
         self._writers[bucket].write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 
 def bucket_file(folder: Path, bucket: int) -> Path:
     """Returns the file that holds a bucket's requests."""
     return folder / f"{bucket:04d}.arrow"
+
+
+def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> None:
+    """Writes a bucket's requests, all or nothing. Doing it again writes the same file.
+
+    Args:
+        folder: Where the file goes; it is made.
+        bucket: Which bucket.
+        requests: Its requests, drawn a few hundred at a time.
+    """
+    requests = iter(requests)
+    with hidden_file(folder) as hidden:
+        with pa.ipc.new_stream(str(hidden), _SCHEMA, options=_OPTIONS) as writer:
+            while rows := [_row(request) for request in islice(requests, _ROWS)]:
+                writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        hidden.replace(bucket_file(folder, bucket))
 
 
 def read_requests(folder: Path, bucket: int) -> Iterator[Request]:

@@ -6,14 +6,14 @@ The parts of all slices never exceed the whole, so no slice need know of another
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from schemas.registry import Route
 from transforms.teachers.clock import Clock
 from transforms.teachers.pacing import Entry, Meter
-from transforms.teachers.quota import DAY_SECONDS, DayUse, Denied, Limiter, part_of
+from transforms.teachers.quota import DAY_SECONDS, DayUse, Denied, Limiter, Sent, part_of
 from transforms.teachers.tokens import Tokens
 
 Amount = Callable[[Tokens], int]
@@ -30,7 +30,9 @@ BY_DAY: dict[str, Amount] = {
 }
 
 
-def own_limiter(route: Route, share: Fraction, today: DayUse, clock: Clock) -> Limiter:
+def own_limiter(
+    route: Route, share: Fraction, today: DayUse, clock: Clock, minute: Sequence[Sent] = ()
+) -> Limiter:
     """Returns a limiter that keeps to a slice's part of a route's quota.
 
     Args:
@@ -38,11 +40,12 @@ def own_limiter(route: Route, share: Fraction, today: DayUse, clock: Clock) -> L
         share: This slice's share of it; the shares of all slices sum to at most 1.
         today: What was asked today before.
         clock: Tells the time and lets it pass.
+        minute: What was sent in the last minute before, oldest first: it counts whole.
 
     Raises:
         InputError: The share is less than one request.
     """
-    allowance = OwnAllowance(route, share, today, clock)
+    allowance = OwnAllowance(route, share, today, clock, minute)
     return Limiter(allowance, part_of(route, "concurrency", share), clock)
 
 
@@ -62,6 +65,7 @@ class OwnAllowance:
         share: This slice's share of it.
         today: What was asked today before.
         clock: Tells the time.
+        minute: What was sent in the last minute before, oldest first: it counts whole.
 
     Attributes:
         unlimited: Whether nothing is limited.
@@ -71,7 +75,14 @@ class OwnAllowance:
         InputError: The share is less than one request.
     """
 
-    def __init__(self, route: Route, share: Fraction, today: DayUse, clock: Clock) -> None:
+    def __init__(
+        self,
+        route: Route,
+        share: Fraction,
+        today: DayUse,
+        clock: Clock,
+        minute: Sequence[Sent] = (),
+    ) -> None:
         granted = {
             name: part_of(route, name, share)
             for name in (*BY_MINUTE, *BY_DAY)
@@ -83,6 +94,10 @@ class OwnAllowance:
         self._meters = [
             (Meter(granted[name]), amount) for name, amount in BY_MINUTE.items() if name in granted
         ]
+        lag = clock.wall() - clock.monotonic()
+        for sent in minute:
+            for meter, amount in self._meters:
+                meter.spend(amount(sent.tokens), sent.at - lag)
         used = {"requests_per_day": today.requests, "tokens_per_day": today.tokens}
         self._days = [
             _DayMeter(granted[name], math.ceil(used[name] * share), amount, self._day())

@@ -35,7 +35,7 @@ from transforms.teachers.quota import DayUse
 from transforms.teachers.redis_limiters import RedisLimiters
 from transforms.teachers.repair import open_repair
 from transforms.teachers.usage import Used, used_before
-from transforms.work import REQUESTS, stopping, told, write_progress
+from transforms.work import stopping, told, write_progress
 
 STOPS = "stops"
 _PROGRESS_SECONDS = 0.5
@@ -126,11 +126,12 @@ async def _noting(
     job: Job, part: Slice, progress: Progress, throttled: Callable[[int], None]
 ) -> AsyncIterator[None]:
     """Notes how far the slice has come, for as long as it is asked and once at its end."""
+    name = f"{job.role}-slice-{part.index}"
 
     async def note() -> None:
         told = 0
         while True:
-            write_progress(job.work, f"slice-{part.index}", _figures(progress))
+            write_progress(job.work, name, _figures(job, progress))
             waited = int(sum(route.throttled_seconds for route in progress.values()))
             throttled(waited - told)
             told = waited
@@ -143,15 +144,19 @@ async def _noting(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        write_progress(job.work, f"slice-{part.index}", _figures(progress))
+        write_progress(job.work, name, _figures(job, progress))
 
 
-def _figures(progress: Progress) -> dict[str, float]:
+def _figures(job: Job, progress: Progress) -> dict[str, float]:
     routes = list(progress.values())
-    return {
+    figures = {
         "asked": sum(route.answered for route in routes),
         "from_ledger": sum(route.from_ledger for route in routes),
         "failed": sum(route.failures for route in routes),
+    }
+    if job.role == "judge":
+        figures = {"judged": sum(figures.values())}
+    return figures | {
         "completion_tokens": sum(route.completion_tokens for route in routes),
         "usd": sum(route.usd for route in routes),
     }
@@ -163,7 +168,7 @@ def _guard(job: Job) -> Callable[[Request], Verdict]:
     def permits(request: Request) -> Verdict:
         return job.guard.decide(
             request.teacher,
-            job.run.purpose,
+            job.purpose,
             job.clock.today(),
             prompt_license=request.prompt.license,
             confidential=request.prompt.confidential,
@@ -177,7 +182,7 @@ def _requests(
 ) -> Callable[[], Iterator[Request]]:
     def stream() -> Iterator[Request]:
         for bucket in buckets:
-            for request in read_requests(job.work / REQUESTS, bucket):
+            for request in read_requests(job.staged, bucket):
                 if request.teacher == route and part.holds(request.request_id):
                     yield request
 
@@ -199,10 +204,12 @@ def _work(
     ]
     keys = resolve_keys(routes, wall=job.clock.wall)
     endpoint = _start_embedded(routes, stack)
+    batches = {model.id for model in job.models() if model.mode == "batch"}
     for name, route in job.routes().items():
         today = used.today.get(name, DayUse())
-        batch = name in job.run.batch_routes
-        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, batch)
+        batch = name in batches
+        minute = used.minute.get(name, ())
+        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, minute, batch)
 
 
 def _open(ledger: WriterLike, api: Api, request: Request) -> bool:
@@ -224,6 +231,9 @@ def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
 @dataclass
 class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop]]]):
     """Asks all teachers, slice by slice, and emits each bucket when all its slices are done.
+
+    Or the judge, for a job in that role: what the teachers used of budget and quotas, the ledger
+    tells, as it does for a second try.
 
     Input, bounded: buckets of staged requests. Output: the same buckets, and, on the output
     `STOPS`, the reason for each route that was stopped early. A retried bundle asks only what the
@@ -256,7 +266,9 @@ class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCol
 
 
 def _by_slice(bucket: int, job: Job) -> Iterator[tuple[int, int]]:
-    for index in slices_of(bucket, job.bits, job.slices):
+    # What a judge is asked is filed with the record that it is about: its id may be any slice's.
+    filed_by_id = job.role == "teacher"
+    for index in slices_of(bucket, job.bits, job.slices) if filed_by_id else range(job.slices):
         yield index, bucket
 
 

@@ -103,7 +103,7 @@ async def ask(
 
 
 def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
-    return lambda work: own_limiter(work.route, share, work.today, clock)
+    return lambda work: own_limiter(work.route, share, work.today, clock, work.minute)
 
 
 def _begin(work: RouteWork, desk: Desk, progress: RouteProgress) -> _Run:

@@ -15,7 +15,7 @@ the same way, and is counted with what it cost, but not as a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -35,7 +35,7 @@ from transforms.teachers.http_client import Exchange, HttpClient, Target, make_t
 from transforms.teachers.keys import KEY_NOT_RENEWED, Key
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import RouteProgress, Stopped
-from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Unreachable
+from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Sent, Unreachable
 from transforms.teachers.repair import may_need_repair, open_repair, repair_request
 from transforms.teachers.retry import Next, RetryPolicy
 from transforms.teachers.server_limits import seconds_until_refilled
@@ -58,7 +58,8 @@ class RouteWork:
         requests: What to ask, drawn one by one as there is room to ask it.
         key: The route's key, or None.
         endpoint: Where to ask, for a route without an endpoint of its own: the embedded teacher.
-        today: What the route was asked today before this run.
+        today: What the route was asked today before.
+        minute: What it was asked in the last minute before, oldest first.
         batch: Whether to ask through the provider's batch API.
     """
 
@@ -67,6 +68,7 @@ class RouteWork:
     key: Key | None = None
     endpoint: str = ""
     today: DayUse = field(default_factory=DayUse)
+    minute: Sequence[Sent] = ()
     batch: bool = False
 
     @property

@@ -32,6 +32,19 @@ class DayUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that was sent before, not long ago.
+
+    Attributes:
+        at: When, seconds since 1970 UTC.
+        tokens: What it used.
+    """
+
+    at: float
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Unreachable:
     """Whoever knows what is left does not say, so nothing is granted.
 

@@ -19,12 +19,13 @@ from transforms.teachers.budget import Spend, cost
 from transforms.teachers.http_client import Exchange
 from transforms.teachers.keys import KEY_NOT_RENEWED
 from transforms.teachers.ledger import ReaderLike
-from transforms.teachers.quota import DayUse
+from transforms.teachers.quota import DayUse, Sent
 from transforms.teachers.tokens import Tokens, most_of
 
 NOTHING = Tokens(0, 0)
 
 _DAY_MILLISECONDS = 86_400_000
+_MINUTE_MILLISECONDS = 61_000  # a little more: what is sent arrives later
 NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed", KEY_NOT_RENEWED)
 # What a provider did not do of a batch, it does not charge for:
 # https://platform.claude.com/docs/en/build-with-claude/batch-processing, "Tracking your batch", and
@@ -45,11 +46,14 @@ class Used:
     Attributes:
         spent: By an earlier try of this slice in this run.
         today: By every route, since 0:00 UTC, by all slices and runs.
+        minute: By every route, in the last minute, oldest first: by this slice in this run, and by
+            other runs.
         month: By other runs, of whatever routes, since the first of the month, UTC.
     """
 
     spent: Spend = field(default_factory=Spend)
     today: dict[str, DayUse] = field(default_factory=dict)
+    minute: dict[str, list[Sent]] = field(default_factory=dict)
     month: Spend = field(default_factory=Spend)
 
 
@@ -82,7 +86,8 @@ def used_before(
     by_day = any(
         route.quota.requests_per_day or route.quota.tokens_per_day for route in routes.values()
     )
-    since = min(run_started, midnight if by_day else now, first if monthly else now)
+    minute = now - _MINUTE_MILLISECONDS
+    since = min(run_started, minute, midnight if by_day else now, first if monthly else now)
     for response in ledger.since(since):
         route = routes.get(response.route)
         tokens = tokens_of(ledger, response, find_api(route.api) if route else None)
@@ -91,11 +96,17 @@ def used_before(
             before = used.today.get(route.id, DayUse())
             today = DayUse(before.requests + 1, before.tokens + tokens.total)
             used.today[route.id] = today
-        if response.run_id != run_id:
+        ours = response.run_id == run_id
+        counts = mine(response.request_id) if ours else True
+        if live and route is not None and response.sent_at > minute and counts:
+            used.minute.setdefault(route.id, []).append(Sent(response.sent_at / 1000, tokens))
+        if not ours:
             if response.sent_at >= first:
                 used.month += cost(tokens, price_of(response))
-        elif mine(response.request_id):
+        elif counts:
             used.spent += cost(tokens, price_of(response))
+    for sent in used.minute.values():
+        sent.sort(key=lambda one: one.at)
     return used
 
 

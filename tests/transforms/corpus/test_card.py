@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from schemas.records import Record
-from tests.corpus_builder import make_record, publish_rows, publish_typical
+from tests.corpus_builder import LLAMA_CLASS, make_record, publish_rows, publish_typical
 from transforms.corpus.card import card_data
 from transforms.corpus.facts import Facts, gather
 from transforms.corpus.read import open_corpus
@@ -85,7 +85,7 @@ def test_each_obligation_class_is_a_configuration_with_its_splits(tmp_path: Path
                 {"split": "validation", "path": f"data/{name}/validation-*.parquet"},
             ],
         }
-        for name in ("name-prefix-llama+notice-1a2b3c4d", "none")
+        for name in (LLAMA_CLASS, "none")
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.files import Document, check, unstructure
 from tests.corpus_builder import (
+    LLAMA_CLASS,
     make_record,
     make_rejected,
     publish_rows,
@@ -39,7 +40,7 @@ def test_an_accepted_record_tells_its_whole_story(corpus: Path) -> None:
     record = make_record(4, llama=True)
     story = explain(corpus, record.record_id)
     assert story.outcome == "accepted"
-    assert story.file.startswith("data/name-prefix-llama+notice-1a2b3c4d/train-")
+    assert story.file.startswith(f"data/{LLAMA_CLASS}/train-")
     for part in (
         "user: What is 4 and 4?",
         "assistant: 4 and 4 is 8.",

@@ -19,7 +19,7 @@ from schemas.canonical import sha256
 from schemas.errors import StillroomError
 from schemas.files import Document, check, structure
 from schemas.records import Record, Rejected
-from tests.corpus_builder import make_record, make_rejected, shuffled, typical_rows
+from tests.corpus_builder import LLAMA_CLASS, make_record, make_rejected, shuffled, typical_rows
 from transforms.corpus.read import plain
 from transforms.corpus.shards import write_bucket, write_shard
 
@@ -150,8 +150,8 @@ def test_a_bucket_counts_what_became_of_its_rows(tmp_path: Path) -> None:
     assert {
         (part.obligation_class, part.split): part.shard.records for part in bucket.partitions
     } == {
-        ("name-prefix-llama+notice-1a2b3c4d", "train"): 12,
-        ("name-prefix-llama+notice-1a2b3c4d", "validation"): 3,
+        (LLAMA_CLASS, "train"): 12,
+        (LLAMA_CLASS, "validation"): 3,
         ("none", "train"): 39,
         ("none", "validation"): 6,
     }

@@ -260,6 +260,7 @@ def test_who_asks_for_a_duty_makes_no_other_class(tmp_path: Path) -> None:
         make_record(8, llama=True),
         duties=duties,
         decision={"id": decision.decision_id},
+        generators=(replace(one.provenance.generators[0], decision_id=decision.decision_id),),
     )
     build = replace(make_build(2), decisions=(make_decision(llama=True), decision))
     publish_rows(tmp_path, [one, other], build=build)

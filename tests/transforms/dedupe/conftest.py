@@ -45,6 +45,7 @@ PROVENANCE = Provenance(
     generators=(),
     pipeline=PipelineProvenance("0", "", ""),
     filters=(),
+    judgements=(),
     dedupe=DedupeProvenance("", 1, "none"),
 )
 

@@ -1,0 +1,104 @@
+"""A judge's opinion is read out of whatever it wrote: the last score that stands on its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.responses import Completion, FinishReason, Usage
+from schemas.run import Judge, TeacherChoice
+from transforms.judging.opinion import Opinion, read_opinion
+
+JUDGE = Judge(TeacherChoice("a/judge"), "Is it right?")
+IN_JSON = replace(
+    JUDGE, teacher=TeacherChoice("a/judge", parameters={"response_format": {"type": "json_schema"}})
+)
+
+
+def said(text: str, finish_reason: FinishReason = "stop", judge: Judge = JUDGE) -> Opinion:
+    answer = Completion(text, "", finish_reason, Usage(1, 1), "m", "", "")
+    return read_opinion(answer, judge)
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "rationale"),
+    [
+        ("It is right.\nScore: 4", 4, "It is right."),
+        ("score: 4", 4, ""),
+        ("Good.\n**Score:** 4", 4, "Good."),
+        ("Good.\n**Score: 4**", 4, "Good."),
+        ("Good.\n> Score = 3.5.", 3.5, "Good."),
+        ("Good.\nFinal score: 4/5", 4, "Good."),
+        ("Good.\nScore: 4 out of 5\n\n", 4, "Good."),
+        ("Good.\n4", 4, "Good."),
+        ("Score: 5\nNo, it is wrong.\nScore: 1", 1, "Score: 5\nNo, it is wrong."),
+        ("Score: 2\nThat is why.", 2, "That is why."),
+    ],
+)
+def test_the_last_score_on_a_line_of_its_own_counts(
+    text: str, score: float, rationale: str
+) -> None:
+    assert said(text) == Opinion(score, rationale)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "It is right.",
+        "I give it a score: 4",
+        "Score: 4 or 5",
+        "Score: N",
+        "Score: 0",
+        "Score: 6",
+        "Score: -4",
+        "Score: 4/10",
+        "Score: nan",
+        "4\nis what it says",
+        "Score: 4\nScore: 40",  # a score off the scale is none, and the one before it is no better
+    ],
+)
+def test_what_is_no_score_on_the_scale_is_none(text: str) -> None:
+    assert said(text).score is None
+
+
+def test_the_last_line_of_a_cut_answer_is_not_read() -> None:
+    wide = replace(JUDGE, scale=(1, 10))
+    assert said("Good.\nScore: 1", "length", wide).score is None
+    assert said("Score: 10\nThat is because", "length", wide) == Opinion(10, "")
+    assert said("Good.\nScore: 10", "stop", wide).score == 10
+
+
+@pytest.mark.parametrize(
+    ("said_", "expected"),
+    [
+        ({"rationale": " Right. ", "score": 4}, Opinion(4, "Right.")),
+        ({"score": 1.5}, Opinion(1.5, "")),
+        ({"rationale": "Right.", "score": 9}, Opinion(None, "Right.")),
+        ({"rationale": 1, "score": "4"}, Opinion(None, "")),
+        ({"score": True}, Opinion(None, "")),
+        ({"score": float("nan")}, Opinion(None, "")),
+        ([4], Opinion(None, "[4]")),
+    ],
+)
+def test_json_is_read_where_the_judge_was_asked_for_it(said_: Any, expected: Opinion) -> None:
+    assert said(json.dumps(said_), judge=IN_JSON) == expected
+
+
+@given(st.text() | st.from_regex(r"(?s).*[Ss]core: .*"), st.sampled_from(["stop", "length"]))
+def test_whatever_a_judge_writes_a_score_is_on_the_scale_or_none(
+    text: str, finish_reason: FinishReason
+) -> None:
+    for judge in (JUDGE, IN_JSON):
+        score = said(text, finish_reason, judge).score
+        assert score is None or 1 <= score <= 5
+
+
+@given(st.text(), st.integers(1, 5))
+def test_whatever_stands_before_it_the_judges_own_score_is_read(text: str, score: int) -> None:
+    assert said(f"{text}\nScore: {score}").score == score

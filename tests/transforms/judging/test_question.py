@@ -1,0 +1,75 @@
+"""What a judge is asked is told apart from what it is asked about, and is the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.prompts import Message, Prompt, prompt_id
+from schemas.records import Record
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.run import Judge, TeacherChoice
+from tests.corpus_builder import make_record
+from transforms.judging.question import estimate_judging, judge_request
+from transforms.teachers.tokens import Tokens, prompt_tokens
+
+ASKED = (Message("user", "What is 1 and 1?"),)
+PROMPT = Prompt(prompt_id(ASKED), ASKED, "tests", "CC-BY-4.0", "p.jsonl", 3, "a" * 64, True)
+JUDGE = Judge(TeacherChoice("a/judge", parameters={"max_tokens": 40}), "Is it right?", (0, 10))
+ROUTE = Route("a/judge", "openai-chat", "judge-1", (), revision="r1")
+
+
+def ask(record: Record, judge: Judge = JUDGE) -> Request:
+    return judge_request(record, PROMPT, judge, ROUTE)
+
+
+def test_the_question_holds_criteria_scale_conversation_and_answer() -> None:
+    record = make_record(1)
+    system, question = ask(record).messages
+    assert system.role == "system"
+    for text in (
+        "Is it right?",
+        "from 0 (worst) to 10 (best)",
+        "What is 1 and 1?",
+        "1 and 1 is 2.",
+    ):
+        assert text in question.content
+    assert record.reasoning == "" or record.reasoning not in question.content
+
+
+def test_the_licence_and_confidence_of_the_prompt_bind_what_the_judge_is_sent() -> None:
+    sent = ask(make_record(1)).prompt
+    assert (sent.license, sent.confidential, sent.source) == ("CC-BY-4.0", True, "tests")
+    assert sent.prompt_id != PROMPT.prompt_id
+
+
+def test_the_same_record_is_the_same_question_and_another_is_another() -> None:
+    record = make_record(1)
+    assert ask(record) == ask(record)
+    twin = replace(record, record_id="b" * 64)
+    criteria = replace(JUDGE, criteria="Is it polite?")
+    ids = {ask(record).request_id, ask(twin).request_id, ask(record, criteria).request_id}
+    assert len(ids) == 3
+
+
+@given(st.text())
+def test_nothing_in_an_answer_looks_like_the_marks_around_it(text: str) -> None:
+    record = make_record(1, text=text)
+    question = ask(record).messages[-1].content
+    (mark,) = set(re.findall(r"^=== end ([0-9a-f]{16}) ===$", question, re.MULTILINE)[-1:])
+    assert mark not in text
+    _, _, inside = question.partition(f"=== answer {mark} ===\n")
+    assert inside.partition(f"\n=== end {mark} ===")[0] == text
+
+
+def test_an_estimate_is_no_less_than_what_is_sent() -> None:
+    record = make_record(1)
+    asked = Tokens(prompt_tokens(record.messages[:-1]), record.counted_tokens)
+    estimated = estimate_judging(asked, JUDGE)
+    assert estimated.completion == 40
+    sent = prompt_tokens(ask(record).messages)
+    assert sent <= estimated.prompt <= sent + 60

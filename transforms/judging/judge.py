@@ -1,0 +1,169 @@
+"""Judges one record by what its judge answered. Asks nobody and reads no clock.
+
+What the judge says is kept with the record, and so is what its terms ask for: it touched the
+record as its teacher did. Whether an opinion is more than that, the run file says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from schemas.records import Finding, Generator, Judgement, Record, Rejected
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.responses import Completion, Malformed, Response
+from schemas.run import Action, Judge
+from schemas.terms import Verdict
+from transforms.buckets.replies import Replies
+from transforms.buckets.rows import reject_record
+from transforms.filters.policy import tags, verdict
+from transforms.guard.obligations import obligation_class, union
+from transforms.job import Job
+from transforms.judging.opinion import Opinion, read_opinion
+from transforms.judging.question import VERSION
+
+RULE = "judge"  # the name under which findings tell of it
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that judging needs; made once a bucket.
+
+    Attributes:
+        job: The execution in the role of its judge.
+        judge: What the judge is asked, and what follows.
+        route: The judge's route.
+    """
+
+    job: Job
+    judge: Judge
+    route: Route
+
+    def judge_record(
+        self, record: Record, request: Request, replies: Replies
+    ) -> Record | Rejected | None:
+        """Judges a record.
+
+        Args:
+            record: The record.
+            request: What the judge was asked about it.
+            replies: What the ledger holds for that.
+
+        Returns:
+            The record with the judgement; or a rejection; or None where the judge gave no final
+            answer yet.
+        """
+        response, completion = replies.response, replies.completion
+        if response is None or not (response.answered or response.final):
+            return None
+        failure = _failure(self.route, response, completion)
+        if failure or not isinstance(completion, Completion):
+            found = _finding("judge_failed", self.judge.unreadable, None, failure)
+            return _apply(record, found, "")
+        collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
+        decision = self._decide(request, collected)
+        for reason, decided in (
+            ("terms_at_collection", decision),
+            ("terms_at_build", self._decide(request, self.job.today)),
+        ):
+            if not decided.permits:
+                detail = f"the judge {self.route.id}: {decided.status} on {decided.on}"
+                return reject_record(record, stage="guard", reason=reason, detail=detail)
+        opinion = read_opinion(completion, self.judge)
+        judgement = self._judgement(response, completion, decision, opinion, replies.usd)
+        judged = _touched(record, judgement, decision)
+        return _apply(judged, self._against(opinion), opinion.rationale)
+
+    def _decide(self, request: Request, on: date) -> Verdict:
+        """Both clocks must permit: the day of collection, and today."""
+        return self.job.guard.decide(
+            self.route.id,
+            self.job.purpose,
+            on,
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
+        )
+
+    def _judgement(
+        self,
+        response: Response,
+        completion: Completion,
+        decision: Verdict,
+        opinion: Opinion,
+        usd: float,
+    ) -> Judgement:
+        found = self._against(opinion)
+        return Judgement(
+            route=self.route.id,
+            model=completion.response_model,
+            request_id=response.request_id,
+            decision_id=decision.decision_id,
+            judged_at=response.sent_at,
+            criteria=self.judge.criteria,
+            lowest=self.judge.lowest,
+            highest=self.judge.highest,
+            score=opinion.score,
+            verdict=_VERDICTS[found.code] if found else "passed",
+            rationale=opinion.rationale,
+            usd=usd,
+        )
+
+    def _against(self, opinion: Opinion) -> Finding | None:
+        """Returns what an opinion tells against a record."""
+        judge, score = self.judge, opinion.score
+        if score is None:
+            expected = f"no score from {judge.lowest} to {judge.highest} could be read"
+            return _finding("judge_unreadable", judge.unreadable, None, expected)
+        if judge.minimum is None or score >= judge.minimum:
+            return None
+        told = f"scored {score:g} of {judge.highest}, at least {judge.minimum:g} is asked for"
+        return _finding("judged_low", judge.action, score, told)
+
+
+_VERDICTS = {"judge_unreadable": "unreadable", "judged_low": "low"}
+
+
+def _failure(route: Route, response: Response, completion: Completion | Malformed | None) -> str:
+    """Returns why there is no answer of this judge; "" where there is one."""
+    if completion is None:
+        return ": ".join(filter(None, (response.outcome, response.detail)))
+    if isinstance(completion, Malformed):
+        return f"{completion.reason}: {completion.detail}"
+    served = completion.response_model
+    if served not in (route.model, *route.served_as):
+        return f"asked {route.model!r}, answered by {served!r}"
+    return ""
+
+
+def _finding(code: str, action: Action, value: float | None, told: str) -> Finding:
+    return Finding(RULE, VERSION, code, action, value, told)
+
+
+def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
+    """Returns a record that another model has touched: what its terms ask for is owed too."""
+    before = record.provenance
+    duties = union((*before.duties, *decision.duties))
+    generator = Generator("judge", judgement.route, judgement.model, judgement.decision_id)
+    provenance = replace(
+        before,
+        terms=tuple(dict.fromkeys((*before.terms, *decision.terms))),
+        duties=duties,
+        obligation_class=obligation_class(duties),
+        generators=(*before.generators, generator),
+        judgements=(*before.judgements, judgement),
+    )
+    return replace(record, provenance=provenance)
+
+
+def _apply(record: Record, found: Finding | None, rationale: str) -> Record | Rejected:
+    if found is None:
+        return record
+    if verdict((found,)):
+        detail = ": ".join(filter(None, (found.finding, rationale)))
+        return reject_record(
+            record, stage="judge", reason=found.code, detail=detail, findings=(found,)
+        )
+    filters = (*record.provenance.filters, found)
+    provenance = replace(record.provenance, filters=filters)
+    return replace(record, tags=tags(filters), provenance=provenance)

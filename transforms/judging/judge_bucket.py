@@ -1,0 +1,125 @@
+"""JudgeBucket: the Beam transform that applies the judge's answers to a bucket's records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from schemas.records import Record, Rejected
+from schemas.responses import Completion
+from schemas.run import Judge
+from transforms.buckets.replies import Replies, read_replies
+from transforms.buckets.sifted import JUDGED, SIFTED, Sifted, Tally, read_sifted, write_sifted
+from transforms.job import Job
+from transforms.judging.judge import Bench
+from transforms.judging.stage_judgements import judge_requests
+from transforms.teachers.ledger import ReaderLike, open_ledger
+from transforms.work import told, write_progress
+
+
+def judge_bucket(job: Job, judge: Judge, bucket: int) -> None:
+    """Judges the records of a bucket. Doing it again writes the same file.
+
+    Args:
+        job: The execution. Its work folder gets what became of the bucket.
+        judge: Its judge.
+        bucket: Which bucket.
+    """
+    sifted = read_sifted(job, SIFTED, bucket)
+    judged = judge_records(job, judge, bucket, sifted, open_ledger(job.run.ledger).reader())
+    write_sifted(job, JUDGED, bucket, judged)
+    rejected = Counter(row.reason for row in judged.rejected if row.kind == "rejected")
+    figures = {"accepted": len(judged.records), "rejected": rejected}
+    write_progress(job.work, f"bucket-{bucket}", figures)
+
+
+def judge_records(
+    job: Job, judge: Judge, bucket: int, sifted: Sifted, ledger: ReaderLike
+) -> Sifted:
+    """Judges the records of a bucket.
+
+    Args:
+        job: The execution.
+        judge: Its judge.
+        bucket: Which bucket.
+        sifted: What became of it before.
+        ledger: Holds the judge's answers.
+
+    Returns:
+        What became of each request now, held in memory: a record without a final answer of the
+        judge is pending again.
+    """
+    route = job.guard.route(judge.teacher.id)
+    bench = Bench(job.judging(), judge, route)
+    judged = Sifted(rejected=list(sifted.rejected), tally=sifted.tally)
+    for record, request in judge_requests(job, judge, bucket, sifted.records):
+        replies = read_replies(ledger, route, request)
+        row = bench.judge_record(record, request, replies)
+        judged.tally += _count(job, replies, row)
+        if isinstance(row, Record):
+            judged.records.append(row)
+        elif row is not None:
+            judged.rejected.append(row)
+    return judged
+
+
+def _count(job: Job, replies: Replies, row: Record | Rejected | None) -> Tally:
+    """Counts one judgement; the request that it is about was counted before."""
+    if row is None:
+        return Tally(pending=1)
+    if not any(paid.run_id == job.run_id for paid in replies.paid):
+        return Tally(usd_judgements=replies.usd)
+    return Tally(
+        prompt_tokens=replies.prompt_tokens or 0,
+        completion_tokens=replies.completion_tokens or 0,
+        judged=int(isinstance(replies.completion, Completion)),
+        usd_judge=replies.usd,
+        usd_judgements=replies.usd,
+    )
+
+
+@dataclass
+class JudgeBucket(beam.PTransform[PCollection[int], PCollection[int]]):
+    """Applies the judge's answers to the records of each bucket.
+
+    Input, bounded: buckets whose records were judged, as far as they could be. Output: the same
+    buckets; their rows stay in the work folder. A retry writes the same files again.
+
+    Attributes:
+        job: The execution.
+        judge: Its judge.
+    """
+
+    job: Job
+    judge: Judge
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, buckets: PCollection[int]) -> PCollection[int]:
+        """Wires the transform."""
+        judged: PCollection[int] = (
+            buckets
+            | "Judge" >> beam.ParDo(_JudgeBucketFn(self.job, self.judge))
+            # Breaks fusion: what follows does not judge again when it is retried.
+            | "KeepJudged" >> beam.Reshuffle()
+        )
+        return judged
+
+
+class _JudgeBucketFn(beam.DoFn):
+    def __init__(self, job: Job, judge: Judge) -> None:
+        self._job = job
+        self._judge = judge
+        self._judged = Metrics.counter("stillroom", "judged_buckets")
+
+    def process(self, bucket: int) -> Iterator[int]:
+        with told(self._job.work):
+            judge_bucket(self._job, self._judge, bucket)
+        self._judged.inc()
+        yield bucket
