@@ -68,6 +68,33 @@ def test_a_real_model_writes_a_corpus_that_balances_and_rebuilds(
     _check_readers(Path(str(first.folder)), first.accepted)
 
 
+@pytest.mark.timeout(900)
+def test_a_real_model_judges_what_it_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    judge = (
+        "judge:\n"
+        "  teacher: {id: embedded/smollm2-135m-instruct, parameters: "
+        "{temperature: 0, max_tokens: 40, seed: 1}}\n"
+        "  criteria: Is the answer correct, complete and clear?\n"
+        "  unreadable: tag\n"
+        "filters: []\n"
+    )
+    run = RUN.replace("samples: 2", "samples: 1")
+    path.write_text(run.format(files=DEMO, field="prompt", license="CC0-1.0", limit=3) + judge)
+    first = _run(path)
+    assert (first.asked, first.judged, first.accepted, first.pending) == (3, 3, 3, 0)
+    for row in ds.dataset(f"{first.folder}/data").to_table().to_pylist():
+        (judgement,) = row["provenance"]["judgements"]
+        assert judgement["model"] == "smollm2-135m-instruct"
+        assert judgement["score"] is not None or judgement["rationale"]
+        unread = "judge_unreadable" in row["tags"]
+        assert unread == (judgement["score"] is None) == (judgement["verdict"] == "unreadable")
+    assert verify(Path(first.corpus)).ok
+    second = _run(path)
+    assert (second.asked, second.judged) == (0, 0)
+    assert _shards(second) == _shards(first)
+
+
 def _check_readers(folder: Path, records: int) -> None:
     pattern = str(folder / "data/**/*.parquet")
     row = ds.dataset(folder / "data").to_table().to_pylist()[0]

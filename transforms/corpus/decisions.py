@@ -33,7 +33,11 @@ _OF_TEACHERS = {
     "route": ("provenance", "teacher", "route"),
     "license": ("provenance", "prompt", "license"),
 }
-_COLUMNS = [*(".".join(path) for path in _OF_TEACHERS.values()), "provenance.judgements"]
+_OF_JUDGES = {"decision": "decision_id", "decided_at": "judged_at", "route": "route"}
+_COLUMNS = [
+    *(".".join(path) for path in _OF_TEACHERS.values()),
+    *(f"provenance.judgements.list.element.{name}" for name in _OF_JUDGES.values()),
+]
 _BETWEEN = "\x1f"
 
 
@@ -81,13 +85,9 @@ def _of_judges(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Returns the same columns of the records' judgements, a row each."""
     judgements = column(table, ("provenance", "judgements")).combine_chunks()
     each = pc.list_flatten(judgements)
-    licenses = column(table, ("provenance", "prompt", "license"))
-    columns = {
-        "decision": each.field("decision_id"),
-        "decided_at": each.field("judged_at"),
-        "route": each.field("route"),
-        "license": licenses.combine_chunks().take(pc.list_parent_indices(judgements)),
-    }
+    licenses = column(table, _OF_TEACHERS["license"]).combine_chunks()
+    columns = {name: each.field(path) for name, path in _OF_JUDGES.items()}
+    columns["license"] = licenses.take(pc.list_parent_indices(judgements))
     return {name: pa.chunked_array([values]) for name, values in columns.items()}
 
 

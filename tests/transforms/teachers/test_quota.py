@@ -20,6 +20,7 @@ from tests.transforms.teachers.asking import make_route, seeded
 from transforms.teachers.allowance import own_limiter
 from transforms.teachers.clock import Clock
 from transforms.teachers.quota import DayUse, Denied, Grant, Limiter
+from transforms.teachers.quota import Sent as Before
 from transforms.teachers.tokens import Tokens
 
 WHOLE = Fraction(1)
@@ -228,6 +229,28 @@ def test_a_day_has_no_more_tokens_than_granted() -> None:
     first, second, _ = acquire(43_200, DayUse(0, 850), tokens_per_day=1000)
     assert isinstance(first, Grant)
     assert second == "day"
+
+
+@pytest.mark.parametrize("minute", [Quota(requests_per_minute=7), Quota(tokens_per_minute=700)])
+def test_a_minute_that_began_before_goes_on_with_what_is_left_of_it(minute: Quota) -> None:
+    """Two limiters, one after the other, as of a run's teachers and its judge: one quota."""
+    route, used = make_route("http://t/v1", quota=minute), Tokens(20, 80)
+
+    async def run() -> list[float]:
+        loop, sent = asyncio.get_running_loop(), list[Before]()
+        for until in (50, 200):
+            gate = Limiter(route, WHOLE, DayUse(), virtual_time.clock(), tuple(sent))
+            while loop.time() < until:
+                grant = await gate.acquire(used)
+                assert isinstance(grant, Grant)
+                sent.append(Before(virtual_time.NOON + loop.time(), used))
+                gate.settle(grant, used)
+        return [one.at for one in sent]
+
+    times = virtual_time.run(run())
+    assert len(times) > 20
+    for first in times:
+        assert sum(first <= at < first + 60 for at in times) <= 7
 
 
 def test_a_new_day_begins_at_midnight_utc() -> None:

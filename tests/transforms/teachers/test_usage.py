@@ -18,6 +18,7 @@ from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.progress import RouteProgress
 from transforms.teachers.quota import DayUse
+from transforms.teachers.tokens import Tokens
 from transforms.teachers.usage import Used, used_before
 
 PRICE = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2 dollars
@@ -41,7 +42,9 @@ def ask(
         run_engine(folder, RouteWork(route, make_requests(prompts)), run_id=run_id, clock=clock)
 
 
-def used(folder: Path, day: str, run_id: str = "now", **settings: bool) -> Used:
+def used(
+    folder: Path, day: str, run_id: str = "now", *, mine: bool = True, **settings: bool
+) -> Used:
     route: Route = make_route("http://t/v1", price=PRICE, quota=DAILY)
     return used_before(
         Ledger(folder).reader(),
@@ -49,7 +52,7 @@ def used(folder: Path, day: str, run_id: str = "now", **settings: bool) -> Used:
         run_id=run_id,
         run_started=at(day),
         now=at(day),
-        mine=lambda _: True,
+        mine=lambda _: mine,
         **settings,
     )
 
@@ -93,6 +96,19 @@ def test_today_counts_what_every_run_asked_since_midnight(tmp_path: Path) -> Non
     ask(tmp_path, "2026-02-26", "yesterday", "abc")
     ask(tmp_path, "2026-02-27", "today", "de")
     assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUse(2, 30)}
+
+
+def test_the_last_minute_counts_this_slices_requests_and_those_of_other_runs(
+    tmp_path: Path,
+) -> None:
+    ask(tmp_path, "2026-02-26", "yesterday", "a")
+    ask(tmp_path, "2026-02-27", "other", "bc")
+    ask(tmp_path, "2026-02-27", "now", "de")
+    told = used(tmp_path, "2026-02-27").minute[ROUTE]
+    assert [sent.tokens for sent in told] == [Tokens(10, 5)] * 4
+    assert sorted(told, key=lambda sent: sent.at) == told
+    assert len(used(tmp_path, "2026-02-27", mine=False).minute[ROUTE]) == 2
+    assert used(tmp_path, "2026-02-27", elsewhere=True).minute == {}
 
 
 def test_three_runs_of_one_month_keep_to_its_budget_together(tmp_path: Path) -> None:
