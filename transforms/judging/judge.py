@@ -63,6 +63,11 @@ class Bench:
             return _apply(record, found, "")
         collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
         decision = self._decide(request, collected)
+        denied = self._denied(record, request, decision)
+        return denied or self._judged(record, response, completion, decision, replies.usd)
+
+    def _denied(self, record: Record, request: Request, decision: Verdict) -> Rejected | None:
+        """Both clocks must permit: the day of collection, and today."""
         for reason, decided in (
             ("terms_at_collection", decision),
             ("terms_at_build", self._decide(request, self.job.today)),
@@ -70,31 +75,19 @@ class Bench:
             if not decided.permits:
                 detail = f"the judge {self.route.id}: {decided.status} on {decided.on}"
                 return reject_record(record, stage="guard", reason=reason, detail=detail)
-        opinion = read_opinion(completion, self.judge)
-        judgement = self._judgement(response, completion, decision, opinion, replies.usd)
-        judged = _touched(record, judgement, decision)
-        return _apply(judged, self._against(opinion), opinion.rationale)
+        return None
 
-    def _decide(self, request: Request, on: date) -> Verdict:
-        """Both clocks must permit: the day of collection, and today."""
-        return self.job.guard.decide(
-            self.route.id,
-            self.job.purpose,
-            on,
-            prompt_license=request.prompt.license,
-            confidential=request.prompt.confidential,
-        )
-
-    def _judgement(
+    def _judged(
         self,
+        record: Record,
         response: Response,
         completion: Completion,
         decision: Verdict,
-        opinion: Opinion,
         usd: float,
-    ) -> Judgement:
+    ) -> Record | Rejected:
+        opinion = read_opinion(completion, self.judge)
         found = self._against(opinion)
-        return Judgement(
+        judgement = Judgement(
             route=self.route.id,
             model=completion.response_model,
             request_id=response.request_id,
@@ -107,6 +100,16 @@ class Bench:
             verdict=_VERDICTS[found.code] if found else "passed",
             rationale=opinion.rationale,
             usd=usd,
+        )
+        return _apply(_touched(record, judgement, decision), found, opinion.rationale)
+
+    def _decide(self, request: Request, on: date) -> Verdict:
+        return self.job.guard.decide(
+            self.route.id,
+            self.job.purpose,
+            on,
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
         )
 
     def _against(self, opinion: Opinion) -> Finding | None:

@@ -20,8 +20,9 @@ from schemas.canonical import sha256
 from schemas.errors import InputError
 from schemas.files import structure, unstructure
 from schemas.manifest import Manifest, Shard, version_of
-from schemas.records import Provenance, Record, Rejected
+from schemas.records import Generator, Judgement, Provenance, Record, Rejected
 from tests.corpus_builder import (
+    COLLECTED,
     make_build,
     make_decision,
     make_record,
@@ -32,6 +33,7 @@ from tests.corpus_builder import (
 from transforms.corpus.publish import publish
 from transforms.corpus.shards import write_bucket
 from transforms.corpus.verify import Problem, verify
+from transforms.guard.obligations import fold
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +252,69 @@ def test_a_class_that_stands_for_two_sets_of_duties_is_found(tmp_path: Path) -> 
     other = with_provenance(make_record(2), duties=OTHER_DUTY, decision={"id": "0" * 64})
     publish_rows(tmp_path, [GOOD, other])
     assert "stands for other duties elsewhere" in said(verify(tmp_path).problems)
+
+
+JUDGED_BY = make_decision(llama=True, use="select")
+
+
+def judged(record: Record) -> Record:
+    """Makes a record that another model rated, under terms that ask for something."""
+    decision, model = JUDGED_BY, "llama-3.1-8b"
+    before = record.provenance
+    together = fold((make_decision(), decision))
+    judgement = Judgement(
+        decision.teacher, model, sha256(b"rate it"), decision.decision_id, COLLECTED + 5_000,
+        "Is it right?", 1, 5, 4.0, "passed", "It is.", 0.0001,
+    )  # fmt: skip
+    return with_provenance(
+        record,
+        terms=together.terms,
+        duties=together.duties,
+        obligation_class=together.obligation_class,
+        generators=(
+            *before.generators,
+            Generator("judge", decision.teacher, model, decision.decision_id),
+        ),
+        judgements=(judgement,),
+    )
+
+
+JUDGED = judged(make_record(1))
+
+
+@pytest.mark.parametrize(
+    ("record", "what"),
+    [
+        (JUDGED, ""),
+        (with_provenance(JUDGED, judgements=()), "says otherwise"),
+        (with_provenance(JUDGED, generators=GOOD.provenance.generators), "says otherwise"),
+        (with_provenance(JUDGED, terms=GOOD.provenance.terms), "says otherwise"),
+        (
+            with_provenance(
+                JUDGED,
+                judgements=(replace(JUDGED.provenance.judgements[0], judged_at=COLLECTED * 2),),
+            ),
+            "says otherwise",
+        ),
+        (
+            with_provenance(
+                JUDGED,
+                judgements=(replace(JUDGED.provenance.judgements[0], decision_id="f" * 64),),
+            ),
+            "is none of the manifest's decisions",
+        ),
+    ],
+    ids=["whole", "judgement-gone", "judge-unnamed", "terms-gone", "another-day", "undecided"],
+)
+def test_a_record_tells_of_its_judge_what_the_decision_tells(
+    tmp_path: Path, record: Record, what: str
+) -> None:
+    decisions = (*make_build(2).decisions, JUDGED_BY)
+    build = replace(make_build(2), decisions=decisions)
+    publish_rows(tmp_path, [record, make_record(2)], build=build)
+    found = verify(tmp_path)
+    assert found.ok == (not what)
+    assert what in " ".join(problem.what for problem in found.problems)
 
 
 def test_who_asks_for_a_duty_makes_no_other_class(tmp_path: Path) -> None:

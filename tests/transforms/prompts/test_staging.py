@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.buckets import bucket_of
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
-from transforms.prompts.staging import RequestStage, read_requests
+from transforms.prompts.staging import RequestStage, read_requests, write_requests
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -42,3 +42,19 @@ def test_requests_survive_staging_each_in_its_bucket(
     for bucket in buckets:
         expected = [r for r in requests if bucket_of(r.request_id, bits) == bucket]
         assert list(read_requests(folder, bucket)) == expected
+
+
+@settings(deadline=None)  # it writes files
+@given(st.lists(TEXT, unique=True))
+def test_a_bucket_written_again_is_the_same_file(
+    tmp_path_factory: object, texts: list[str]
+) -> None:
+    folder = Path(tmp_path_factory.mktemp("bucket"))  # type: ignore[attr-defined]
+    requests = [_request(text) for text in texts]
+    write_requests(folder, 7, requests)
+    (file,) = folder.iterdir()
+    before = file.read_bytes()
+    write_requests(folder, 7, requests)
+    assert file.read_bytes() == before
+    assert list(folder.iterdir()) == [file]
+    assert list(read_requests(folder, 7)) == requests
