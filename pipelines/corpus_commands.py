@@ -60,7 +60,7 @@ def audit(
         from pipelines.show_corpus import show_audit
 
         show_audit(found, console())
-    if found.denied:
+    if found.denied or found.preferences_denied:
         raise typer.Exit(DENIED)
 
 

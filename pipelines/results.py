@@ -28,6 +28,7 @@ class RunResult:
         asked: Answered by a teacher in this run.
         from_ledger: Answered by an earlier one.
         accepted: Records of the corpus.
+        preferences: Pairs of a better and a worse answer, published beside them.
         rejected: By reason.
         duplicates: Records that duplicate another one.
         failed: By reason.
@@ -53,6 +54,7 @@ class RunResult:
     asked: int
     from_ledger: int
     accepted: int
+    preferences: int
     rejected: dict[str, int]
     duplicates: int
     failed: dict[str, int]
@@ -90,9 +92,9 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         outcome: What it came to.
         seconds: Wall-clock time.
     """
-    funnel, tally = outcome.funnel, outcome.tally
+    funnel, tally, manifest = outcome.funnel, outcome.tally, outcome.manifest
     missed = _missed(job, outcome)
-    version = outcome.manifest.version if outcome.manifest else None
+    version = manifest.version if manifest else None
     return RunResult(
         run_id=job.run_id,
         version=version,
@@ -101,6 +103,7 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
         asked=tally.asked,
         from_ledger=tally.from_ledger,
         accepted=funnel.accepted,
+        preferences=manifest.rows("preferences") if manifest else 0,
         rejected=funnel.rejected,
         duplicates=funnel.duplicates,
         failed=funnel.failed,

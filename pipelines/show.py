@@ -124,7 +124,8 @@ def _funnel(result: RunResult) -> Table:
     table.add_column("requests", justify="right")
     table.add_column("", style="dim")
     table.add_row("requests", str(result.requests), _reasons(result.unread, "prompts unreadable: "))
-    table.add_row("accepted", str(result.accepted))
+    pairs = f"and {result.preferences} preference pairs" if result.preferences else ""
+    table.add_row("accepted", str(result.accepted), pairs)
     table.add_row("rejected", str(sum(result.rejected.values())), _reasons(result.rejected))
     table.add_row("duplicates", str(result.duplicates))
     table.add_row("failed", str(sum(result.failed.values())), _reasons(result.failed))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from schemas.manifest import Manifest
-from transforms.corpus.audit import Audit
+from transforms.corpus.audit import Audit, Denial
 from transforms.corpus.release import DutyCheck
 
 
@@ -20,7 +20,7 @@ def show_audit(found: Audit, out: Console) -> None:
         version = f" {denial.version}" if denial.version else ""
         section = f" section {denial.clause}" if denial.clause else ""
         out.print(
-            f"[red]{denial.records}[/red] of [bold]{escape(denial.teacher)}[/bold]  "
+            f"[red]{_denied(denial)}[/red] of [bold]{escape(denial.teacher)}[/bold]  "
             f"{denial.status}: {escape(denial.document + version + section)}: "
             f"{escape(denial.summary)}"
         )
@@ -29,15 +29,26 @@ def show_audit(found: Audit, out: Console) -> None:
         f"version {found.version}, {found.records} records; on {found.on} "
         f"{found.permitted} permitted, [{colour}]{found.denied} denied[/{colour}]"
     )
+    if found.preferences:
+        out.print(f"{found.preferences} preference pairs, {found.preferences_denied} denied")
+
+
+def _denied(denial: Denial) -> str:
+    sides = f"{denial.sides} worse sides of pairs" if denial.sides else ""
+    records = str(denial.records) if denial.records or not sides else ""
+    return " and ".join(filter(None, (records, sides)))
 
 
 def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     """Prints what was withdrawn, and where the rest is."""
-    removed = manifest.removed.records if manifest.removed else 0
+    removed = manifest.removed
     out.print(
-        f"{removed} records withdrawn from version {manifest.parent}, "
+        f"{removed.records if removed else 0} records withdrawn from version {manifest.parent}, "
         f"{manifest.funnel.accepted} are left"
     )
+    if removed and removed.preferences:
+        left = manifest.rows("preferences")
+        out.print(f"{removed.preferences} preference pairs went with them, {left} are left")
     out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.files import unstructure
 from schemas.logprobs import Logprobs
-from schemas.records import Record, Rejected
+from schemas.records import Preference, Record, Rejected
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"stillroom.schema_version"
@@ -176,13 +176,33 @@ REJECTED = _schema(
     similarity=_Maybe(pa.float64()),
 )
 
+# `prompt`, `chosen` and `rejected` are TRL's names, each a list of turns
+# (huggingface.co/docs/trl/dataset_formats, "Preference", conversational, explicit prompt).
+PREFERENCES = _schema(
+    pair_id=_TEXT,
+    prompt_id=_TEXT,
+    prompt=MESSAGES,
+    chosen=MESSAGES,
+    rejected=MESSAGES,
+    chosen_id=_TEXT,
+    rejected_id=_TEXT,
+    chosen_score=pa.float64(),
+    rejected_score=pa.float64(),
+    chosen_by=_TEXT,
+    split=_TEXT,
+    chosen_provenance=PROVENANCE,
+    rejected_provenance=PROVENANCE,
+)
 
-def table(records: Sequence[Record] | Sequence[Rejected], schema: pa.Schema) -> pa.Table:
+
+def table(
+    records: Sequence[Record] | Sequence[Rejected] | Sequence[Preference], schema: pa.Schema
+) -> pa.Table:
     """Turns records into an Arrow table with exactly the columns of a schema.
 
     Args:
         records: Records, all of the type that the schema describes.
-        schema: `RECORDS` or `REJECTED`.
+        schema: `RECORDS`, `REJECTED` or `PREFERENCES`.
 
     Returns:
         A table with one row a record.
@@ -197,11 +217,11 @@ def table(records: Sequence[Record] | Sequence[Rejected], schema: pa.Schema) -> 
     return found.add_column(place, schema.field(place), _unpacked(packed))
 
 
-def _without_logprobs(record: Record | Rejected) -> Record | Rejected:
+def _without_logprobs(row: Record | Rejected | Preference) -> Record | Rejected | Preference:
     """Leaves out of the rows what would be some objects a token."""
-    if isinstance(record, Rejected) or not record.logprobs:
-        return record
-    return replace(record, logprobs=Logprobs())
+    if isinstance(row, Record) and row.logprobs:
+        return replace(row, logprobs=Logprobs())
+    return row
 
 
 def _unpacked(packed: Sequence[Logprobs]) -> pa.Array:

@@ -12,6 +12,8 @@ from schemas.terms import Duty, Verdict
 
 FORMAT = 1
 
+Kind = Literal["records", "preferences", "rejected"]
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -19,16 +21,16 @@ class Shard:
 
     Attributes:
         path: Relative to the version's folder.
-        kind: `records` or `rejected`.
-        split: Split of its records, or "" for rejected ones.
-        obligation_class: Of its records, or "" for rejected ones.
+        kind: `records`, `preferences` (pairs of answers) or `rejected`.
+        split: Split of its rows, or "" for rejected ones.
+        obligation_class: Of its rows, or "" for rejected ones.
         records: Rows.
         bytes: Size.
         sha256: Digest of the file.
     """
 
     path: str
-    kind: Literal["records", "rejected"]
+    kind: Kind
     split: str
     obligation_class: str
     records: int
@@ -118,11 +120,13 @@ class Removed:
         where: What was selected, as it was written.
         records: How many records.
         sha256: Digest of their ids, sorted, a line each.
+        preferences: How many pairs of answers, one of which at least was selected.
     """
 
     where: str
     records: int
     sha256: str
+    preferences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,10 @@ class Manifest:
     parent: str | None = None
     removed: Removed | None = None
     against: tuple[Compared, ...] = ()
+
+    def rows(self, kind: Kind) -> int:
+        """Returns how many rows the shards of a kind hold."""
+        return sum(shard.records for shard in self.shards if shard.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A record of the corpus with its whole provenance, and a record that was rejected.
+"""A record of the corpus with its whole provenance, a pair of them, and a rejected record.
 
 Field names here, in `arrow.py` and in `record.schema.json` are the same; a test holds them equal.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.canonical import digest
 from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.responses import ToolCall
@@ -240,7 +241,7 @@ class Rejected:
         record_id: The request's id, or "" where no request came of a prompt.
         prompt_id: The prompt's id, or "" where it could not be read.
         stage: Where it ended: `read`, `guard`, `ask`, `parse`, `filter`, `decontaminate`,
-            `judge`, `dedupe`, `withdraw`.
+            `judge`, `choose`, `dedupe`, `withdraw`.
         kind: Under which heading it is counted: `rejected`, `duplicate` or `failed`; `unread`
             for a prompt that never became a request.
         reason: Reason code.
@@ -258,7 +259,8 @@ class Rejected:
         prompt_tokens: As the provider counted; None where it did not.
         completion_tokens: The same.
         findings: What the rules found.
-        witness: For a duplicate: the id of the surviving record that it duplicates.
+        witness: For a duplicate: the id of the surviving record that it duplicates. For a sample
+            that was not the best: the id of the best one.
         similarity: For a duplicate: how alike the two are, from 0 to 1.
     """
 
@@ -283,3 +285,43 @@ class Rejected:
     findings: tuple[Finding, ...]
     witness: str
     similarity: float | None
+
+
+def pair_id(chosen_id: str, rejected_id: str) -> str:
+    """Returns the id of a pair of answers: the digest of their ids, the better one's first."""
+    return digest([chosen_id, rejected_id])
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A better and a worse answer to one prompt, in TRL's conversational preference format.
+
+    Attributes:
+        pair_id: Digest of the ids of the two answers.
+        prompt_id: The id of the prompt.
+        prompt: The conversation asked.
+        chosen: The turn that answers it better.
+        rejected: The turn that answers it worse.
+        chosen_id: The better answer's id: a record of the corpus.
+        rejected_id: The worse answer's id: a record of the corpus, or a rejected one.
+        chosen_score: What the better answer scores.
+        rejected_score: What the worse answer scores.
+        chosen_by: What scored them: `judge`, or the name of a rule.
+        split: `train`, `validation`, …
+        chosen_provenance: Everything that explains the better answer.
+        rejected_provenance: Everything that explains the worse answer.
+    """
+
+    pair_id: str
+    prompt_id: str
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    chosen_id: str
+    rejected_id: str
+    chosen_score: float
+    rejected_score: float
+    chosen_by: str
+    split: str
+    chosen_provenance: Provenance
+    rejected_provenance: Provenance

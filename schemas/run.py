@@ -10,6 +10,9 @@ from schemas.terms import Use
 Action = Literal["drop", "quarantine", "redact", "tag"]
 Mode = Literal["live", "batch"]
 Unit = Literal["prompt", "completion", "pair"]
+Prefer = Literal["highest", "lowest"]
+
+JUDGE = "judge"  # what scores answers, where no rule is named
 
 DEFAULT_SCALE = (1, 5)  # of a judge: the worst score and the best
 
@@ -244,6 +247,39 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class BestOf:
+    """Of the samples of each prompt, the best ones are kept.
+
+    Attributes:
+        by: What scores them: `judge`, or the name of a rule of this run.
+        keep: How many are kept.
+        prefer: Which scores are better; None for a judge's highest and a rule's lowest, since
+            rules find defects.
+    """
+
+    by: str
+    keep: int = 1
+    prefer: Prefer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Pairs of a better and a worse answer to one prompt are published beside the records.
+
+    Attributes:
+        by: What scores the answers, as in `BestOf`.
+        gap: By how much the better one's score is better, at least.
+        prefer: Which scores are better, as in `BestOf`.
+        pairs: `one` a prompt, the best with the worst; or `all`, the best with each worse one.
+    """
+
+    by: str
+    gap: float
+    prefer: Prefer | None = None
+    pairs: Literal["one", "all"] = "one"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFile:
     """A whole run file, checked.
 
@@ -265,6 +301,8 @@ class RunFile:
         decontaminate: Evaluation sets to keep out.
         judge: Who rates the answers, or None.
         dedupe: What counts as the same.
+        best_of: Which samples of a prompt are kept; None for all of them.
+        preferences: Which pairs of samples are published; None for no pairs.
         splits: Share of the prompts in each split; sums to 1.
         base: Folder of the run file: relative paths start here.
         path: The run file itself.
@@ -287,6 +325,8 @@ class RunFile:
     decontaminate: tuple[EvaluationSet, ...] = ()
     judge: Judge | None = None
     dedupe: Dedupe = field(default_factory=Dedupe)
+    best_of: BestOf | None = None
+    preferences: Preferences | None = None
     splits: dict[str, float] = field(default_factory=lambda: {"train": 1.0})
     base: str = ""
     path: str = ""

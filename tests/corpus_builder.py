@@ -19,6 +19,7 @@ from schemas.records import (
     Finding,
     Generator,
     PipelineProvenance,
+    Preference,
     PromptProvenance,
     Provenance,
     Record,
@@ -29,6 +30,7 @@ from schemas.records import (
 )
 from schemas.run import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
+from transforms.choosing.sides import Side, make_preference
 from transforms.corpus.publish import Build, publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.guard.evaluate import decision_id
@@ -42,7 +44,7 @@ LLAMA_CLASS = obligation_class((PREFIX, NOTICE))
 MIT = TermsVersion("MIT", "", "prompt_licence", "", "permitted")
 REGISTRY = sha256(b"registry")
 CONFIG = sha256(b"run file")
-Row = TypeVar("Row", Record, Rejected)
+Row = TypeVar("Row", Record, Rejected, Preference)
 COLLECTED = 1_795_000_000_000  # milliseconds since 1970 UTC: November 2026
 
 
@@ -156,6 +158,11 @@ def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetit
     )
 
 
+def make_pair(chosen: Record, rejected: Record) -> Preference:
+    """Makes the pair of a better and a worse answer; the worse one scores 3, the better one 1."""
+    return make_preference(chosen, Side(chosen.record_id, 1.0, 3.0, rejected), "length")
+
+
 def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:
     """Makes the permitting verdict under which `make_record` collects.
 
@@ -229,7 +236,11 @@ def typical_rows() -> tuple[list[Record], list[Rejected]]:
 
 
 def stage(
-    folder: Path, records: Sequence[Record], rejected: Sequence[Rejected], buckets: int = 2
+    folder: Path,
+    records: Sequence[Record],
+    rejected: Sequence[Rejected],
+    buckets: int = 2,
+    pairs: Sequence[Preference] = (),
 ) -> list[BucketShards]:
     """Writes rows to staged shards, by the leading hex digit of their ids."""
 
@@ -242,6 +253,7 @@ def stage(
             [row for row in rejected if bucket(row.record_id) == number],
             folder,
             number,
+            [pair for pair in pairs if bucket(pair.chosen_id) == number],
         )
         for number in range(buckets)
     ]
@@ -253,10 +265,11 @@ def publish_rows(
     rejected: Sequence[Rejected] = (),
     *,
     build: Build | None = None,
+    pairs: Sequence[Preference] = (),
 ) -> Manifest:
     """Publishes rows as a corpus in a folder."""
     ended = len(records) + sum(1 for row in rejected if row.kind != "unread")
-    shards = stage(folder / ".work" / "run-1", records, rejected)
+    shards = stage(folder / ".work" / "run-1", records, rejected, pairs=pairs)
     return publish(shards, folder, build or make_build(ended))
 
 

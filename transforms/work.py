@@ -4,7 +4,11 @@
     sifted/        what became of them         (transforms.buckets.sifted)
     judging/       the judge's requests        (transforms.judging)
     judged/        what became of them then    (transforms.buckets.sifted)
+    best_of/       the samples of each prompt  (transforms.choosing.choose_samples)
+    chosen/        what became of them now     (transforms.buckets.sifted)
     dedupe/        what deduplication looks at (transforms.dedupe)
+    pairs/         samples that may be paired  (transforms.choosing.pair_samples)
+    sides/         the worse sides of pairs    (transforms.choosing.sides)
     shards/        shards not yet published    (transforms.corpus.shards)
     progress/      how far each stage has come
     unread.pickle, outcome.pickle, error.pickle, stop, alive
@@ -30,7 +34,10 @@ from transforms.storage import hidden_file
 
 REQUESTS = "requests"
 JUDGING = "judging"
+BEST_OF = "best_of"
 DEDUPE = "dedupe"
+PAIRS = "pairs"
+SIDES = "sides"
 SHARDS = "shards"
 PROGRESS = "progress"
 UNREAD = "unread.pickle"

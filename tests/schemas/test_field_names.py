@@ -12,12 +12,12 @@ from typing import Any, Literal
 import pyarrow as pa
 import pytest
 
-from schemas.arrow import RECORDS, REJECTED
+from schemas.arrow import PREFERENCES, RECORDS, REJECTED
 from schemas.files import load_schema
 from schemas.index import IndexManifest
 from schemas.logprobs import Logprobs, TokenLogprob
 from schemas.manifest import Latest, Manifest
-from schemas.records import Record, Rejected
+from schemas.records import Preference, Record, Rejected
 from schemas.registry import Approval, Authorisation, LimiterAddress, Registry, Route
 from schemas.run import FilterChoice, RunFile
 
@@ -168,11 +168,18 @@ class Outer:
 FILES = [
     pytest.param(Record, "record", "record", True, id="record"),
     pytest.param(Rejected, "record", "rejected", True, id="rejected"),
+    pytest.param(Preference, "record", "preference", True, id="preference"),
     pytest.param(Manifest, "manifest", None, True, id="manifest"),
     pytest.param(Latest, "latest", None, True, id="latest"),
     pytest.param(IndexManifest, "index", None, True, id="index"),
     pytest.param(RunFile, "run", None, False, id="run"),
     pytest.param(Registry, "registry", None, False, id="registry"),
+]
+
+ROWS = [
+    pytest.param(Record, RECORDS, id="record"),
+    pytest.param(Rejected, REJECTED, id="rejected"),
+    pytest.param(Preference, PREFERENCES, id="preference"),
 ]
 
 
@@ -185,17 +192,13 @@ def test_dataclass_and_json_schema_name_the_same_fields(
     assert differences(of_dataclass(kind), of_json(schema, file), nulls=nulls) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "schema"), [(Record, RECORDS), (Rejected, REJECTED)], ids=["record", "rejected"]
-)
+@pytest.mark.parametrize(("kind", "schema"), ROWS)
 def test_dataclass_and_arrow_schema_name_the_same_fields(kind: type, schema: pa.Schema) -> None:
     arrow = of_arrow(pa.struct(list(schema)))
     assert differences(of_dataclass(kind), arrow, nulls=True) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "schema"), [(Record, RECORDS), (Rejected, REJECTED)], ids=["record", "rejected"]
-)
+@pytest.mark.parametrize(("kind", "schema"), ROWS)
 def test_dataclass_and_arrow_schema_have_one_order(kind: type, schema: pa.Schema) -> None:
     assert [name for name, _ in written(kind)] == schema.names
 

@@ -9,9 +9,10 @@ confidential mattered when it was sent, and that is done.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from schemas.registry import BindingTerms, Route
 from schemas.run import Purpose
 from schemas.terms import Status, Verdict
 from transforms.corpus.facts import column, combinations, generators_of, read_generators
+from transforms.corpus.pairs import SIDES, sides_of
 from transforms.corpus.read import Corpus
 from transforms.guard.evaluate import Guard
 
@@ -44,6 +46,7 @@ class Denial:
         records: How many records. One that several clauses deny counts with each of them.
         status: What the clause answers.
         summary: What it says, and what would have to be true for a yes.
+        sides: How many worse sides of pairs, which need not be records of the corpus.
     """
 
     document: str
@@ -53,6 +56,7 @@ class Denial:
     records: int
     status: Status
     summary: str
+    sides: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Audit:
         records: Accepted records.
         permitted: Those that the terms of that day permit.
         denied: The others.
+        preferences: Pairs of answers.
+        preferences_denied: Those of which a side is denied.
         by_clause: What says no, the clause with most records first.
         questions: The questions that were denied, as `questions_of` writes them.
     """
@@ -74,6 +80,8 @@ class Audit:
     records: int
     permitted: int
     denied: int
+    preferences: int
+    preferences_denied: int
     by_clause: tuple[Denial, ...]
     questions: frozenset[str]
 
@@ -100,16 +108,15 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
     Raises:
         InputError: A route is in no registry, and in none of the manifest's decisions.
     """
-    counts: Counter[str] = Counter()
-    for table in corpus.tables("records", COLUMNS):
-        for row in combinations({"question": questions_of(table)}):
-            counts[row["question"]] += row["count"]
-    gone = {route for question in counts for _, route in _read(question)[0]} - set(guard.routes)
+    counts = _count(corpus.tables("records", COLUMNS))
+    sides = _count(sides_of(corpus, "rejected", COLUMNS))
+    asked = counts | sides
+    gone = {route for question in asked for _, route in _read(question)[0]} - set(guard.routes)
     if gone:
         guard = guard.knowing(_routes_of_records(corpus, gone))
     denied = {
         question: verdicts
-        for question in counts
+        for question in asked
         if (verdicts := _denials(question, guard, corpus.manifest.purpose, on))
     }
     lost = sum(counts[question] for question in denied)
@@ -119,9 +126,31 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
         records=counts.total(),
         permitted=counts.total() - lost,
         denied=lost,
-        by_clause=_by_clause(denied, counts),
+        preferences=sides.total(),
+        preferences_denied=_pairs_denied(corpus, denied),
+        by_clause=_by_clause(denied, counts, sides),
         questions=frozenset(denied),
     )
+
+
+def _count(tables: Iterable[pa.Table]) -> Counter[str]:
+    """Counts the rows that each question is about."""
+    counts: Counter[str] = Counter()
+    for table in tables:
+        for row in combinations({"question": questions_of(table)}):
+            counts[row["question"]] += row["count"]
+    return counts
+
+
+def _pairs_denied(corpus: Corpus, denied: Collection[str]) -> int:
+    lost = 0
+    if denied:
+        names = pa.array(sorted(denied), pa.string())
+        sides = (sides_of(corpus, side, COLUMNS) for side in SIDES)
+        for one, other in zip(*sides, strict=True):
+            marks = (pc.is_in(questions_of(table), value_set=names) for table in (one, other))
+            lost += pc.sum(pc.or_(*marks)).as_py() or 0
+    return lost
 
 
 def questions_of(table: pa.Table) -> pa.ChunkedArray:
@@ -144,8 +173,12 @@ def denied_rows(table: pa.Table, found: Audit) -> pa.ChunkedArray:
 
 
 def denied_ids(corpus: Corpus, found: Audit) -> Iterator[str]:
-    """Yields the ids of the records that an audit of the corpus found to be denied."""
-    for table in corpus.tables("records", ("record_id", *COLUMNS)):
+    """Yields the ids of the records that an audit of the corpus found to be denied.
+
+    The worse sides of pairs are among them, be they records of the corpus or not.
+    """
+    names = ("record_id", *COLUMNS)
+    for table in chain(corpus.tables("records", names), sides_of(corpus, "rejected", names)):
         yield from table.column("record_id").filter(denied_rows(table, found)).to_pylist()
 
 
@@ -183,7 +216,8 @@ def _models(corpus: Corpus) -> dict[str, str]:
     """Returns the model of each route: as it was asked for, or as a judge told its own name."""
     told: dict[str, str] = {}
     asked: dict[str, str] = {}
-    for table in corpus.tables("records", _OF_A_MODEL):
+    sides = sides_of(corpus, "rejected", _OF_A_MODEL)
+    for table in chain(corpus.tables("records", _OF_A_MODEL), sides):
         columns = {
             "models": generators_of(table, "route", "model"),
             "route": column(table, ("provenance", "teacher", "route")),
@@ -196,9 +230,10 @@ def _models(corpus: Corpus) -> dict[str, str]:
 
 
 def _by_clause(
-    denied: Mapping[str, list[Verdict]], counts: Mapping[str, int]
+    denied: Mapping[str, list[Verdict]], counts: Counter[str], sides: Counter[str]
 ) -> tuple[Denial, ...]:
     records: Counter[tuple[str, str, str, str]] = Counter()
+    worse: Counter[tuple[str, str, str, str]] = Counter()
     said: dict[tuple[str, str, str, str], tuple[Status, str]] = {}
     for question, verdicts in denied.items():
         told = {
@@ -207,6 +242,7 @@ def _by_clause(
             for clause in reversed(verdict.clauses)  # of one section, the most severe stands
         }
         records.update(dict.fromkeys(told, counts[question]))
+        worse.update(dict.fromkeys(told, sides[question]))
         said |= {key: (clause.status, clause.summary) for key, clause in told.items()}
-    ordered = sorted(records, key=lambda key: (-records[key], key))
-    return tuple(Denial(*key, records[key], *said[key]) for key in ordered)
+    ordered = sorted(said, key=lambda key: (-records[key], -worse[key], key))
+    return tuple(Denial(*key, records[key], *said[key], worse[key]) for key in ordered)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
 
-from schemas.manifest import Manifest
+from schemas.manifest import Kind, Manifest
 from transforms.corpus.facts import Facts
 from transforms.corpus.rendering import render
 
@@ -40,6 +41,8 @@ _SIZES = (
     ("100M<n<1B", 10**9),
 )
 
+_PAIRS = "preferences"  # the configuration of pairs, and their folder
+
 _HUB_DATASET = re.compile(r"https://huggingface\.co/datasets/([^/?#]+/[^/?#]+)/?")
 
 
@@ -54,9 +57,7 @@ def render_card(manifest: Manifest, facts: Facts) -> str:
         Markdown with a YAML header.
     """
     header = yaml.safe_dump(card_data(manifest, facts), sort_keys=False, allow_unicode=True)
-    splits = sorted(
-        {split for _, split in facts.partitions}, key=lambda name: (name != "train", name)
-    )
+    splits, pair_splits = (_splits(manifest, kind) for kind in ("records", "preferences"))
     return render(
         "README.md.j2",
         header=header,
@@ -64,6 +65,8 @@ def render_card(manifest: Manifest, facts: Facts) -> str:
         facts=facts,
         data_files=json.dumps({split: f"data/*/{split}-*.parquet" for split in splits}),
         first_split=splits[0] if splits else "train",
+        pairs=_pairs(manifest),
+        pair_files=json.dumps({split: f"{_PAIRS}/*/{split}-*.parquet" for split in pair_splits}),
     )
 
 
@@ -85,13 +88,13 @@ def card_data(manifest: Manifest, facts: Facts) -> dict[str, Any]:
         "size_categories": [_size(facts.records)],
         "source_datasets": sorted({_source(source) for source in facts.sources}),
         "tags": ["synthetic", "distillation"],
-        "configs": _configs(facts),
+        "configs": _configs(facts) + _pair_configs(manifest),
     }
 
 
 def single_license(facts: Facts) -> str | None:
     """Returns the one licence that says it all, or None where there is no such licence."""
-    if len(facts.licenses) != 1 or facts.duties:
+    if len(facts.licenses) != 1 or facts.owed():
         return None
     return next(iter(facts.licenses))
 
@@ -126,3 +129,24 @@ def _configs(facts: Facts) -> list[dict[str, Any]]:
         }
         for name in sorted({name for name, _ in facts.partitions})
     ]
+
+
+def _splits(manifest: Manifest, kind: Kind) -> list[str]:
+    """Returns the splits that some rows are cut into, `train` first."""
+    names = {shard.split for shard in manifest.shards if shard.kind == kind}
+    return sorted(names, key=lambda name: (name != "train", name))
+
+
+def _pair_configs(manifest: Manifest) -> list[dict[str, Any]]:
+    splits = _splits(manifest, "preferences")
+    files = [{"split": split, "path": f"{_PAIRS}/*/{split}-*.parquet"} for split in splits]
+    return [{"config_name": _PAIRS, "data_files": files}] if files else []
+
+
+def _pairs(manifest: Manifest) -> Counter[tuple[str, str]]:
+    """Counts pairs by obligation class and split."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for shard in manifest.shards:
+        if shard.kind == "preferences":
+            counts[shard.obligation_class, shard.split] += shard.records
+    return counts

@@ -5,11 +5,12 @@ Source of names and shapes: docs.mlcommons.org/croissant/docs/croissant-spec-1.1
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from schemas.arrow import RECORDS
+from schemas.arrow import PREFERENCES, RECORDS
 from schemas.manifest import Manifest
 from transforms.corpus.facts import Facts
 
@@ -37,6 +38,7 @@ _CONTEXT: dict[str, Any] = {
 }
 _PARQUET = "application/x-parquet"
 _FILES = "shards"
+_PAIRS = "preferences"
 _SPLIT_URLS = {
     "train": "cr:TrainingSplit",
     "validation": "cr:ValidationSplit",
@@ -74,8 +76,8 @@ def render_croissant(manifest: Manifest, facts: Facts) -> dict[str, Any]:
         "version": manifest.version,
         "keywords": ["synthetic", "distillation"],
         "inLanguage": sorted(filter(None, facts.languages)),
-        "distribution": [*_file_objects(manifest), _file_set()],
-        "recordSet": [_splits(facts), _records()],
+        "distribution": [*_file_objects(manifest), *_file_sets(manifest)],
+        "recordSet": [_splits(facts), *_record_sets(manifest)],
     }
     return {key: value for key, value in description.items() if value}
 
@@ -101,14 +103,21 @@ def _file_objects(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def _file_set() -> dict[str, Any]:
+def _file_sets(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    what = "one folder an obligation class, one stem a split."
+    yield _file_set(_FILES, f"The accepted records: {what}", "data/*/*.parquet")
+    if manifest.rows("preferences"):
+        yield _file_set(f"{_PAIRS}-{_FILES}", f"Pairs of answers: {what}", f"{_PAIRS}/*/*.parquet")
+
+
+def _file_set(name: str, description: str, includes: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileSet",
-        "@id": _FILES,
-        "name": _FILES,
-        "description": "The accepted records: one folder an obligation class, one stem a split.",
+        "@id": name,
+        "name": name,
+        "description": description,
         "encodingFormat": _PARQUET,
-        "includes": "data/*/*.parquet",
+        "includes": includes,
     }
 
 
@@ -130,18 +139,26 @@ def _splits(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _records() -> dict[str, Any]:
+def _record_sets(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    yield _record_set("records", RECORDS, _FILES)
+    if manifest.rows("preferences"):
+        yield _record_set(_PAIRS, PREFERENCES, f"{_PAIRS}-{_FILES}")
+
+
+def _record_set(name: str, schema: pa.Schema, files: str) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
-        "@id": "records",
-        "name": "records",
-        "key": {"@id": "records/record_id"},
-        "field": [_field(f"records/{field.name}", field, field.name, ()) for field in RECORDS],
+        "@id": name,
+        "name": name,
+        "key": {"@id": f"{name}/{schema.names[0]}"},
+        "field": [_field(f"{name}/{f.name}", f, (files, f.name), ()) for f in schema],
     }
 
 
-def _field(name: str, field: pa.Field, column: str, steps: tuple[str, ...]) -> dict[str, Any]:
-    """Describes a column, or a field within one, and all that is in it."""
+def _field(
+    name: str, field: pa.Field, place: tuple[str, str], steps: tuple[str, ...]
+) -> dict[str, Any]:
+    """Describes a column of some files, or a field within one, and all that is in it."""
     repeated = pa.types.is_list(field.type)
     kind = field.type.value_type if repeated else field.type
     described: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": field.name}
@@ -150,11 +167,12 @@ def _field(name: str, field: pa.Field, column: str, steps: tuple[str, ...]) -> d
     if pa.types.is_struct(kind):
         inner = [f for f in kind if not _holds_rows(f)]
         return described | {
-            "subField": [_field(f"{name}/{f.name}", f, column, (*steps, f.name)) for f in inner]
+            "subField": [_field(f"{name}/{f.name}", f, place, (*steps, f.name)) for f in inner]
         }
-    if name == "records/split":
+    files, column = place
+    if column == "split":
         described["references"] = {"field": {"@id": "splits/name"}}  # as the reference reader asks
-    source: dict[str, Any] = {"fileSet": {"@id": _FILES}, "extract": {"column": column}}
+    source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": column}}
     if steps:
         source["transform"] = {"jsonPath": ".".join(steps)}
     return described | {"dataType": _data_type(kind), "source": source}

@@ -28,27 +28,30 @@ from transforms.guard.evaluate import Guard, decision_id
 from transforms.guard.obligations import fold
 
 _OF_TEACHERS = {
-    "decision": ("provenance", "decision", "id"),
-    "decided_at": ("provenance", "decision", "decided_at"),
-    "route": ("provenance", "teacher", "route"),
-    "license": ("provenance", "prompt", "license"),
+    "decision": ("decision", "id"),
+    "decided_at": ("decision", "decided_at"),
+    "route": ("teacher", "route"),
+    "license": ("prompt", "license"),
 }
 _OF_JUDGES = {"decision": "decision_id", "decided_at": "judged_at", "route": "route"}
-_COLUMNS = [
+_FIELDS = [
     *(".".join(path) for path in _OF_TEACHERS.values()),
-    *(f"provenance.judgements.list.element.{name}" for name in _OF_JUDGES.values()),
+    *(f"judgements.list.element.{name}" for name in _OF_JUDGES.values()),
 ]
 _BETWEEN = "\x1f"
 
 
-def gather_decisions(shards: Iterable[Path], guard: Guard, purpose: Purpose) -> tuple[Verdict, ...]:
+def gather_decisions(
+    shards: Iterable[tuple[Path, str]], guard: Guard, purpose: Purpose
+) -> tuple[Verdict, ...]:
     """Gathers the decisions that the records of some shards name.
 
     A record has its decisions' ids alone. The guard is asked the same question again and gives the
     same verdict. Whether the prompt was confidential a record does not tell, so both are tried.
 
     Args:
-        shards: Shards of accepted records, read a row group at a time.
+        shards: Shards of records, or of pairs of them, read a row group at a time; each with the
+            column of provenance that is looked at.
         guard: The guard that decided.
         purpose: The declared use.
 
@@ -68,26 +71,41 @@ def gather_decisions(shards: Iterable[Path], guard: Guard, purpose: Purpose) -> 
     return tuple(found[name] for name in sorted(found))
 
 
-def _questions(shards: Iterable[Path]) -> Iterator[tuple[str, str, str, date, str]]:
+def _questions(
+    shards: Iterable[tuple[Path, str]],
+) -> Iterator[tuple[str, str, str, date, str]]:
     """Yields what records were decided by: role, decision's id, route, day (UTC), licence."""
-    for shard in shards:
+    for shard, provenance in shards:
         with pq.ParquetFile(shard) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=_COLUMNS)
-                teachers = {name: column(table, path) for name, path in _OF_TEACHERS.items()}
-                for role, columns in (("teacher", teachers), ("judge", _of_judges(table))):
-                    columns["decided_at"] = columns["decided_at"].cast(pa.date32())
-                    for row in combinations(columns):
-                        yield role, row["decision"], row["route"], row["decided_at"], row["license"]
+                names = [f"{provenance}.{field}" for field in _FIELDS]
+                table = file.read_row_group(group, columns=names)
+                teachers = _of_teachers(table, provenance)
+                judges = _of_judges(table, provenance, teachers["license"])
+                yield from _of_role("teacher", teachers)
+                yield from _of_role("judge", judges)
 
 
-def _of_judges(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+def _of_role(
+    role: str, columns: dict[str, pa.ChunkedArray]
+) -> Iterator[tuple[str, str, str, date, str]]:
+    columns["decided_at"] = columns["decided_at"].cast(pa.date32())
+    for row in combinations(columns):
+        yield role, row["decision"], row["route"], row["decided_at"], row["license"]
+
+
+def _of_teachers(table: pa.Table, provenance: str) -> dict[str, pa.ChunkedArray]:
+    return {name: column(table, (provenance, *path)) for name, path in _OF_TEACHERS.items()}
+
+
+def _of_judges(
+    table: pa.Table, provenance: str, licenses: pa.ChunkedArray
+) -> dict[str, pa.ChunkedArray]:
     """Returns the same columns of the records' judgements, a row each."""
-    judgements = column(table, ("provenance", "judgements")).combine_chunks()
+    judgements = column(table, (provenance, "judgements")).combine_chunks()
     each = pc.list_flatten(judgements)
-    licenses = column(table, _OF_TEACHERS["license"]).combine_chunks()
     columns = {name: each.field(path) for name, path in _OF_JUDGES.items()}
-    columns["license"] = licenses.take(pc.list_parent_indices(judgements))
+    columns["license"] = licenses.combine_chunks().take(pc.list_parent_indices(judgements))
     return {name: pa.chunked_array([values]) for name, values in columns.items()}
 
 
@@ -113,12 +131,13 @@ def changed_decisions(manifest: Manifest) -> Iterator[str]:
             yield f"the decision {verdict.decision_id[:16]} denies {verdict.teacher}"
 
 
-def undecided(provenance: pa.StructArray, manifest: Manifest) -> Iterator[Violation]:
+def undecided(provenance: pa.StructArray, manifest: Manifest, path: str) -> Iterator[Violation]:
     """Finds records whose decisions the manifest does not hold, or holds in other words.
 
     Args:
         provenance: That of a row group's records. The same decisions say the same in all of them.
         manifest: The corpus's manifest.
+        path: Name of the column.
 
     Yields:
         Each problem with the first record that has it.
@@ -140,10 +159,10 @@ def undecided(provenance: pa.StructArray, manifest: Manifest) -> Iterator[Violat
         named = _named(record)
         verdicts = [held[one["decision_id"]] for one in named if one["decision_id"] in held]
         if len(verdicts) < len(named):
-            yield Violation("provenance.decision.id", "is none of the manifest's decisions", [row])
+            yield Violation(f"{path}.decision.id", "is none of the manifest's decisions", [row])
         elif _said(record, named) != _meant(verdicts, named):
             what = "names a decision of which the manifest says otherwise"
-            yield Violation("provenance.decision.id", what, [row])
+            yield Violation(f"{path}.decision.id", what, [row])
 
 
 def _judges(judgements: pa.ListArray) -> pa.Array:

@@ -100,6 +100,7 @@ def _accepted(corpus: Corpus, found: Found) -> Iterator[Section]:
     yield Section("Filters", tuple(_findings(provenance["filters"])))
     yield from (_judgement(judgement) for judgement in provenance["judgements"])
     yield _cluster(corpus, row)
+    yield Section("Preferences", tuple(_pairs(corpus, row["record_id"])))
     yield Section("Pipeline", _facts(provenance["pipeline"]))
 
 
@@ -126,11 +127,12 @@ def _rejected(corpus: Corpus, found: Found) -> Iterator[Section]:
         ),
     )
     yield Section("Filters", tuple(_findings(row["findings"])))
+    yield Section("Preferences", tuple(_pairs(corpus, row["record_id"])))
 
 
 def _witness(row: Row) -> Iterator[tuple[str, str]]:
     if row["witness"]:
-        yield "duplicates", row["witness"]
+        yield "duplicates" if row["kind"] == "duplicate" else "the best one", row["witness"]
     if row["similarity"] is not None:
         yield "similarity", f"{row['similarity']:.3f}"
 
@@ -254,11 +256,28 @@ def _cluster(corpus: Corpus, row: Row) -> Section:
 
 
 def _duplicates_of(corpus: Corpus, record_id: str) -> list[str]:
-    """Returns the ids of the rejected records that this one is the witness of."""
+    """Returns the ids of the duplicates that this record is the witness of."""
     ids: list[str] = []
-    for table in corpus.tables("rejected", ["record_id", "witness"]):
-        ids += table.filter(pc.equal(table.column("witness"), record_id)).column(0).to_pylist()
+    for table in corpus.tables("rejected", ["record_id", "kind", "witness"]):
+        theirs = pc.equal(table.column("witness"), record_id)
+        same = pc.and_(theirs, pc.equal(table.column("kind"), "duplicate"))
+        ids += table.filter(same).column(0).to_pylist()
     return ids
+
+
+def _pairs(corpus: Corpus, record_id: str) -> Iterator[tuple[str, str]]:
+    """Yields the pairs that an answer stands in, and against which other one."""
+    columns = ("chosen_id", "rejected_id", "chosen_score", "rejected_score", "chosen_by")
+    for table in corpus.tables("preferences", columns):
+        sides = [table.column(name) for name in columns[:2]]
+        here = pc.or_(*(pc.equal(side, record_id) for side in sides))
+        for pair in table.filter(here).to_pylist():
+            scores = f"{pair['chosen_score']:g} over {pair['rejected_score']:g}"
+            said = f"{scores} by {pair['chosen_by']}"
+            if pair["chosen_id"] == record_id:
+                yield "chosen over", f"{pair['rejected_id']}, {said}"
+            else:
+                yield "rejected for", f"{pair['chosen_id']}, {said}"
 
 
 def _facts(values: Row) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,22 @@ import pyarrow.parquet as pq
 from schemas.files import structure
 from schemas.terms import Duty, TermsVersion
 
+# Columns that hold provenance: a record's, and that of the worse side of a pair. The better side is
+# a record of the corpus.
+RECORD = "provenance"
+WORSE_SIDE = "rejected_provenance"
+
 # One combination of these is one line of a card; a corpus has few of them.
 _KEYS = {
-    "split": ("split",),
-    "language": ("language",),
-    "license": ("provenance", "prompt", "license"),
-    "source": ("provenance", "prompt", "source"),
-    "route": ("provenance", "teacher", "route"),
-    "host": ("provenance", "teacher", "host"),
-    "model": ("provenance", "teacher", "response_model"),
-    "revision": ("provenance", "teacher", "revision"),
-    "obligation_class": ("provenance", "obligation_class"),
+    "license": ("prompt", "license"),
+    "source": ("prompt", "source"),
+    "route": ("teacher", "route"),
+    "host": ("teacher", "host"),
+    "model": ("teacher", "response_model"),
+    "revision": ("teacher", "revision"),
+    "obligation_class": ("obligation_class",),
 }
-_GENERATORS = "provenance.generators"
-_COLUMNS = [*(".".join(path) for path in _KEYS.values()), _GENERATORS]
-_OF_DECISIONS = [_GENERATORS, "provenance.terms", "provenance.duties"]
+_GENERATORS = "generators"
 
 _BETWEEN_FIELDS = "\x1f"
 _BETWEEN_MODELS = "\x1e"
@@ -71,6 +72,7 @@ class Facts:
         others: By judge, or whatever else touched them.
         terms: By version of a document that binds them.
         duties: By duty that they owe.
+        sides: The same of the worse sides of pairs; None where there are no pairs.
     """
 
     records: int = 0
@@ -82,36 +84,52 @@ class Facts:
     others: Counter[OtherModel] = field(default_factory=Counter)
     terms: Counter[TermsVersion] = field(default_factory=Counter)
     duties: Counter[Duty] = field(default_factory=Counter)
+    sides: Facts | None = None
 
     def owed(self) -> list[Duty]:
-        """Returns the duties in the order in which they fall due."""
-        return sorted(self.duties, key=lambda duty: (duty.due, duty.kind, duty.document, duty.text))
+        """Returns the duties, those of pairs among them, in the order in which they fall due."""
+        duties = {*self.duties, *(self.sides.duties if self.sides else ())}
+        return sorted(duties, key=lambda duty: (duty.due, duty.kind, duty.document, duty.text))
 
 
-def gather(shards: Iterable[Path]) -> Facts:
+def gather(records: Iterable[Path], pairs: Iterable[Path] = ()) -> Facts:
     """Counts what the records of some shards say of themselves.
 
     Args:
-        shards: Shards of accepted records.
+        records: Shards of accepted records.
+        pairs: Shards of pairs of answers.
 
     Returns:
         The counts.
     """
+    sides = _gather(pairs, WORSE_SIDE)
+    return replace(_gather(records, RECORD), sides=sides if sides.records else None)
+
+
+def _gather(shards: Iterable[Path], provenance: str) -> Facts:
+    keys = {name: (provenance, *path) for name, path in _KEYS.items()}
+    keys |= {"split": ("split",)} | ({"language": ("language",)} if provenance == RECORD else {})
+    generators = f"{provenance}.{_GENERATORS}"
+    names = [*(".".join(path) for path in keys.values()), generators]
+    of_decisions = [generators, f"{provenance}.terms", f"{provenance}.duties"]
     facts = Facts()
     decisions: Counter[str] = Counter()
     bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]] = {}
     for path in shards:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=_COLUMNS)
-                columns = {name: column(table, _KEYS[name]) for name in _KEYS}
-                columns["decisions"] = generators_of(table, "decision_id")
-                columns["models"] = generators_of(table, "role", "route", "model")
+                table = file.read_row_group(group, columns=names)
+                columns = {name: column(table, path) for name, path in keys.items()}
+                columns["decisions"] = generators_of(table, "decision_id", provenance=provenance)
+                columns["models"] = generators_of(
+                    table, "role", "route", "model", provenance=provenance
+                )
                 for row in combinations(columns):
                     _add(facts, row)
                     decisions[row["decisions"]] += row["count"]
                 if not decisions.keys() <= bound.keys():
-                    _learn(file.read_row_group(group, columns=_OF_DECISIONS), bound)
+                    told = file.read_row_group(group, columns=of_decisions)
+                    _learn(told, provenance, bound)
     for named, count in decisions.items():
         terms, duties = bound[named]
         facts.terms.update(dict.fromkeys(terms, count))
@@ -128,14 +146,15 @@ def column(table: pa.Table, path: Iterable[str]) -> pa.ChunkedArray:
     )
 
 
-def generators_of(table: pa.Table, *fields: str) -> pa.ChunkedArray:
+def generators_of(table: pa.Table, *fields: str, provenance: str = RECORD) -> pa.ChunkedArray:
     """Returns what is said of each row's models, as one text a row; equal ones say the same.
 
     Args:
-        table: Rows with the column `provenance.generators`.
+        table: Rows with the field `generators` of the column that holds provenance.
         fields: What of them, by the names of `Generator`; read it again by `read_generators`.
+        provenance: That column.
     """
-    chunks = [_joined(chunk, fields) for chunk in column(table, _GENERATORS.split(".")).chunks]
+    chunks = [_joined(chunk, fields) for chunk in column(table, (provenance, _GENERATORS)).chunks]
     return pa.chunked_array(chunks, pa.string())
 
 
@@ -179,7 +198,7 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
     count = row["count"]
     facts.records += count
     facts.partitions[row["obligation_class"], row["split"]] += count
-    facts.languages[row["language"]] += count
+    facts.languages[row.get("language", "")] += count
     facts.licenses[row["license"]] += count
     facts.sources[row["source"]] += count
     teacher = Teacher(row["route"], row["host"], row["model"], row["revision"])
@@ -189,12 +208,15 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
 
 
 def _learn(
-    group: pa.Table, bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]]
+    group: pa.Table,
+    provenance: str,
+    bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]],
 ) -> None:
     """Notes the terms and duties of all decisions that a row group is the first to name."""
-    for index, decisions in enumerate(generators_of(group, "decision_id").to_pylist()):
+    named = generators_of(group, "decision_id", provenance=provenance).to_pylist()
+    for index, decisions in enumerate(named):
         if decisions not in bound:
-            row = group.slice(index, 1).to_pylist()[0]["provenance"]
+            row = group.slice(index, 1).to_pylist()[0][provenance]
             bound[decisions] = (
                 structure(row["terms"], tuple[TermsVersion, ...]),
                 structure(row["duties"], tuple[Duty, ...]),

@@ -66,13 +66,17 @@ def _places(corpus: Corpus, beginning: str) -> Iterator[_Place]:
 
 def _id_groups(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int, pa.ChunkedArray]]:
     """Yields the ids of the row groups whose statistics say that they may hold such an id."""
-    for shard in corpus.manifest.shards:
+    for shard in _shards(corpus):
         with pq.ParquetFile(corpus.path(shard)) as file:
             for group in range(file.num_row_groups):
                 bounds = file.metadata.row_group(group).column(0).statistics
                 length = len(beginning)
                 if bounds.min[:length] <= beginning <= bounds.max[:length]:
                     yield shard, group, file.read_row_group(group, columns=["record_id"]).column(0)
+
+
+def _shards(corpus: Corpus) -> list[Shard]:
+    return [*corpus.shards("records"), *corpus.shards("rejected")]
 
 
 def _ambiguous(beginning: str, places: list[_Place]) -> InputError:
@@ -88,7 +92,7 @@ def _ambiguous(beginning: str, places: list[_Place]) -> InputError:
 def _unknown(corpus: Corpus, record_id: str) -> InputError:
     """Names the ids before and after the place where the unknown one would stand."""
     before, after = "", ""
-    for shard in corpus.manifest.shards:
+    for shard in _shards(corpus):
         with pq.ParquetFile(corpus.path(shard)) as file:
             ids = file.read(columns=["record_id"]).column(0)
         lower = pc.max(ids.filter(pc.less(ids, record_id))).as_py()

@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.files import structure
 from schemas.manifest import Manifest, Shard
+from schemas.records import pair_id
+from schemas.terms import Duty
 from transforms.corpus.constraints import Violation, violations
 from transforms.corpus.decisions import undecided
 from transforms.corpus.tombstones import WITHDRAWN
+from transforms.guard.obligations import joint_class
+
+Duties = tuple[Duty, ...]
 
 _BETWEEN_FIELDS = "\x1f"
 _BETWEEN_ITEMS = "\x1e"
@@ -57,48 +63,85 @@ def inspect_records(
     yield from violations(table, "record")
     records = table.to_struct_array().combine_chunks()
     provenance = records.field("provenance")
-    decision, request = provenance.field("decision"), provenance.field("request")
-    for path, broken, what in (
-        (
-            "provenance.request.id",
-            pc.not_equal(request.field("id"), records.field("record_id")),
-            "is not the record's id",
-        ),
-        (
-            "provenance.request.received_at",
-            pc.less(request.field("received_at"), request.field("sent_at")),
-            "is before sent_at",
-        ),
+    yield from _found(
         ("split", pc.not_equal(records.field("split"), shard.split), "is not the shard's"),
         (
             "provenance.obligation_class",
             pc.not_equal(provenance.field("obligation_class"), shard.obligation_class),
             "is not the shard's",
         ),
+        ("messages", _ends_otherwise(records), "do not end with the completion"),
+    )
+    yield from _unexplained("provenance", provenance, records.field("record_id"), manifest, seen)
+
+
+def inspect_pairs(
+    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+) -> Iterator[Violation]:
+    """Finds what is wrong with pairs of answers; see `inspect_records`."""
+    yield from violations(table, "preference")
+    pairs = table.to_struct_array().combine_chunks()
+    sides = {name: pairs.field(f"{name}_provenance") for name in ("chosen", "rejected")}
+    scores = [pairs.field(f"{name}_score") for name in sides]
+    yield from _found(
+        ("split", pc.not_equal(pairs.field("split"), shard.split), "is not the shard's"),
+        ("pair_id", _named_otherwise(pairs), "is not the digest of the ids of its sides"),
+        ("rejected_score", pc.equal(*scores), "is that of the chosen side"),
         (
-            "provenance.decision.registry_digest",
+            "rejected_provenance.obligation_class",
+            _filed_otherwise(sides["chosen"], sides["rejected"], shard.obligation_class),
+            "makes with the chosen side's another class than the shard's",
+        ),
+    )
+    for name, provenance in sides.items():
+        ids = pairs.field(f"{name}_id")
+        yield from _unexplained(f"{name}_provenance", provenance, ids, manifest, seen)
+
+
+def _unexplained(
+    path: str, provenance: pa.StructArray, ids: pa.Array, manifest: Manifest, seen: Seen
+) -> Iterator[Violation]:
+    """Finds provenance that does not explain its record, or is not of one mind with the rest."""
+    decision, request = provenance.field("decision"), provenance.field("request")
+    yield from _found(
+        (
+            f"{path}.request.id",
+            pc.not_equal(request.field("id"), ids),
+            "is not the record's id",
+        ),
+        (
+            f"{path}.request.received_at",
+            pc.less(request.field("received_at"), request.field("sent_at")),
+            "is before sent_at",
+        ),
+        (
+            f"{path}.decision.registry_digest",
             pc.not_equal(decision.field("registry_digest"), manifest.registry_digest),
             "is not the manifest's",
         ),
         (
-            "provenance.decision.decided_at",
+            f"{path}.decision.decided_at",
             pc.not_equal(decision.field("decided_at"), request.field("sent_at")),
             "is not the moment of collection",
         ),
         (
-            "provenance.decision.use",
+            f"{path}.decision.use",
             pc.not_equal(decision.field("use"), manifest.purpose.use),
             f"is not the corpus's, {manifest.purpose.use}",
         ),
-        ("messages", _ends_otherwise(records), "do not end with the completion"),
-        ("provenance.generators", _without_teacher(provenance), "name no teacher"),
-        ("provenance.terms", _unread_terms(provenance), "name no version or text that was read"),
-    ):
+        (f"{path}.generators", _without_teacher(provenance), "name no teacher"),
+        (f"{path}.terms", _unread_terms(provenance), "name no version or text that was read"),
+    )
+    yield from _contradictions(path, provenance, seen)
+    yield from undecided(provenance, manifest, path)
+
+
+def _found(*checks: tuple[str, pa.Array, str]) -> Iterator[Violation]:
+    """Yields the checks that mark any row: a path, the rows that are wrong, and what is."""
+    for path, broken, what in checks:
         rows = pc.indices_nonzero(broken).to_pylist()
         if rows:
             yield Violation(path, what, rows)
-    yield from _contradictions(provenance, seen)
-    yield from undecided(provenance, manifest)
 
 
 def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterator[Violation]:
@@ -107,7 +150,7 @@ def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterato
     kinds = table.column("kind").combine_chunks()
     without_id = pc.equal(table.column("record_id").combine_chunks(), "")
     without_witness = pc.equal(table.column("witness").combine_chunks(), "")
-    for path, broken, what in (
+    yield from _found(
         (
             "record_id",
             pc.not_equal(pc.equal(kinds, "unread"), without_id),
@@ -123,10 +166,7 @@ def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterato
             pc.and_(pc.equal(kinds, "duplicate"), _unlisted_versions(table, manifest)),
             "names a version that the manifest does not list under `against`",
         ),
-    ):
-        rows = pc.indices_nonzero(broken).to_pylist()
-        if rows:
-            yield Violation(path, what, rows)
+    )
     buried = table.filter(pc.equal(table.column("reason"), WITHDRAWN))
     for row in buried.select(["detail", "record_id"]).to_pylist():
         seen.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
@@ -159,6 +199,23 @@ def _ends_otherwise(records: pa.StructArray) -> pa.Array:
     return pc.invert(pc.fill_null(pc.and_(same, pc.invert(empty)), fill_value=False))
 
 
+def _named_otherwise(pairs: pa.StructArray) -> pa.Array:
+    columns = (pairs.field(name).to_pylist() for name in ("pair_id", "chosen_id", "rejected_id"))
+    named = [pair_id(*sides) != name for name, *sides in zip(*columns, strict=True)]
+    return pa.array(named, pa.bool_())
+
+
+def _filed_otherwise(one: pa.StructArray, other: pa.StructArray, name: str) -> pa.Array:
+    """Marks the pairs of whom what both sides owe together is not what a class stands for."""
+    names = [side.field("obligation_class").to_pylist() for side in (one, other)]
+    known: dict[tuple[str, str], bool] = {}
+    for row, classes in enumerate(zip(*names, strict=True)):
+        if classes not in known:
+            duties = [structure(s.field("duties")[row].as_py(), Duties) for s in (one, other)]
+            known[classes] = joint_class(*zip(classes, duties, strict=True)) != name
+    return pa.array([known[classes] for classes in zip(*names, strict=True)], pa.bool_())
+
+
 def _without_teacher(provenance: pa.StructArray) -> pa.Array:
     generators = provenance.field("generators")
     parents = pc.list_parent_indices(generators)
@@ -182,7 +239,7 @@ def _unread_terms(provenance: pa.StructArray) -> pa.Array:
     return pc.is_in(pa.array(range(len(provenance)), parents.type), value_set=parents)
 
 
-def _contradictions(provenance: pa.StructArray, seen: Seen) -> Iterator[Violation]:
+def _contradictions(path: str, provenance: pa.StructArray, seen: Seen) -> Iterator[Violation]:
     """Finds decisions that say two things, and classes that stand for two sets of duties."""
     decision, duties = provenance.field("decision"), provenance.field("duties")
     generators = provenance.field("generators")
@@ -201,11 +258,11 @@ def _contradictions(provenance: pa.StructArray, seen: Seen) -> Iterator[Violatio
         row, name = kind.pop("row_min"), kind["class"]
         if seen.decisions.setdefault(kind["id"], kind) != kind:
             what = "names a decision that says otherwise elsewhere"
-            yield Violation("provenance.decision.id", what, [row])
+            yield Violation(f"{path}.decision.id", what, [row])
         owed = {(duty["kind"], duty["text"], duty["due"]) for duty in duties[row].as_py()}
         if seen.classes.setdefault(name, owed) != owed:
             what = "stands for other duties elsewhere"
-            yield Violation("provenance.obligation_class", what, [row])
+            yield Violation(f"{path}.obligation_class", what, [row])
 
 
 def _joined(lists: pa.ListArray, fields: Iterable[str] = ()) -> pa.Array:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from schemas.manifest import Funnel, Manifest, Spend
-from schemas.records import Record, Rejected
+from schemas.records import Preference, Record, Rejected
 from transforms.buckets.rows import make_duplicate
 from transforms.buckets.sifted import Tally, last_stage, read_sifted
+from transforms.choosing.sides import make_preference, read_sides
 from transforms.corpus.decisions import gather_decisions
+from transforms.corpus.facts import RECORD, WORSE_SIDE
 from transforms.corpus.publish import Build, make_funnel, make_spend, publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
 from transforms.teachers.progress import Stop
-from transforms.work import SHARDS, UNREAD, read_staged
+from transforms.work import SHARDS, SIDES, UNREAD, read_staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,18 @@ def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[Bucke
             kept.append(row)
         else:
             rejected.append(row)
-    return write_bucket(kept, rejected, job.work / SHARDS, bucket), sifted.tally
+    pairs = _pairs(job, bucket, kept)
+    return write_bucket(kept, rejected, job.work / SHARDS, bucket, pairs), sifted.tally
+
+
+def _pairs(job: Job, bucket: int, kept: Iterable[Record]) -> list[Preference]:
+    """Returns the pairs whose better side is a record of this bucket."""
+    wanted = job.run.preferences
+    if wanted is None:
+        return []
+    records = {record.record_id: record for record in kept}
+    sides = read_sides(job.work / SIDES, bucket, 1 << job.bits)
+    return [make_preference(records[side.chosen_id], side, wanted.by) for side in sides]
 
 
 def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
@@ -112,8 +125,7 @@ def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
     return job.widens and funnel.accepted < wanted and not (funnel.pending or stops)
 
 
-def _build(job: Job, shards: Iterable[BucketShards], tally: Tally) -> Build:
-    records = (Path(part.shard.path) for bucket in shards for part in bucket.partitions)
+def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
     return Build(
         name=job.run.name,
         purpose=job.run.purpose,
@@ -121,7 +133,7 @@ def _build(job: Job, shards: Iterable[BucketShards], tally: Tally) -> Build:
         config_digest=job.run.config_digest,
         registry_digest=job.guard.registry_digest,
         verdicts=job.verdicts,
-        decisions=gather_decisions(records, job.guard, job.run.purpose),
+        decisions=gather_decisions(_provenances(shards), job.guard, job.run.purpose),
         requests=job.requests,
         pending=tally.pending,
         usd_judge=tally.usd_judgements,
@@ -130,3 +142,10 @@ def _build(job: Job, shards: Iterable[BucketShards], tally: Tally) -> Build:
         against=tuple(index.version for index in job.against),
         usd_uncertain=tally.uncertain.usd,
     )
+
+
+def _provenances(shards: Iterable[BucketShards]) -> Iterator[tuple[Path, str]]:
+    """Yields where the records, and the worse sides of pairs, tell their provenance."""
+    for bucket in shards:
+        yield from ((Path(part.shard.path), RECORD) for part in bucket.partitions)
+        yield from ((Path(part.shard.path), WORSE_SIDE) for part in bucket.preferences)

@@ -24,6 +24,7 @@ from schemas.manifest import (
     FORMAT,
     Compared,
     Funnel,
+    Kind,
     Latest,
     Manifest,
     Removed,
@@ -36,9 +37,18 @@ from schemas.terms import Verdict
 from transforms.corpus.card import render_card
 from transforms.corpus.croissant import render_croissant
 from transforms.corpus.facts import Facts, gather
-from transforms.corpus.read import CARD, CROISSANT, LATEST, MANIFEST, REPORT, Corpus, open_corpus
+from transforms.corpus.read import (
+    CARD,
+    CROISSANT,
+    LATEST,
+    MANIFEST,
+    REPORT,
+    Corpus,
+    open_corpus,
+    stem_of,
+)
 from transforms.corpus.report import render_report
-from transforms.corpus.shards import WRITER_SETTINGS, BucketShards, ShardFile
+from transforms.corpus.shards import WRITER_SETTINGS, BucketShards, Partition, ShardFile
 from transforms.storage import (
     explained,
     hidden_file,
@@ -146,7 +156,7 @@ def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Mani
     ordered = sorted(buckets, key=lambda bucket: bucket.bucket)
     funnel = _balanced(make_funnel(ordered, build))
     staged = list(_staged(ordered))
-    facts = gather(part.source for part in staged if part.shard.kind == "records")
+    facts = gather(*(_sources(staged, kind) for kind in ("records", "preferences")))
     manifest = _manifest(build, funnel, staged, facts, make_spend(ordered, build))
     folder = corpus / manifest.version
     if folder.exists():
@@ -226,22 +236,35 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
 
 
 def _staged(buckets: Sequence[BucketShards]) -> Iterator[_Staged]:
-    """Numbers the shards within each class and split, in the order of their buckets."""
-    parts = [
-        (part.obligation_class, part.split, part.shard) for b in buckets for part in b.partitions
-    ]
-    parts.sort(key=lambda part: part[:2])  # stable: buckets stay in order
-    for (name, split), group in groupby(parts, key=lambda part: part[:2]):
-        yield from _numbered(f"data/{name}/{split}", [part[2] for part in group], name, split)
-    yield from _numbered("rejected/rejected", [b.rejected for b in buckets if b.rejected])
+    """Numbers the shards within each kind, class and split, in the order of their buckets."""
+    yield from _partitioned("records", [part for b in buckets for part in b.partitions])
+    yield from _partitioned("preferences", [part for b in buckets for part in b.preferences])
+    rejected = [b.rejected for b in buckets if b.rejected]
+    yield from _numbered("rejected", stem_of("rejected"), rejected)
+
+
+def _partitioned(kind: Kind, parts: Iterable[Partition]) -> Iterator[_Staged]:
+    def place_of(part: Partition) -> tuple[str, str]:
+        return part.obligation_class, part.split
+
+    for (name, split), group in groupby(sorted(parts, key=place_of), key=place_of):
+        files = [part.shard for part in group]
+        yield from _numbered(kind, stem_of(kind, name, split), files, name, split)
+
+
+def _sources(staged: Iterable[_Staged], kind: Kind) -> list[Path]:
+    return [part.source for part in staged if part.shard.kind == kind]
 
 
 def _numbered(
-    stem: str, files: Sequence[ShardFile], obligation_class: str = "", split: str = ""
+    kind: Kind,
+    stem: str,
+    files: Sequence[ShardFile],
+    obligation_class: str = "",
+    split: str = "",
 ) -> Iterator[_Staged]:
     for number, file in enumerate(files):
-        path = f"{stem}-{number:05d}-of-{len(files):05d}-{file.sha256[:16]}.parquet"
-        kind: Literal["records", "rejected"] = "records" if split else "rejected"
+        path = f"{stem}{number:05d}-of-{len(files):05d}-{file.sha256[:16]}.parquet"
         yield _Staged(
             Path(file.path),
             Shard(path, kind, split, obligation_class, file.records, file.bytes, file.sha256),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
 from schemas.files import Document, check, structure
-from schemas.manifest import Latest, Manifest, Shard
+from schemas.manifest import Kind, Latest, Manifest, Shard
 
 LATEST = "LATEST.json"
 MANIFEST = "manifest.json"
@@ -23,8 +23,22 @@ CARD = "README.md"
 CROISSANT = "croissant.json"
 REPORT = "report.html"
 
-Kind = Literal["records", "rejected"]
 T = TypeVar("T")
+
+_FOLDERS: dict[Kind, str] = {"records": "data", "preferences": "preferences"}
+
+
+def stem_of(kind: Kind, obligation_class: str = "", split: str = "") -> str:
+    """Returns how the paths of shards start, relative to the version's folder.
+
+    Args:
+        kind: What the shards hold.
+        obligation_class: Of their rows; "" for rejected ones.
+        split: The same.
+    """
+    if kind == "rejected":
+        return "rejected/rejected-"
+    return f"{_FOLDERS[kind]}/{obligation_class}/{split}-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class Corpus:
     manifest: Manifest
 
     def shards(self, kind: Kind) -> list[Shard]:
-        """Returns the shards of accepted or of rejected records, by path."""
+        """Returns the shards of accepted or rejected records, or of pairs, by path."""
         return [shard for shard in self.manifest.shards if shard.kind == kind]
 
     def path(self, shard: Shard) -> Path:
@@ -48,10 +62,10 @@ class Corpus:
         return self.folder / shard.path
 
     def tables(self, kind: Kind, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Reads accepted or rejected records, a row group of a few thousand at a time.
+        """Reads records, pairs or rejected rows, a row group of a few thousand at a time.
 
         Args:
-            kind: Which records.
+            kind: Which rows.
             columns: Names of columns, or dotted ones of fields within; all by default.
 
         Yields:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from schemas.manifest import Funnel
+from schemas.manifest import Funnel, Kind
 from transforms.corpus.facts import Facts
 from transforms.corpus.read import Corpus
 from transforms.corpus.rendering import most_common, render
@@ -16,6 +16,10 @@ _SAMPLES = 8
 _OF_EACH_SORT = 2
 _GROUPS_LOOKED_AT = 4  # row groups searched for reasons: some 16,000 rows
 _SAMPLED = ["record_id", "messages", "split", "provenance"]
+_SAMPLED_PAIRS = [
+    "pair_id", "prompt", "chosen", "rejected", "chosen_score", "rejected_score", "chosen_by",
+    "split", "chosen_provenance.teacher.route", "rejected_provenance.teacher.route",
+]  # fmt: skip
 
 
 def render_report(corpus: Corpus, facts: Facts) -> str:
@@ -33,7 +37,8 @@ def render_report(corpus: Corpus, facts: Facts) -> str:
         manifest=corpus.manifest,
         facts=facts,
         ends=list(_ends(corpus.manifest.funnel)),
-        accepted=list(islice(_accepted(corpus), _SAMPLES)),
+        accepted=list(islice(_first(corpus, "records", _SAMPLED), _SAMPLES)),
+        pairs=list(islice(_first(corpus, "preferences", _SAMPLED_PAIRS), _SAMPLES)),
         rejected=list(islice(_rejected(corpus), _SAMPLES)),
     )
 
@@ -49,11 +54,11 @@ def _ends(funnel: Funnel) -> Iterator[tuple[str, str, int]]:
     yield "pending", "pending", funnel.pending
 
 
-def _accepted(corpus: Corpus) -> Iterator[dict[str, Any]]:
-    """Yields the first records of each class and split: ids are digests, so the first are any."""
-    for shard in corpus.shards("records"):
+def _first(corpus: Corpus, kind: Kind, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Yields the first rows of each class and split: ids are digests, so the first are any."""
+    for shard in corpus.shards(kind):
         if "-00000-of-" in shard.path:
-            table = next(corpus.groups(shard, _SAMPLED))
+            table = next(corpus.groups(shard, columns))
             yield from table.slice(0, _OF_EACH_SORT).to_pylist()
 
 

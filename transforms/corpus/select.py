@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.errors import InputError, nearest
+from schemas.manifest import Kind
 from transforms.corpus.audit import Audit, denied_rows
 from transforms.corpus.facts import Facts, column, gather
 from transforms.corpus.read import Corpus, read_bytes
 
 FORMS = "route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, audit"
+
+_KINDS: tuple[Kind, ...] = ("records", "preferences")
 
 Choose = Callable[[pa.Table], pa.ChunkedArray]
 
@@ -25,7 +28,8 @@ class Selection:
 
     Attributes:
         where: What was selected, as it was written.
-        choose: Marks the selected rows of a table of accepted records.
+        choose: Marks the selected rows of a table with `record_id` and `provenance`: of accepted
+            records, or of one side of pairs.
     """
 
     where: str
@@ -56,22 +60,22 @@ def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selectio
         raise InputError("no such selection", where="--where", found=where, expected=FORMS)
     if kind == "records":
         return Selection(where, _with_ids(_read_ids(Path(value))))
-    facts = gather(corpus.path(shard) for shard in corpus.shards("records"))
+    facts = gather(*(map(corpus.path, corpus.shards(kind)) for kind in _KINDS))
     _check_known(kind, value, _known(kind, facts))
     choose = {"route": _by_route, "document": _by_document, "source": _by_source}[kind]
     return Selection(where, choose(value))
 
 
-def _known(kind: str, facts: Facts) -> Collection[str]:
-    """Returns the values that would select something."""
+def _known(kind: str, facts: Facts) -> set[str]:
+    """Returns the values that would select something, the worse sides of pairs included."""
+    sides = _known(kind, facts.sides) if facts.sides else set()
     if kind == "source":
-        return facts.sources
+        return sides | set(facts.sources)
     if kind == "route":
-        return {teacher.route for teacher in facts.teachers} | {
-            other.route for other in facts.others
-        }
+        teachers = {teacher.route for teacher in facts.teachers}
+        return sides | teachers | {other.route for other in facts.others}
     names = {terms.document for terms in facts.terms}
-    return names | {f"{terms.document}@{terms.version}" for terms in facts.terms}
+    return sides | names | {f"{terms.document}@{terms.version}" for terms in facts.terms}
 
 
 def _check_known(kind: str, value: str, known: Collection[str]) -> None:

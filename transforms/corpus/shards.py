@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.arrow import RECORDS, REJECTED, table
+from schemas.arrow import PREFERENCES, RECORDS, REJECTED, table
 from schemas.errors import StillroomError
-from schemas.records import Record, Rejected
+from schemas.records import Preference, Record, Rejected
+from transforms.guard.obligations import joint_class
 from transforms.storage import hidden_file, sha256_of, show
 
 WRITER_SETTINGS = "1"  # raise it when a setting below changes: the same rows then get other bytes
@@ -25,7 +26,16 @@ ROW_GROUP_ROWS = 4_096  # what a reader holds at once: some 25 MB at 6 kB a reco
 _COMPRESSION_LEVEL = 3  # zstd's own default, said outright
 
 # What tells rows apart. Prompts that never became requests have no id, so their place decides.
-_SORT_KEYS = ("record_id", "file", "line", "reason", "detail", "prompt_id")
+_SORT_KEYS = (
+    "chosen_id",
+    "rejected_id",
+    "record_id",
+    "file",
+    "line",
+    "reason",
+    "detail",
+    "prompt_id",
+)
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -48,7 +58,7 @@ class ShardFile:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A bucket's records of one obligation class and one split."""
+    """A bucket's rows of one obligation class and one split."""
 
     obligation_class: str
     split: str
@@ -69,6 +79,7 @@ class BucketShards:
         completion_tokens: The same.
         other_prompt_tokens: Of the rest.
         other_completion_tokens: The same.
+        preferences: Shards of pairs of answers, by class and split.
     """
 
     bucket: int
@@ -80,6 +91,7 @@ class BucketShards:
     completion_tokens: int
     other_prompt_tokens: int = 0
     other_completion_tokens: int = 0
+    preferences: tuple[Partition, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -88,7 +100,11 @@ class BucketShards:
 
 
 def write_bucket(
-    records: Sequence[Record], rejected: Sequence[Rejected], folder: Path, bucket: int
+    records: Sequence[Record],
+    rejected: Sequence[Rejected],
+    folder: Path,
+    bucket: int,
+    preferences: Iterable[Preference] = (),
 ) -> BucketShards:
     """Writes a bucket's shards to a staging folder. A retry writes the same files again.
 
@@ -97,6 +113,7 @@ def write_bucket(
         rejected: All that did not make it, the same.
         folder: The staging folder, best on the corpus's own file system.
         bucket: The bucket's number, unique within the corpus.
+        preferences: Pairs of answers, the better one among the records; the same.
 
     Returns:
         The shards and their counts, ready to be pickled.
@@ -109,12 +126,15 @@ def write_bucket(
     parts: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         parts[record.provenance.obligation_class, record.split].append(record)
+    pairs: dict[tuple[str, str], list[Preference]] = defaultdict(list)
+    for pair in preferences:
+        sides = (pair.chosen_provenance, pair.rejected_provenance)
+        owed = joint_class(*((side.obligation_class, side.duties) for side in sides))
+        pairs[owed, pair.split].append(pair)
     return BucketShards(
         bucket=bucket,
-        partitions=tuple(
-            Partition(name, split, _write_part(parts[name, split], folder, name, split, bucket))
-            for name, split in sorted(parts)
-        ),
+        partitions=_write_parts(parts, RECORDS, folder / "data", bucket),
+        preferences=_write_parts(pairs, PREFERENCES, folder / "preferences", bucket),
         rejected=_write_rejected(rejected, folder, bucket),
         counts=_counts(rejected),
         picodollars=_cost(records, rejected),
@@ -136,7 +156,7 @@ def picodollars(usd: float) -> int:
 
 
 def write_shard(
-    rows: pa.Table | Sequence[Record] | Sequence[Rejected],
+    rows: pa.Table | Sequence[Record] | Sequence[Rejected] | Sequence[Preference],
     schema: pa.Schema,
     folder: Path,
     stem: str,
@@ -145,7 +165,7 @@ def write_shard(
 
     Args:
         rows: What to write, in any order.
-        schema: `RECORDS` or `REJECTED`.
+        schema: `RECORDS`, `REJECTED` or `PREFERENCES`.
         folder: Where to; it is made.
         stem: How the name starts; the first 16 hex digits of the file's SHA-256 follow.
 
@@ -188,17 +208,25 @@ def _encode(data: pa.Table, path: Path) -> None:
         write_page_index=True,
         write_page_checksum=True,
         store_schema=True,
-        sorting_columns=pq.SortingColumn.from_ordering(data.schema, [("record_id", "ascending")]),
+        sorting_columns=pq.SortingColumn.from_ordering(data.schema, _order(data.schema)[:1]),
     )
 
 
-def _write_part(
-    records: Sequence[Record], folder: Path, name: str, split: str, bucket: int
-) -> ShardFile:
-    for what, text in (("obligation class", name), ("split", split)):
-        if not _SAFE_NAME.fullmatch(text):
-            raise StillroomError(f"the {what} {text!r} cannot name a folder or a file")
-    return write_shard(records, RECORDS, folder / "data" / name, f"{split}-{bucket:05d}")
+def _write_parts(
+    parts: Mapping[tuple[str, str], Sequence[Record] | Sequence[Preference]],
+    schema: pa.Schema,
+    folder: Path,
+    bucket: int,
+) -> tuple[Partition, ...]:
+    """Writes rows, by their obligation class and split, to a shard each."""
+    written = []
+    for name, split in sorted(parts):
+        for what, text in (("obligation class", name), ("split", split)):
+            if not _SAFE_NAME.fullmatch(text):
+                raise StillroomError(f"the {what} {text!r} cannot name a folder or a file")
+        shard = write_shard(parts[name, split], schema, folder / name, f"{split}-{bucket:05d}")
+        written.append(Partition(name, split, shard))
+    return tuple(written)
 
 
 def _write_rejected(rejected: Sequence[Rejected], folder: Path, bucket: int) -> ShardFile | None:

@@ -3,14 +3,14 @@
 What can be proven of the guard's decisions is said in `transforms.corpus.decisions`.
 
 Shards are read a row group at a time; what is held between them grows with the number of decisions
-and obligation classes, not with the number of records.
+and obligation classes, and by 16 bytes a pair of answers, not with the number of records.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -18,19 +18,29 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.arrow import RECORDS, REJECTED, SCHEMA_VERSION
+from schemas.arrow import PREFERENCES, RECORDS, REJECTED, SCHEMA_VERSION
 from schemas.canonical import sha256
 from schemas.errors import InputError
 from schemas.manifest import Manifest, Shard, version_of
 from transforms.corpus.constraints import Violation
 from transforms.corpus.decisions import changed_decisions
-from transforms.corpus.inspection import Seen, inspect_records, inspect_rejected
-from transforms.corpus.read import LATEST, MANIFEST, Corpus, Located, locate, parse, read_bytes
+from transforms.corpus.inspection import Seen, inspect_pairs, inspect_records, inspect_rejected
+from transforms.corpus.pairs import absent_sides
+from transforms.corpus.read import (
+    LATEST,
+    MANIFEST,
+    Corpus,
+    Located,
+    locate,
+    parse,
+    read_bytes,
+    stem_of,
+)
 from transforms.corpus.tombstones import detail_of, digest_of
 from transforms.storage import sha256_of
 
 _VERSION = re.compile(r"[0-9a-f]{16}")  # a copy may stand in a folder of any other name
-_SCHEMAS = {"records": RECORDS, "rejected": REJECTED}
+_SCHEMAS = {"records": RECORDS, "preferences": PREFERENCES, "rejected": REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +113,21 @@ def _manifest(located: Located) -> Manifest | Problem:
 def _problems(corpus: Corpus) -> Iterator[Problem]:
     yield from _content_problems(corpus)
     yield from _strays(corpus)
-    seen, sound = Seen(), []
+    seen, sound, whole = Seen(), [], True
     for shard in corpus.manifest.shards:
-        damage = list(_file_problems(corpus, shard))
-        yield from damage
-        if not damage:
+        found = list(_file_problems(corpus, shard))
+        if not found:
             sound.append(shard)
-            yield from _row_problems(corpus, shard, seen)
-    yield from _id_problems(corpus, sound)
+            found = list(_row_problems(corpus, shard, seen))
+        yield from found
+        whole = whole and not found
+    yield from _id_problems(corpus, sound, "record", ("record_id",))
+    yield from _id_problems(corpus, sound, "pair", ("chosen_id", "rejected_id"))
     if len(sound) == len(corpus.manifest.shards):
         yield from _funnel_problems(corpus.manifest, seen)
         yield from _removal_problems(corpus.manifest, seen)
+    if whole:
+        yield from (Problem(file, what) for file, what in absent_sides(corpus))
 
 
 def _content_problems(corpus: Corpus) -> Iterator[Problem]:
@@ -130,7 +144,7 @@ def _content_problems(corpus: Corpus) -> Iterator[Problem]:
 
 def _strays(corpus: Corpus) -> Iterator[Problem]:
     listed = {corpus.path(shard) for shard in corpus.manifest.shards}
-    for part in ("data", "rejected"):
+    for part in ("data", "preferences", "rejected"):
         for path in sorted((corpus.folder / part).rglob("*")):
             if not path.is_dir() and path not in listed:
                 yield Problem(str(path.relative_to(corpus.folder)), "the manifest does not list it")
@@ -154,7 +168,7 @@ def _file_problems(corpus: Corpus, shard: Shard) -> Iterator[Problem]:
 
 
 def _row_problems(corpus: Corpus, shard: Shard, seen: Seen) -> Iterator[Problem]:
-    stem = f"data/{shard.obligation_class}/{shard.split}-" if shard.split else "rejected/rejected-"
+    stem = stem_of(shard.kind, shard.obligation_class, shard.split)
     if not shard.path.startswith(stem):
         yield Problem(shard.path, f"its name does not start with {stem}")
     try:
@@ -190,44 +204,52 @@ def _violations(
 ) -> Iterator[Violation]:
     if shard.kind == "records":
         return inspect_records(table, shard, manifest, seen)
+    if shard.kind == "preferences":
+        return inspect_pairs(table, shard, manifest, seen)
     return inspect_rejected(table, manifest, seen)
 
 
 def _name(table: pa.Table, violation: Violation) -> str:
-    row = violation.rows[0]
-    return f"record {table.column('record_id')[row].as_py() or f'in row {row}'}"
+    row, pairs = violation.rows[0], "pair_id" in table.column_names
+    name = table.column("pair_id" if pairs else "record_id")[row].as_py()
+    return f"{'pair' if pairs else 'record'} {name or f'in row {row}'}"
 
 
-def _id_problems(corpus: Corpus, shards: Iterable[Shard]) -> Iterator[Problem]:
+def _id_problems(
+    corpus: Corpus, shards: Iterable[Shard], what: str, columns: Sequence[str]
+) -> Iterator[Problem]:
     """Finds ids out of order or in two places, by merging the sorted ids of all partitions."""
 
     def partition(shard: Shard) -> tuple[str, str]:
         return shard.obligation_class, shard.split
 
     disorder: dict[str, str] = {}
-    ordered = sorted(shards, key=lambda shard: (partition(shard), shard.path))
-    streams = [_ids(corpus, list(part), disorder) for _, part in groupby(ordered, key=partition)]
+    named = [shard for shard in shards if columns[0] in _SCHEMAS[shard.kind].names]
+    ordered = sorted(named, key=lambda shard: (partition(shard), shard.path))
+    parts = [list(part) for _, part in groupby(ordered, key=partition)]
+    streams = [_ids(corpus, part, columns, disorder) for part in parts]
     twice: dict[str, str] = {}
     for (before, one), (after, other) in pairwise(heapq.merge(*streams)):
         if before == after:
-            twice.setdefault(other, f"record {after} stands in {one} too")
-    yield from (Problem(file, what) for file, what in (disorder | twice).items())
+            twice.setdefault(other, f"{after} stands in {one} too")
+    yield from (Problem(file, f"{what} {said}") for file, said in (disorder | twice).items())
 
 
 def _ids(
-    corpus: Corpus, shards: Iterable[Shard], disorder: dict[str, str]
+    corpus: Corpus, shards: Iterable[Shard], columns: Sequence[str], disorder: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Yields ids with their files; notes for each file the first that does not ascend."""
     last = ""
     for shard in shards:
         with pq.ParquetFile(corpus.path(shard)) as file:
             for group in range(file.num_row_groups):
-                column = file.read_row_group(group, columns=["record_id"]).column(0)
-                for record_id in filter(None, column.to_pylist()):
-                    if record_id < last:
-                        disorder.setdefault(shard.path, f"record {record_id} is out of order")
-                    last = record_id
-                    yield record_id, shard.path
+                table = file.read_row_group(group, columns=columns)
+                ids = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+                for name in filter(None, map("-".join, ids)):
+                    if name < last:
+                        disorder.setdefault(shard.path, f"{name} is out of order")
+                    last = name
+                    yield name, shard.path
 
 
 def _funnel_problems(manifest: Manifest, seen: Seen) -> Iterator[Problem]:

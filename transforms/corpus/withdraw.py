@@ -5,13 +5,16 @@ every request still ends in one place; its text does not. Nor does the text of a
 rejected row tells neither its terms nor its source, so none could be shown to be free of what was
 withdrawn. The version before keeps them, as it keeps everything.
 
+Nor does a pair of answers stay of which either side is selected, be the worse one a record or not.
+The sides of the others tell all that records do, so their text stays.
+
 A duplicate of a withdrawn record does not come back; `stillroom build` would bring it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -19,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemas.arrow import RECORDS, REJECTED
+from schemas.arrow import PREFERENCES, RECORDS, REJECTED
 from schemas.errors import InputError, StillroomError
 from schemas.manifest import Manifest, Removed, Shard
 from transforms.corpus.facts import column
+from transforms.corpus.pairs import SIDES, side_of
 from transforms.corpus.publish import Build, preflight, publish
 from transforms.corpus.read import LATEST, MANIFEST, Corpus, open_corpus
 from transforms.corpus.select import Selection
@@ -67,10 +71,12 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
     work = work_folder(str(to), run_id)
     with working_in(work):
         kept, tombstones = _keep_all(corpus, selection, work / SHARDS)
-        _check_number(corpus, selection, tombstones.num_rows)
+        pairs = list(_pairs(corpus, selection, work / SHARDS))
+        gone = _gone(corpus, pairs)
+        _check_number(corpus, selection, tombstones.num_rows, gone)
         rejected = _rejected(corpus, tombstones, work / SHARDS)
-        build = _build(corpus, selection, tombstones, run_id, now)
-        return publish([*kept, *rejected], to, build)
+        build = _build(corpus, selection, tombstones, gone, run_id, now)
+        return publish([*kept, *pairs, *rejected], to, build)
 
 
 def _check_target(corpus: Corpus, to: Path) -> None:
@@ -91,8 +97,8 @@ def _check_target(corpus: Corpus, to: Path) -> None:
     )
 
 
-def _check_number(corpus: Corpus, selection: Selection, removed: int) -> None:
-    if removed == 0:
+def _check_number(corpus: Corpus, selection: Selection, removed: int, pairs: int) -> None:
+    if removed == pairs == 0:
         raise InputError(
             "no record is selected: there is nothing to withdraw", where=selection.where
         )
@@ -151,6 +157,28 @@ def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> Buc
     )
 
 
+def _pairs(corpus: Corpus, selection: Selection, folder: Path) -> Iterator[BucketShards]:
+    """Yields what is left of the pairs of answers, a bucket a shard."""
+    for number, shard in enumerate(corpus.shards("preferences"), len(corpus.manifest.shards)):
+        rows = _read(corpus, shard)
+        marks = (selection.choose(side_of(rows, side)) for side in SIDES)
+        left = rows.filter(pc.invert(pc.or_(*marks)))
+        file = ShardFile(str(corpus.path(shard)), shard.records, shard.bytes, shard.sha256)
+        if left.num_rows == 0:
+            continue
+        if left.num_rows < rows.num_rows:
+            place = folder / "preferences" / shard.obligation_class
+            file = write_shard(left, PREFERENCES, place, f"{shard.split}-{number:05d}")
+        partition = Partition(shard.obligation_class, shard.split, file)
+        yield BucketShards(number, (), None, {}, {}, 0, 0, preferences=(partition,))
+
+
+def _gone(corpus: Corpus, pairs: Iterable[BucketShards]) -> int:
+    """Returns how many pairs are not left."""
+    left = sum(part.shard.records for bucket in pairs for part in bucket.preferences)
+    return corpus.manifest.rows("preferences") - left
+
+
 def _rejected(corpus: Corpus, tombstones: pa.Table, folder: Path) -> Iterator[BucketShards]:
     """Yields the rejected shards anew, each with the tombstones whose ids fall in its range."""
     bucket = len(corpus.shards("records"))
@@ -189,7 +217,12 @@ def _ended(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
 
 
 def _build(
-    corpus: Corpus, selection: Selection, tombstones: pa.Table, run_id: str, now: datetime
+    corpus: Corpus,
+    selection: Selection,
+    tombstones: pa.Table,
+    pairs: int,
+    run_id: str,
+    now: datetime,
 ) -> Build:
     """Returns what the new manifest tells: all as its parent does, and what was taken out."""
     parent = corpus.manifest
@@ -208,7 +241,7 @@ def _build(
         decisions=parent.decisions,
         usd_judge=parent.spend.usd_judge,
         parent=parent.version,
-        removed=Removed(selection.where, len(ids), digest_of(ids)),
+        removed=Removed(selection.where, len(ids), digest_of(ids), pairs),
         against=parent.against,
         usd_uncertain=parent.spend.usd_uncertain,
     )

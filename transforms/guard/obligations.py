@@ -14,6 +14,7 @@ from schemas.terms import Duty, DutyKind, TermsVersion, Verdict
 from transforms.guard.prompt_licences import licence_terms
 
 NOTHING_OWED = "none"
+Owed = tuple[str, tuple[Duty, ...]]  # an obligation class, and the duties it stands for
 _DIGEST_LENGTH = 8
 # A prefix that a folder's name can hold, and that comes back from it unharmed.
 _PLAIN = re.compile(r"[a-z][a-z0-9.]*(?: [a-z0-9.]+)*")
@@ -62,6 +63,17 @@ def obligation_class(duties: Iterable[Duty]) -> str:
         return f"name-prefix-{owed[0][1].replace(' ', '-')}"
     kinds = dict.fromkeys(kind.replace("_", "-") for kind, _, _ in owed)
     return f"{'+'.join(kinds)}-{digest(owed)[:_DIGEST_LENGTH]}"
+
+
+def joint_class(one: Owed, other: Owed) -> str:
+    """Names what two records owe together.
+
+    Args:
+        one: The obligation class of one of them, and its duties.
+        other: The same of the other.
+    """
+    (name, duties), (other_name, other_duties) = one, other
+    return name if name == other_name else obligation_class((*duties, *other_duties))
 
 
 def _owed(duty: Duty) -> tuple[str, str, str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
+from schemas.manifest import Kind
 from tests.corpus_builder import make_record, publish_rows, publish_typical, typical_rows
-from transforms.corpus.read import Kind, open_corpus
+from transforms.corpus.read import open_corpus
 
 
 def problem(path: Path, version: str | None = None) -> str:

@@ -239,7 +239,7 @@ def test_a_minute_that_began_before_goes_on_with_what_is_left_of_it(minute: Quot
     async def run() -> list[float]:
         loop, sent = asyncio.get_running_loop(), list[Before]()
         for until in (50, 200):
-            gate = Limiter(route, WHOLE, DayUse(), virtual_time.clock(), tuple(sent))
+            gate = own_limiter(route, WHOLE, DayUse(), virtual_time.clock(), sent)
             while loop.time() < until:
                 grant = await gate.acquire(used)
                 assert isinstance(grant, Grant)
