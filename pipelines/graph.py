@@ -8,6 +8,8 @@ from apache_beam.pvalue import PCollection
 from schemas.run import Judge
 from transforms.buckets.sketch_buckets import SketchBuckets
 from transforms.buckets.stage_bucket import StageBucket
+from transforms.choosing.choose_samples import ChooseSamples
+from transforms.choosing.pair_samples import PairSamples
 from transforms.corpus.write_shards import Publish, WriteShards
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.job import Job
@@ -38,10 +40,15 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
     if job.run.judge:
         buckets, more = _judge(buckets, job, job.run.judge)
         stops += more
+    if job.run.best_of:
+        buckets = buckets | "ChooseSamples" >> ChooseSamples(job, job.run.best_of)
     sketches = buckets | "SketchBuckets" >> SketchBuckets(job)
     deduplicate = Deduplicate(job.run.dedupe.near, job.work / DEDUPE, job.against)
     verdicts = sketches | "Deduplicate" >> deduplicate
-    written = verdicts | "WriteShards" >> WriteShards(job)
+    sides: PCollection[int] = pipeline | "NoSides" >> beam.Create([])
+    if job.run.preferences:
+        sides = verdicts | "PairSamples" >> PairSamples(job, job.run.preferences)
+    written = verdicts | "WriteShards" >> WriteShards(job, sides)
     _ = written | "Publish" >> Publish(job, stops | "Stops" >> beam.Flatten(pipeline=pipeline))
 
 

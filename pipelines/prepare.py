@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 
 from pipelines.against import Pinned, pin
-from schemas.errors import InputError, Problem
+from schemas.errors import InputError, Problem, nearest
 from schemas.files import Document
 from schemas.registry import LimiterAddress, Registry, Route
-from schemas.run import RunFile, TeacherChoice
+from schemas.run import JUDGE, RunFile, TeacherChoice
 from schemas.run_file import load_run
 from transforms.filters.json_schema import schema_problem
 from transforms.filters.maths import MATHS_ANSWER
@@ -25,6 +25,8 @@ from transforms.teachers.apis import unsupported_parameters
 from transforms.teachers.batch import has_batches
 
 Place = tuple[str | int, ...]
+
+_ADD_A_JUDGE = "add a `judge` section, or name one of the run's rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def prepare(path: Path, today: date) -> Prepared:
             expand(source.files, run.base, document.where((section, index, "files")))
     filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
     _check_golds(run, document)
+    _check_scores(run, filters, document)
     return Prepared(run, guard, filters, registry.limiter, pin(run, document))
 
 
@@ -133,6 +136,25 @@ def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator
             expected="a key that lasts",
             remedy="leave `mode` out: the teacher is then asked live",
         )
+
+
+def _check_scores(run: RunFile, filters: Filters, document: Document) -> None:
+    """Makes sure that whatever compares samples is there to score them."""
+    rules = dict.fromkeys(applied.rule.name for applied in filters.rules)
+    known = [*([JUDGE] if run.judge else []), *rules]
+    problems = [
+        Problem(
+            f"{section}.by: nothing of that name scores the answers of this run",
+            document.where((section, "by")),
+            found=repr(choice.by),
+            expected=f"one of {', '.join(known)}",
+            remedy=_ADD_A_JUDGE if choice.by == JUDGE else nearest(choice.by, known),
+        )
+        for section, choice in (("best_of", run.best_of), ("preferences", run.preferences))
+        if choice and choice.by not in known
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _parameter_problems(

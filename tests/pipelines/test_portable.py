@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from schemas.canonical import sha256
+from tests.pipelines.choosing import lengths, samples
 from tests.pipelines.project import make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, answer
 
@@ -118,3 +120,32 @@ def test_workers_of_their_own_ask_each_request_once(
         )
         assert set(teacher.times_asked.values()) == {1}
     assert (result.asked, result.accepted) == (30, 30)
+
+
+def test_workers_of_their_own_choose_the_same_samples_and_pairs(
+    tmp_path: Path, job_service: str, worker_pool: str
+) -> None:
+    with Teacher(lengths(12, 7, 9)) as teacher:
+        local, other = (
+            make_project(
+                tmp_path / name,
+                teacher.endpoint,
+                questions(10),
+                teachers=[samples(3)],
+                filters=[{"rule": "length", "action": "tag", "max_words": 5}],
+                best_of={"by": "length", "keep": 2},
+                preferences={"by": "length", "gap": 1},
+            )
+            for name in ("local", "pool")
+        )
+        first = local.run()
+        shutil.copytree(local.folder / "ledger", other.folder / "ledger")
+        second = other.run(
+            "--runner=PortableRunner",
+            f"--job_endpoint={job_service}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={worker_pool}",
+            slices=3,
+        )
+    assert (first.accepted, first.preferences) == (20, 10)
+    assert other.shards(second) == local.shards(first)

@@ -182,6 +182,21 @@ def reject_record(
     )
 
 
+def make_not_best(record: Record, witness: str, detail: str) -> Rejected:
+    """Makes the row of a sample that is not among the best ones of its prompt.
+
+    Args:
+        record: The record that goes.
+        witness: Id of the best sample.
+        detail: What the record scores, for a person.
+
+    Returns:
+        The row.
+    """
+    row = reject_record(record, stage="choose", reason="not_best", detail=detail)
+    return replace(row, witness=witness)
+
+
 def make_duplicate(
     record: Record, witness: str, similarity: float, method: str, of: Compared | None = None
 ) -> Rejected:

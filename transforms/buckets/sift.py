@@ -17,7 +17,9 @@ from schemas.responses import Completion, Malformed, Response
 from schemas.terms import Verdict
 from transforms.buckets.replies import Replies
 from transforms.buckets.rows import Answer, make_record, make_rejected
+from transforms.buckets.sifted import SetAside
 from transforms.buckets.splits import split_of
+from transforms.choosing.shown import may_be_shown
 from transforms.filters import policy
 from transforms.filters.decontaminate import RULE, VERSION, EvaluationIndex
 from transforms.filters.json_schema import schema_asked_for
@@ -52,7 +54,7 @@ class Sifter:
     routes: Mapping[str, Route]
     evaluation: EvaluationIndex | None
 
-    def sift(self, request: Request, replies: Replies) -> Record | Rejected | None:
+    def sift(self, request: Request, replies: Replies) -> Record | Rejected | SetAside | None:
         """Makes a record of the answer to a request, or tells why it is none.
 
         Args:
@@ -60,7 +62,8 @@ class Sifter:
             replies: What the ledger holds for it.
 
         Returns:
-            A record; or a rejection; or None where the request has no final answer yet.
+            A record; or a rejection, with its record where the run wants pairs and it may be shown
+            in one; or None where the request has no final answer yet.
         """
         response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
@@ -73,7 +76,7 @@ class Sifter:
 
     def _sift_answer(
         self, request: Request, replies: Replies, response: Response, completion: Completion
-    ) -> Record | Rejected:
+    ) -> Record | Rejected | SetAside:
         candidate = _candidate(request, completion)
         contaminated = self._contaminated(candidate)
         findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
@@ -93,7 +96,15 @@ class Sifter:
             findings,
         )
         reason = self._terms(answer) or _served_model(answer) or _filtered(answer)
-        return self._record(answer) if reason is None else _rejected(answer, reason)
+        if reason is None:
+            return self._record(answer)
+        row = _rejected(answer, reason)
+        return SetAside(row, self._record(answer)) if self._may_pair(row) else row
+
+    def _may_pair(self, row: Rejected) -> bool:
+        """Whether pairs are wanted, and only filter rules stand against this answer."""
+        wanted = self.job.run.preferences is not None
+        return wanted and row.stage == "filter" and may_be_shown(row.findings)
 
     def _failed(
         self, request: Request, replies: Replies, stage: str, reason: str, detail: str

@@ -13,6 +13,7 @@ from transforms.work import read_staged, write_staged
 
 SIFTED = "sifted"
 JUDGED = "judged"
+CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,19 @@ class Tally:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A rejected answer that may be the worse side of a pair.
+
+    Attributes:
+        row: Its row, as any other's.
+        record: The record that it would have been.
+    """
+
+    row: Rejected
+    record: Record
+
+
 @dataclass(slots=True)
 class Sifted:
     """What became of a bucket's requests, before duplicates are taken out.
@@ -68,17 +82,41 @@ class Sifted:
     Attributes:
         records: Records so far.
         rejected: Those that were answered or failed, and are no records.
+        aside: Of those, whole, the ones that may be the worse side of a pair.
         tally: Counts.
     """
 
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    aside: list[Record] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+
+    def add(self, row: Record | Rejected | SetAside | None) -> None:
+        """Files what became of a request; one that is pending, None, is filed nowhere."""
+        if isinstance(row, Record):
+            self.records.append(row)
+        elif isinstance(row, SetAside):
+            self.rejected.append(row.row)
+            self.aside.append(row.record)
+        elif row is not None:
+            self.rejected.append(row)
+
+
+def stages(run: RunFile) -> list[str]:
+    """Returns the stages that a run's buckets pass before deduplication, in order."""
+    wanted = {SIFTED: True, JUDGED: run.judge, CHOSEN: run.best_of}
+    return [stage for stage, choice in wanted.items() if choice]
 
 
 def last_stage(run: RunFile) -> str:
     """Returns the last stage that a run's buckets pass before deduplication."""
-    return JUDGED if run.judge else SIFTED
+    return stages(run)[-1]
+
+
+def stage_before(run: RunFile, stage: str) -> str:
+    """Returns the stage that a run's buckets pass before another one of theirs."""
+    passed = stages(run)
+    return passed[passed.index(stage) - 1]
 
 
 def write_sifted(job: Job, stage: str, bucket: int, sifted: Sifted) -> None:

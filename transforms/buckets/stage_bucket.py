@@ -10,7 +10,6 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from schemas.records import Record, Rejected
 from transforms.buckets.replies import Replies, read_replies
 from transforms.buckets.sift import Sifter
 from transforms.buckets.sifted import SIFTED, Sifted, Tally, write_sifted
@@ -57,21 +56,18 @@ def sift_bucket(
     for request in read_requests(job.work / REQUESTS, bucket):
         replies = read_replies(ledger, routes[request.teacher], request)
         row = sifter.sift(request, replies)
-        sifted.tally += _count(job, replies, row)
-        if isinstance(row, Record):
-            sifted.records.append(row)
-        elif row is not None:
-            sifted.rejected.append(row)
+        sifted.tally += _count(job, replies, pending=row is None)
+        sifted.add(row)
     return sifted
 
 
-def _count(job: Job, replies: Replies, row: Record | Rejected | None) -> Tally:
+def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
     """Counts one request. The ledger knows who asked, so that no retried bundle counts twice."""
     paid = [each for each in replies.paid if each.run_id == job.run_id]
     asked = bool(replies.paid) and replies.paid[0].run_id == job.run_id
     return Tally(
         requests=1,
-        pending=int(row is None),
+        pending=int(pending),
         asked=int(asked),
         from_ledger=int(bool(replies.paid) and not asked),
         spent=sum((each.spend for each in paid), Spend()),

@@ -25,16 +25,23 @@ class WriteShards(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollec
 
     Attributes:
         job: The execution.
+        sides: The buckets whose worse sides of pairs are on disk; a bucket's pairs may have theirs
+            in any other. None where the run makes no pairs.
     """
 
     job: Job
+    sides: PCollection[int]
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def expand(self, verdicts: PCollection[tuple[int, VerdictBlock]]) -> PCollection[Written]:
         """Wires the transform."""
-        written: PCollection[Written] = verdicts | "Write" >> beam.ParDo(_WriteFn(self.job))
+        written: PCollection[Written] = (
+            verdicts
+            # The side input makes it wait for all of them.
+            | "Write" >> beam.ParDo(_WriteFn(self.job), AsList(self.sides))
+        )
         return written
 
 
@@ -67,7 +74,8 @@ class _WriteFn(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def process(self, element: tuple[int, VerdictBlock]) -> Iterator[Written]:
+    def process(self, element: tuple[int, VerdictBlock], sides: list[int]) -> Iterator[Written]:
+        del sides
         with told(self._job.work):
             yield write_verdicts(self._job, *element)
 

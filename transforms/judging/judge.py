@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import TypeGuard
 
 from schemas.records import Finding, Generator, Judgement, Record, Rejected
 from schemas.registry import Route
@@ -17,6 +18,8 @@ from schemas.run import Action, Judge
 from schemas.terms import Verdict
 from transforms.buckets.replies import Replies
 from transforms.buckets.rows import reject_record
+from transforms.buckets.sifted import SetAside
+from transforms.choosing.shown import may_be_shown
 from transforms.filters.policy import tags, verdict
 from transforms.guard.obligations import obligation_class, union
 from transforms.job import Job
@@ -42,7 +45,7 @@ class Bench:
 
     def judge_record(
         self, record: Record, request: Request, replies: Replies
-    ) -> Record | Rejected | None:
+    ) -> Record | Rejected | SetAside | None:
         """Judges a record.
 
         Args:
@@ -51,8 +54,8 @@ class Bench:
             replies: What the ledger holds for that.
 
         Returns:
-            The record with the judgement; or a rejection; or None where the judge gave no final
-            answer yet.
+            The record with the judgement; or a rejection, with its record where the run wants
+            pairs and it may be shown in one; or None where the judge gave no final answer yet.
         """
         response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
@@ -84,7 +87,7 @@ class Bench:
         completion: Completion,
         decision: Verdict,
         usd: float,
-    ) -> Record | Rejected:
+    ) -> Record | Rejected | SetAside:
         opinion = read_opinion(completion, self.judge)
         found = self._against(opinion)
         judgement = Judgement(
@@ -101,7 +104,16 @@ class Bench:
             rationale=opinion.rationale,
             usd=usd,
         )
-        return _apply(_touched(record, judgement, decision), found, opinion.rationale)
+        touched = _touched(record, judgement, decision)
+        row = _apply(touched, found, opinion.rationale)
+        if found and self._may_pair(row):
+            return SetAside(row, _with_finding(touched, found))
+        return row
+
+    def _may_pair(self, row: Record | Rejected) -> TypeGuard[Rejected]:
+        """Whether pairs are wanted, and this answer may be the worse side of one."""
+        wanted = self.job.run.preferences is not None
+        return wanted and isinstance(row, Rejected) and may_be_shown(row.findings)
 
     def _decide(self, request: Request, on: date) -> Verdict:
         return self.job.guard.decide(
@@ -167,6 +179,10 @@ def _apply(record: Record, found: Finding | None, rationale: str) -> Record | Re
         return reject_record(
             record, stage="judge", reason=found.code, detail=detail, findings=(found,)
         )
+    return _with_finding(record, found)
+
+
+def _with_finding(record: Record, found: Finding) -> Record:
     filters = (*record.provenance.filters, found)
     provenance = replace(record.provenance, filters=filters)
     return replace(record, tags=tags(filters), provenance=provenance)

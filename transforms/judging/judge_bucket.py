@@ -10,7 +10,6 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from schemas.records import Record, Rejected
 from schemas.responses import Completion
 from schemas.run import Judge
 from transforms.buckets.replies import Replies, read_replies
@@ -56,21 +55,18 @@ def judge_records(
     """
     route = job.guard.route(judge.teacher.id)
     bench = Bench(job.judging(), judge, route)
-    judged = Sifted(rejected=list(sifted.rejected), tally=sifted.tally)
+    judged = Sifted(rejected=[*sifted.rejected], aside=[*sifted.aside], tally=sifted.tally)
     for record, request in judge_requests(job, judge, bucket, sifted.records):
         replies = read_replies(ledger, route, request)
         row = bench.judge_record(record, request, replies)
-        judged.tally += _count(job, replies, row)
-        if isinstance(row, Record):
-            judged.records.append(row)
-        elif row is not None:
-            judged.rejected.append(row)
+        judged.tally += _count(job, replies, pending=row is None)
+        judged.add(row)
     return judged
 
 
-def _count(job: Job, replies: Replies, row: Record | Rejected | None) -> Tally:
+def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
     """Counts one judgement; the request that it is about was counted before."""
-    if row is None:
+    if pending:
         return Tally(pending=1)
     if not any(paid.run_id == job.run_id for paid in replies.paid):
         return Tally(usd_judgements=replies.usd)

@@ -1,0 +1,159 @@
+"""ChooseSamples: the Beam transform that keeps the best samples of each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from schemas.buckets import bucket_of
+from schemas.records import Record
+from schemas.run import BestOf
+from transforms.buckets.rows import make_not_best
+from transforms.buckets.sifted import CHOSEN, Sifted, read_sifted, stage_before, write_sifted
+from transforms.choosing.choose import choose_best
+from transforms.choosing.samples import (
+    SAMPLE,
+    by_prompt,
+    lowest_is_best,
+    make_sample,
+    score_of,
+    split_samples,
+)
+from transforms.dedupe.blocks import Rows, pack, split
+from transforms.dedupe.spill import Piece, Spill
+from transforms.job import Job
+from transforms.work import BEST_OF, told
+
+# A sample that is not among the best, and the best one, by their ids.
+LOSS = np.dtype([("id", "V32"), ("best", "V32")])
+
+_Placed = tuple[int, Piece]
+_Grouped = tuple[int, Iterable[Piece]]
+_Joined = tuple[int, dict[str, Iterable[Piece]]]
+
+
+@dataclass(eq=False)
+class ChooseSamples(beam.PTransform[PCollection[int], PCollection[int]]):
+    """Keeps the best samples of each prompt, and rejects the others.
+
+        SplitSamples ─partition→ ChooseBest ─bucket→ ApplyChoice
+
+    Input, bounded: buckets whose stage before is done. Output: the same buckets; their rows stay
+    in the work folder. Only ids and scores travel, packed. A retry writes the same files again;
+    content alone decides, so another order of arrival or number of workers keeps the same ones.
+
+    Attributes:
+        job: The execution.
+        best_of: How the samples are compared.
+    """
+
+    job: Job
+    best_of: BestOf
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, buckets: PCollection[int]) -> PCollection[int]:
+        """Wires the transform."""
+        lost: PCollection[_Placed] = (
+            buckets
+            | "SplitSamples" >> beam.FlatMap(_split_samples, self.job, self.best_of)
+            | "GroupSamples" >> beam.GroupByKey()  # partition, places of samples
+            | "ChooseBest" >> beam.FlatMap(_choose_best, self.job, self.best_of)
+        )
+        chosen: PCollection[int] = (
+            {"buckets": buckets | "Buckets" >> beam.Map(_with_nothing), "lost": lost}
+            | "GroupLost" >> beam.CoGroupByKey()  # bucket, places of what it loses
+            | "ApplyChoice" >> beam.ParDo(_ApplyChoiceFn(self.job, self.best_of))
+            # Breaks fusion: what follows does not choose again when it is retried.
+            | "KeepChosen" >> beam.Reshuffle()
+        )
+        return chosen
+
+
+class _ApplyChoiceFn(beam.DoFn):
+    def __init__(self, job: Job, best_of: BestOf) -> None:
+        self._job = job
+        self._best_of = best_of
+        self._lost = Metrics.counter("stillroom", "not_best")
+
+    def process(self, element: _Joined) -> Iterator[int]:
+        bucket, joined = element
+        job = self._job
+        with told(job.work):
+            lost = _losses(job).read(joined["lost"])
+            sifted = read_sifted(job, stage_before(job.run, CHOSEN), bucket)
+            chosen = apply_choice(
+                sifted, lost, self._best_of, pairs=job.run.preferences is not None
+            )
+            write_sifted(job, CHOSEN, bucket, chosen)
+        self._lost.inc(len(lost))
+        yield bucket
+
+
+def apply_choice(sifted: Sifted, lost: Rows, best_of: BestOf, *, pairs: bool) -> Sifted:
+    """Moves the samples that were not chosen to the rejected ones.
+
+    Args:
+        sifted: What became of a bucket so far.
+        lost: Rows of dtype `LOSS`.
+        best_of: How the samples were compared.
+        pairs: Whether the records that lost stay aside, whole, for pairs.
+
+    Returns:
+        What became of it now.
+    """
+    witnesses = {name.hex(): best.hex() for name, best in lost.tolist()}
+    losers = [record for record in sifted.records if record.record_id in witnesses]
+    rows = [
+        make_not_best(record, witnesses[record.record_id], _detail(record, best_of.by))
+        for record in losers
+    ]
+    return Sifted(
+        records=[record for record in sifted.records if record.record_id not in witnesses],
+        rejected=[*sifted.rejected, *rows],
+        aside=[*sifted.aside, *(losers if pairs else ())],
+        tally=sifted.tally,
+    )
+
+
+def _detail(record: Record, by: str) -> str:
+    score = score_of(record, by)
+    return f"was not scored by {by}" if score is None else f"scores {score:g} by {by}"
+
+
+def _split_samples(bucket: int, job: Job, best_of: BestOf) -> Iterator[_Placed]:
+    with told(job.work):
+        records = read_sifted(job, stage_before(job.run, CHOSEN), bucket).records
+        samples = (make_sample(record, best_of.by) for record in records)
+        yield from _samples(job).write(bucket, split_samples(samples))
+
+
+def _choose_best(element: _Grouped, job: Job, best_of: BestOf) -> Iterator[_Placed]:
+    partition, pieces = element
+    ids, best = [], []
+    with told(job.work):
+        for samples in by_prompt(_samples(job).read(pieces)):
+            kept, lost = choose_best(samples, best_of.keep, lowest=lowest_is_best(best_of))
+            ids += [sample.id for sample in lost]
+            best += [kept[0].id] * len(lost)
+        rows = pack(LOSS, id=np.array(ids, "V32"), best=np.array(best, "V32"))
+        buckets = np.array([bucket_of(name.hex(), job.bits) for name in ids], np.int64)
+        yield from _losses(job).write(partition, split(rows, buckets))
+
+
+def _with_nothing(bucket: int) -> tuple[int, None]:
+    return bucket, None
+
+
+def _samples(job: Job) -> Spill:
+    return Spill(job.work / BEST_OF / "samples", SAMPLE)
+
+
+def _losses(job: Job) -> Spill:
+    return Spill(job.work / BEST_OF / "lost", LOSS)

@@ -1,0 +1,165 @@
+"""PairSamples: the Beam transform that finds pairs of a better and a worse answer to a prompt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import PCollection
+
+from schemas.buckets import bucket_of
+from schemas.records import Record
+from schemas.run import Preferences
+from transforms.buckets.sifted import Sifted, last_stage, read_sifted
+from transforms.choosing.choose import Pair, choose_pairs
+from transforms.choosing.samples import (
+    SAMPLE,
+    Sample,
+    by_prompt,
+    lowest_is_best,
+    make_sample,
+    split_samples,
+)
+from transforms.choosing.sides import Side, write_sides
+from transforms.dedupe.blocks import Rows, VerdictBlock, pack, split
+from transforms.dedupe.spill import Piece, Spill
+from transforms.job import Job
+from transforms.work import PAIRS, SIDES, read_staged, told, write_staged
+
+# The two sides of a pair, by their ids, and what they score.
+PAIR = np.dtype(
+    [("chosen", "V32"), ("rejected", "V32"), ("chosen_score", "<f8"), ("rejected_score", "<f8")]
+)
+
+_Placed = tuple[int, Piece]
+_Grouped = tuple[int, Iterable[Piece]]
+_Joined = tuple[int, dict[str, Iterable[Piece]]]
+
+
+@dataclass(eq=False)
+class PairSamples(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollection[int]]):
+    """Pairs the best record of each prompt with worse answers to it.
+
+        SplitSamples ─partition→ ChoosePairs ─bucket of the worse side→ TakeSides
+
+    It comes after deduplication, so that the better side of every pair is a record of the corpus.
+    The worse side is any other record of the corpus, or an answer that was set aside; a duplicate
+    is neither.
+
+    Input, bounded: the verdicts of each bucket. Output: each bucket whose worse sides are on disk,
+    for the buckets of the better sides to take; when all are there, all can. Only ids and scores
+    travel, packed. A retry writes the same files again; content alone decides.
+
+    Attributes:
+        job: The execution.
+        preferences: How the samples are compared.
+    """
+
+    job: Job
+    preferences: Preferences
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, verdicts: PCollection[tuple[int, VerdictBlock]]) -> PCollection[int]:
+        """Wires the transform."""
+        pairs: PCollection[_Placed] = (
+            verdicts
+            | "SplitSamples" >> beam.FlatMap(_split_samples, self.job, self.preferences)
+            | "GroupSamples" >> beam.GroupByKey()  # partition, places of samples
+            | "ChoosePairs" >> beam.FlatMap(_choose_pairs, self.job, self.preferences)
+        )
+        taken: PCollection[int] = (
+            {"buckets": verdicts | "Buckets" >> beam.Map(_bucket), "pairs": pairs}
+            | "GroupPairs" >> beam.CoGroupByKey()  # bucket, places of pairs whose worse side it has
+            | "TakeSides" >> beam.Map(_take_sides, self.job)
+        )
+        return taken
+
+
+def _split_samples(
+    element: tuple[int, VerdictBlock], job: Job, preferences: Preferences
+) -> Iterator[_Placed]:
+    bucket, verdicts = element
+    with told(job.work):
+        # The verdicts' clusters are wanted once more, by `_take_sides`: they stay on disk.
+        write_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle", verdicts)
+        sifted = read_sifted(job, last_stage(job.run), bucket)
+        samples = _samples_of(sifted, verdicts, preferences.by)
+        yield from _samples(job).write(bucket, split_samples(samples))
+
+
+def _samples_of(sifted: Sifted, verdicts: VerdictBlock, by: str) -> Iterator[Sample]:
+    """Yields what may be paired; a pair holds texts alone, so calls of tools make none."""
+    for record in sifted.records:
+        if record.record_id not in verdicts.removed and not record.tool_calls:
+            yield make_sample(record, by)
+    for record in sifted.aside:
+        if not record.tool_calls:
+            yield make_sample(record, by, accepted=False)
+
+
+def _choose_pairs(element: _Grouped, job: Job, preferences: Preferences) -> Iterator[_Placed]:
+    partition, pieces = element
+    with told(job.work):
+        found = [
+            pair
+            for samples in by_prompt(_samples(job).read(pieces))
+            for pair in choose_pairs(
+                samples,
+                preferences.gap,
+                lowest=lowest_is_best(preferences),
+                every=preferences.pairs == "all",
+            )
+        ]
+        buckets = [bucket_of(pair.rejected.id.hex(), job.bits) for pair in found]
+        yield from _pairs(job).write(partition, split(_packed(found), np.array(buckets, np.int64)))
+
+
+def _packed(pairs: list[Pair]) -> Rows:
+    return pack(
+        PAIR,
+        chosen=np.array([pair.chosen.id for pair in pairs], "V32"),
+        rejected=np.array([pair.rejected.id for pair in pairs], "V32"),
+        chosen_score=np.array([pair.chosen.score for pair in pairs], "<f8"),
+        rejected_score=np.array([pair.rejected.score for pair in pairs], "<f8"),
+    )
+
+
+def _take_sides(element: _Joined, job: Job) -> int:
+    """Leaves the records that are worse sides for the buckets of their better ones."""
+    bucket, joined = element
+    with told(job.work):
+        records = _records(job, bucket)
+        parts: dict[int, list[Side]] = defaultdict(list)
+        for chosen, rejected, better, worse in _pairs(job).read(joined["pairs"]).tolist():
+            side = Side(chosen.hex(), better, worse, records[rejected.hex()])
+            parts[bucket_of(side.chosen_id, job.bits)].append(side)
+        write_sides(job.work / SIDES, bucket, parts, 1 << job.bits)
+    return bucket
+
+
+def _records(job: Job, bucket: int) -> dict[str, Record]:
+    """Returns a bucket's records by id, each with the cluster that it stands for."""
+    sifted = read_sifted(job, last_stage(job.run), bucket)
+    verdicts: VerdictBlock = read_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle")
+    records = {record.record_id: record for record in (*sifted.records, *sifted.aside)}
+    for name, cluster in verdicts.clusters.items():
+        provenance = replace(records[name].provenance, dedupe=cluster)
+        records[name] = replace(records[name], provenance=provenance)
+    return records
+
+
+def _bucket(element: tuple[int, VerdictBlock]) -> tuple[int, None]:
+    return element[0], None
+
+
+def _samples(job: Job) -> Spill:
+    return Spill(job.work / PAIRS / "samples", SAMPLE)
+
+
+def _pairs(job: Job) -> Spill:
+    return Spill(job.work / PAIRS / "pairs", PAIR)
