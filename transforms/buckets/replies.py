@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from schemas.canonical import sha256
 from schemas.registry import Route
 from schemas.requests import Request
-from schemas.responses import Completion, Malformed, Response
+from schemas.responses import Completion, Malformed, Response, Usage
 from transforms.teachers.apis import Api, find_api
 from transforms.teachers.budget import Spend, cost
 from transforms.teachers.ledger import ReaderLike
@@ -23,14 +23,12 @@ class Paid:
 
     Attributes:
         run_id: The run that paid for it.
-        prompt_tokens: As the provider counted; None where it did not.
-        completion_tokens: The same.
+        usage: Tokens.
         spend: By those, at the prices of its day; nothing where they are not known.
     """
 
     run_id: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    usage: Usage
     spend: Spend
 
 
@@ -59,14 +57,15 @@ class Replies:
         return sha256(self.repairs.body) if self.repairs else ""
 
     @property
-    def prompt_tokens(self) -> int | None:
-        """Tokens of all prompts sent; None where one of them is not known."""
-        return _sum(each.prompt_tokens for each in self.paid)
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """Tokens of all answers; None where one of them is not known."""
-        return _sum(each.completion_tokens for each in self.paid)
+    def usage(self) -> Usage:
+        """Tokens of all answers together; None where those of one of them are not known."""
+        each = [paid.usage for paid in self.paid]
+        return Usage(
+            _sum(usage.prompt_tokens for usage in each),
+            _sum(usage.completion_tokens for usage in each),
+            _sum(usage.cached_tokens for usage in each),
+            _sum(usage.reasoning_tokens for usage in each),
+        )
 
     @property
     def usd(self) -> float:
@@ -131,7 +130,7 @@ def _read(api: Api, response: Response) -> tuple[Completion | Malformed, Paid]:
     usage = answer.usage if isinstance(answer, Completion) else api.usage(response.body)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     spend = cost(Tokens(prompt or 0, completion or 0), price_of(response))
-    return answer, Paid(response.run_id, prompt, completion, spend)
+    return answer, Paid(response.run_id, usage, spend)
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

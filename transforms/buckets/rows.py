@@ -133,8 +133,8 @@ def make_rejected(
         tool_calls=completion.tool_calls if completion else (),
         usd=replies.usd,
         finish_reason=completion.finish_reason if completion else "",
-        prompt_tokens=replies.prompt_tokens,
-        completion_tokens=replies.completion_tokens,
+        prompt_tokens=replies.usage.prompt_tokens,
+        completion_tokens=replies.usage.completion_tokens,
         findings=findings,
         witness="",
         similarity=None,
@@ -220,6 +220,7 @@ def make_duplicate(
 def _provenance(answer: Answer, config_digest: str) -> Provenance:
     request, response, verdict = answer.request, answer.response, answer.verdict
     completion, prompt = answer.completion, answer.request.prompt
+    usage = answer.replies.usage
     return Provenance(
         prompt=PromptProvenance(prompt.source, prompt.license, prompt.file, prompt.sha256),
         teacher=_teacher(answer),
@@ -234,10 +235,10 @@ def _provenance(answer: Answer, config_digest: str) -> Provenance:
         response=ResponseProvenance(
             completion.response_id,
             completion.finish_reason,
-            answer.replies.prompt_tokens,
-            answer.replies.completion_tokens,
-            completion.usage.cached_tokens,
-            completion.usage.reasoning_tokens,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
             answer.replies.usd,
             sha256(response.body),
             answer.replies.repair_of,

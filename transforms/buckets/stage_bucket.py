@@ -72,8 +72,8 @@ def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
         from_ledger=int(bool(replies.paid) and not asked),
         spent=sum((each.spend for each in paid), Spend()),
         uncertain=replies.uncertain,
-        prompt_tokens=sum(each.prompt_tokens or 0 for each in paid),
-        completion_tokens=sum(each.completion_tokens or 0 for each in paid),
+        prompt_tokens=sum(each.usage.prompt_tokens or 0 for each in paid),
+        completion_tokens=sum(each.usage.completion_tokens or 0 for each in paid),
     )
 
 

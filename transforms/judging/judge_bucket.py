@@ -71,8 +71,8 @@ def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
     if not any(paid.run_id == job.run_id for paid in replies.paid):
         return Tally(usd_judgements=replies.usd)
     return Tally(
-        prompt_tokens=replies.prompt_tokens or 0,
-        completion_tokens=replies.completion_tokens or 0,
+        prompt_tokens=replies.usage.prompt_tokens or 0,
+        completion_tokens=replies.usage.completion_tokens or 0,
         judged=int(isinstance(replies.completion, Completion)),
         usd_judge=replies.usd,
         usd_judgements=replies.usd,
