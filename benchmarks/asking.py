@@ -37,9 +37,9 @@ from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.evaluate import Guard
 from transforms.teachers.apis import find_api
 from transforms.teachers.budget import Budget
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.engine import ask, never
 from transforms.teachers.http_client import HttpClient
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.progress import Progress
 

@@ -18,8 +18,8 @@ from schemas.errors import InputError, LedgerBusy
 from schemas.registry import Price
 from tests.teacher import Call, Reply, Teacher, answer, failure, raw
 from tests.transforms.teachers.asking import ALL_DIGITS, make_requests, make_route, run_engine
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 
 DOLLARS = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2

@@ -24,11 +24,11 @@ from transforms.prompts.staging import read_requests
 from transforms.teachers.apis import Api, find_api
 from transforms.teachers.batch.intents import IntentBook
 from transforms.teachers.budget import Budget
+from transforms.teachers.desk import MakeLimiter, RouteWork
 from transforms.teachers.embedded import EmbeddedServer
 from transforms.teachers.engine import ask
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.keys import resolve_keys
-from transforms.teachers.lane import MakeLimiter, RouteWork
 from transforms.teachers.ledger import WriterLike, open_ledger
 from transforms.teachers.progress import Progress, Stop
 from transforms.teachers.quota import DayUse

@@ -23,8 +23,9 @@ from transforms.teachers.batch.batch_lane import BatchLane
 from transforms.teachers.batch.protocols import find_protocol
 from transforms.teachers.budget import Budget
 from transforms.teachers.clock import Clock
+from transforms.teachers.desk import Desk, MakeLimiter, RouteWork
 from transforms.teachers.http_client import HttpClient
-from transforms.teachers.lane import Desk, Lane, MakeLimiter, RouteWork
+from transforms.teachers.lane import Lane
 from transforms.teachers.ledger import WriterLike
 from transforms.teachers.progress import Progress, RouteProgress
 

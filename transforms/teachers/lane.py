@@ -15,27 +15,20 @@ the same way, and is counted with what it cost, but not as a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from random import Random
-from typing import Protocol
-from urllib.parse import urlsplit
 
 from yarl import URL
 
-from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Response
-from schemas.terms import Verdict
 from transforms.teachers.apis import HttpCall, find_api, headers_for
-from transforms.teachers.budget import Budget, Spend, cost
-from transforms.teachers.clock import Clock
-from transforms.teachers.http_client import Exchange, HttpClient, Target, make_timeout
-from transforms.teachers.keys import KEY_NOT_RENEWED, Key
-from transforms.teachers.ledger import WriterLike
+from transforms.teachers.budget import Spend, cost
+from transforms.teachers.desk import Desk, RouteWork
+from transforms.teachers.http_client import Exchange, Target, make_timeout
+from transforms.teachers.keys import KEY_NOT_RENEWED
 from transforms.teachers.progress import RouteProgress, Stopped
-from transforms.teachers.quota import DayUse, Denied, Grant, Limiter, Sent, Unreachable
+from transforms.teachers.quota import Denied, Grant, Unreachable
 from transforms.teachers.repair import may_need_repair, open_repair, repair_request
 from transforms.teachers.retry import Next, RetryPolicy
 from transforms.teachers.server_limits import seconds_until_refilled
@@ -47,89 +40,6 @@ FAILURES_IN_A_ROW = 25
 _LOOKUPS_AT_ONCE = 256  # then the other routes have their turn
 _WITHDRAWN = (401, 403)
 _PUSHED_BACK = (429, 503, 529)  # 529: Anthropic's "overloaded"
-
-
-@dataclass(frozen=True, slots=True)
-class RouteWork:
-    """What is to be asked of one route.
-
-    Attributes:
-        route: The route.
-        requests: What to ask, drawn one by one as there is room to ask it.
-        key: The route's key, or None.
-        endpoint: Where to ask, for a route without an endpoint of its own: the embedded teacher.
-        today: What the route was asked today before.
-        minute: What it was asked in the last minute before, oldest first.
-        batch: Whether to ask through the provider's batch API.
-    """
-
-    route: Route
-    requests: Iterable[Request]
-    key: Key | None = None
-    endpoint: str = ""
-    today: DayUse = field(default_factory=DayUse)
-    minute: Sequence[Sent] = ()
-    batch: bool = False
-
-    @property
-    def base(self) -> str:
-        """Base address of the API."""
-        return (self.route.endpoint or self.endpoint).rstrip("/")
-
-    @property
-    def account(self) -> tuple[str, Key | None]:
-        """Whoever withdraws access withdraws it from this: a host, and a key."""
-        return urlsplit(self.base).netloc, self.key
-
-
-MakeLimiter = Callable[[RouteWork], Limiter]
-
-
-class Asking(Protocol):
-    """Whatever asks a route: a lane, or a lane of batches."""
-
-    account: tuple[str, Key | None]
-
-    def halt(self, reason: Stopped, detail: str) -> None:
-        """Sends nothing more; what is in flight finishes. The first reason stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all lanes share.
-
-    Attributes:
-        client: Sends.
-        ledger: Keeps.
-        permits: The guard's verdict on sending one request now; None forbids it too.
-        budget: Our cap.
-        run_id: The run that asks.
-        limiter: Makes the limiter of a route.
-        clock: Tells the time and lets it pass.
-        random: Draws the jitter of pauses.
-        lanes: All lanes.
-    """
-
-    client: HttpClient
-    ledger: WriterLike
-    permits: Callable[[Request], Verdict | None]
-    budget: Budget
-    run_id: str
-    limiter: MakeLimiter
-    clock: Clock
-    random: Random
-    lanes: list[Asking] = field(default_factory=list)
-
-    def halt(self, reason: Stopped, detail: str) -> None:
-        """Stops all lanes; what is in flight finishes."""
-        for lane in self.lanes:
-            lane.halt(reason, detail)
-
-    def withdraw(self, account: tuple[str, Key | None], detail: str) -> None:
-        """Stops every route of an account. Another account is never tried in its place."""
-        for lane in self.lanes:
-            if lane.account == account:
-                lane.halt("access", f"{account[0]} no longer lets us ask: {detail}")
 
 
 @dataclass(slots=True)
@@ -211,9 +121,9 @@ class Lane:
 
     async def _work(self) -> None:
         for request in self._requests:  # the one iterator of all workers
-            ended = self._ended_before(request)
+            ended = self._desk.ended_before(request)
             if ended:
-                self._count_ended(ended)
+                self.progress.count_ended(ended)
                 await self._let_others_work()
             elif self._halted.is_set():
                 self.progress.pending += 1
@@ -227,28 +137,6 @@ class Lane:
         self._looked_up += 1
         if self._looked_up % _LOOKUPS_AT_ONCE == 0:
             await asyncio.sleep(0)
-
-    def _ended_before(self, request: Request) -> str:
-        """Looks a request up in the ledger; returns its outcome if nothing is left to be asked.
-
-        A failure of an earlier run is asked again, one of this run is not: this may be the second
-        try of a piece of work that broke off.
-        """
-        known = self._desk.ledger.outcome(request.request_id)
-        if known is None or not known.final:
-            return ""
-        if known.answered:
-            return "answer"
-        before = self._desk.ledger.snapshot.read(request.request_id)
-        if before is None or before.run_id != self._desk.run_id:
-            return ""
-        return before.outcome
-
-    def _count_ended(self, outcome: str) -> None:
-        if outcome == "answer":
-            self.progress.from_ledger += 1
-        else:
-            self.progress.fail(outcome)
 
     async def _ask(self, request: Request) -> None:
         tried = await self._try(request)
@@ -269,7 +157,7 @@ class Lane:
 
     async def _repair(self, following: Request | None) -> None:
         """Asks the follow-up to an answer. Whatever comes of it, the answer is there already."""
-        if following is not None and not self._ended_before(following):
+        if following is not None and not self._desk.ended_before(following):
             tried = await self._try(following)
             self.progress.unmended += not tried.next.ended
 

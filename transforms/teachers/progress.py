@@ -77,6 +77,13 @@ class RouteProgress:
         """Requests that are accounted for."""
         return self.from_ledger + self.answered + self.failures + self.pending
 
+    def count_ended(self, outcome: str) -> None:
+        """Counts a request of which nothing was left to be asked, by its outcome."""
+        if outcome == "answer":
+            self.from_ledger += 1
+        else:
+            self.fail(outcome)
+
     def fail(self, outcome: str) -> None:
         """Counts a request that ended without an answer."""
         self.failed[outcome] = self.failed.get(outcome, 0) + 1

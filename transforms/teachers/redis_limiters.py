@@ -33,7 +33,7 @@ from transforms.teachers.shared_allowance import SharedAllowance, Unanswered, pr
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from transforms.teachers.lane import RouteWork
+    from transforms.teachers.desk import RouteWork
 
 _SCRIPT = "shared_allowance.lua"
 _PREFIX = "stillroom:quota:"

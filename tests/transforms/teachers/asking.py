@@ -19,9 +19,9 @@ from schemas.run import Budget as Caps
 from schemas.terms import Verdict
 from transforms.teachers.budget import Budget
 from transforms.teachers.clock import Clock
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.engine import ask
 from transforms.teachers.http_client import HttpClient
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.progress import Progress
 

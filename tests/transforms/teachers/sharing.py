@@ -19,7 +19,7 @@ from typing import Any
 from schemas.registry import LimiterAddress, Quota, Timeouts
 from tests.transforms.teachers.asking import make_route
 from transforms.teachers.clock import Clock
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.quota import DayUse, Grant, Limiter
 from transforms.teachers.redis_limiters import RedisLimiters
 from transforms.teachers.shared_allowance import SharedReservation

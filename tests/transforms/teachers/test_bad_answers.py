@@ -22,7 +22,7 @@ from tests.teacher import (
 )
 from tests.transforms.teachers.asking import make_requests, make_route, responses, run_engine
 from transforms.teachers.apis import parse_response
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.retry import MAX_ATTEMPTS
 
 GOOD = answer().body

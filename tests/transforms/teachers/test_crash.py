@@ -14,7 +14,7 @@ import pytest
 from schemas.registry import Quota
 from tests.teacher import Teacher, always, answer
 from tests.transforms.teachers.asking import ROUTE, make_requests, make_route, run_engine, seeded
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 
 IN_FLIGHT = 16
 ROOT = Path(__file__).parents[3]

@@ -48,8 +48,9 @@ from tests.transforms.teachers.asking import (
     verdict,
 )
 from transforms.teachers.clock import Clock
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import FAILURES_IN_A_ROW, RouteWork
+from transforms.teachers.lane import FAILURES_IN_A_ROW
 from transforms.teachers.progress import RouteProgress
 from transforms.teachers.quota import DayUse
 from transforms.teachers.retry import MAX_ATTEMPTS

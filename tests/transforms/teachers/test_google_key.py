@@ -31,8 +31,8 @@ from tests.transforms.teachers.asking import (
     run_engine,
 )
 from transforms.teachers.clock import Clock
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key, resolve_keys
-from transforms.teachers.lane import RouteWork
 
 KEY = "google:default"
 PATIENT = Timeouts(connect_seconds=2.0, response_seconds=5.0, patience_seconds=20_000.0)

@@ -14,7 +14,7 @@ from schemas.responses import Completion, FinishReason, Usage
 from schemas.run import Budget as Caps
 from tests.teacher import Call, Reply, Teacher, answer, failure
 from tests.transforms.teachers.asking import ROUTE, make_requests, make_route, responses, run_engine
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.repair import repair_request
 
 SCHEMA = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}

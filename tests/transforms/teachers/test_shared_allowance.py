@@ -34,10 +34,10 @@ from tests.transforms.teachers.asking import (
 )
 from tests.transforms.teachers.sharing import ADDRESS, Granted, ask_much, limiters, work
 from transforms.teachers.budget import Budget
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.engine import ask
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.pacing import Meter
 from transforms.teachers.progress import RouteProgress

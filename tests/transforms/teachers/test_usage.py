@@ -14,7 +14,7 @@ from tests.teacher import Script, Teacher, always, answer, failure, in_turn
 from tests.transforms.teachers.asking import ROUTE, make_requests, make_route, run_engine
 from transforms.teachers.budget import Budget
 from transforms.teachers.clock import Clock
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.ledger import Ledger
 from transforms.teachers.progress import RouteProgress
 from transforms.teachers.quota import DayUse

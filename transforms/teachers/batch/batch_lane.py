@@ -22,7 +22,7 @@ from transforms.teachers.batch.results import Result
 from transforms.teachers.batch.search import JobSearch
 from transforms.teachers.batch.submit import NotPermitted, Submitter
 from transforms.teachers.budget import Spend, cost
-from transforms.teachers.lane import Desk, RouteWork
+from transforms.teachers.desk import Desk, RouteWork
 from transforms.teachers.progress import RouteProgress, Stopped
 from transforms.teachers.retry import is_transient
 from transforms.teachers.tokens import most
@@ -168,7 +168,8 @@ class BatchLane:
         for number, request in enumerate(self._requests):
             if number % _LOOKUPS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if self._has_ended(request):
+            if ended := self._desk.ended_before(request):
+                self.progress.count_ended(ended)
                 continue
             if self._is_in(ids, request):
                 self._awaited.add(bytes.fromhex(request.request_id))
@@ -183,20 +184,6 @@ class BatchLane:
         if not ids or bytes.fromhex(request.request_id) not in ids:
             return False
         return not self._desk.ledger.answered(request.request_id)
-
-    def _has_ended(self, request: Request) -> bool:
-        """Looks a request up in the ledger, and counts it if nothing is left to be asked."""
-        known = self._desk.ledger.outcome(request.request_id)
-        if known is None or not known.final:
-            return False
-        if known.answered:
-            self.progress.from_ledger += 1
-            return True
-        before = self._desk.ledger.snapshot.read(request.request_id)
-        if before is None or before.run_id != self._desk.run_id:
-            return False
-        self.progress.fail(before.outcome)
-        return True
 
     # Submitting
 

@@ -9,7 +9,7 @@ from schemas.terms import Verdict
 from transforms.teachers.batch.chunks import Chunk
 from transforms.teachers.batch.intents import Intent, IntentBook, OpenIntent, Order, intent_id
 from transforms.teachers.batch.provider import CallFailed, Provider
-from transforms.teachers.lane import Desk
+from transforms.teachers.desk import Desk
 from transforms.teachers.retry import RetryPolicy
 
 _VERDICTS_AT_ONCE = 256  # then the other routes have their turn

@@ -31,8 +31,8 @@ from tests.transforms.teachers.asking import (
 )
 from transforms.teachers.apis import parse_response, unsupported_parameters
 from transforms.teachers.apis.anthropic_messages import AnthropicMessages
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.tokens import DEFAULT_COMPLETION_TOKENS
 
 API = AnthropicMessages()

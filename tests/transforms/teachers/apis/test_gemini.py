@@ -33,8 +33,8 @@ from tests.transforms.teachers.asking import (
 )
 from transforms.teachers.apis import parse_response, unsupported_parameters
 from transforms.teachers.apis.gemini import Gemini
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import RouteWork
 
 API = Gemini()
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.batch_server import BatchServer
 from tests.transforms.teachers.asking import ROUTE, make_requests, make_route, run_engine
 from tests.transforms.teachers.batch.test_batch_lane import APIS, BOTH, answers, notes
-from transforms.teachers.lane import RouteWork
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.progress import RouteProgress
 
 REQUESTS = 6

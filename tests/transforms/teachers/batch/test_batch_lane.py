@@ -30,9 +30,9 @@ from transforms.teachers import engine
 from transforms.teachers.accounts import accounts_of
 from transforms.teachers.batch.protocols import find_protocol
 from transforms.teachers.budget import Budget
+from transforms.teachers.desk import RouteWork
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.keys import Key
-from transforms.teachers.lane import RouteWork
 from transforms.teachers.ledger import Ledger, open_ledger
 from transforms.teachers.progress import RouteProgress
 
