@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,24 @@ def test_a_ledger_in_a_bucket_serves_as_a_folder_does(
         assert sum(name.endswith("/answer.json") for name in bucket.names()) == 8
     assert (second.asked, second.from_ledger) == (0, 8)
     assert project.shards(first) == project.shards(second)
+
+
+def test_a_ledger_in_a_bucket_is_read_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two answers wait for each other: read one by one, they would wait for ever."""
+    both = threading.Barrier(2, timeout=20)
+    with GcsServer() as bucket, Teacher() as teacher:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.endpoint)
+        project = make_project(
+            tmp_path, teacher.endpoint, questions(8), ledger="gs://bucket/ledger"
+        )
+        first = project.run()
+        for _ in range(2):
+            bucket.before("GET", "answer.json", both.wait)
+        built = project.run(asks=False)
+    assert project.shards(first) == project.shards(built)
+    assert not both.broken
 
 
 def test_a_run_that_does_not_balance_is_red(

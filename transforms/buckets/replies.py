@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from schemas.canonical import sha256
@@ -71,6 +73,36 @@ class Replies:
     def usd(self) -> float:
         """What all answers cost together, US dollars."""
         return sum((each.spend for each in self.paid), Spend()).usd
+
+
+def read_all_replies(
+    ledger: ReaderLike, routes: Mapping[str, Route], requests: Iterable[Request]
+) -> Iterator[tuple[Request, Replies]]:
+    """Reads what the ledger holds for some requests, as many at once as it bears.
+
+    Args:
+        ledger: Holds the responses.
+        routes: Routes by id.
+        requests: What was asked; a few are drawn ahead.
+
+    Yields:
+        Each request with its replies, in the order given.
+    """
+
+    def read(request: Request) -> tuple[Request, Replies]:
+        return request, read_replies(ledger, routes[request.teacher], request)
+
+    if ledger.at_once == 1:
+        yield from map(read, requests)
+        return
+    reading: deque[Future[tuple[Request, Replies]]] = deque()
+    with ThreadPoolExecutor(ledger.at_once) as pool:
+        for request in requests:
+            reading.append(pool.submit(read, request))
+            if len(reading) >= 2 * ledger.at_once:
+                yield reading.popleft().result()
+        while reading:
+            yield reading.popleft().result()
 
 
 def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from transforms.buckets.replies import Replies, read_replies
+from transforms.buckets.replies import Replies, read_all_replies
 from transforms.buckets.sift import Sifter
 from transforms.buckets.sifted import SIFTED, Sifted, Tally, write_sifted
 from transforms.filters.decontaminate import EvaluationIndex
@@ -53,8 +53,8 @@ def sift_bucket(
     """
     routes = job.routes()
     sifter, sifted = Sifter(job, routes, evaluation), Sifted()
-    for request in read_requests(job.work / REQUESTS, bucket):
-        replies = read_replies(ledger, routes[request.teacher], request)
+    requests = read_requests(job.work / REQUESTS, bucket)
+    for request, replies in read_all_replies(ledger, routes, requests):
         row = sifter.sift(request, replies)
         sifted.tally += _count(job, replies, pending=row is None)
         sifted.add(row)

@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection
 
 from schemas.responses import Completion
 from schemas.run import Judge
-from transforms.buckets.replies import Replies, read_replies
+from transforms.buckets.replies import Replies, read_all_replies
 from transforms.buckets.sifted import JUDGED, SIFTED, Sifted, Tally, read_sifted, write_sifted
 from transforms.job import Job
 from transforms.judging.judge import Bench
@@ -56,8 +56,9 @@ def judge_records(
     route = job.guard.route(judge.teacher.id)
     bench = Bench(job.judging(), judge, route)
     judged = Sifted(rejected=[*sifted.rejected], aside=[*sifted.aside], tally=sifted.tally)
-    for record, request in judge_requests(job, judge, bucket, sifted.records):
-        replies = read_replies(ledger, route, request)
+    asked = list(judge_requests(job, judge, bucket, sifted.records))
+    answered = read_all_replies(ledger, {route.id: route}, (request for _, request in asked))
+    for (record, _), (request, replies) in zip(asked, answered, strict=True):
         row = bench.judge_record(record, request, replies)
         judged.tally += _count(job, replies, pending=row is None)
         judged.add(row)

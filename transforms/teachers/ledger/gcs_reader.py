@@ -78,11 +78,14 @@ class GcsReader:
         store: The ledger's objects.
         connections: How many objects are read or ranges listed at once.
         whole: Of so many responses a ledger is listed range by range; a smaller one in one go.
+
+    Attributes:
+        at_once: The same as `connections`.
     """
 
     def __init__(self, store: Store, connections: int, whole: int = WHOLE) -> None:
         self._store = store
-        self._connections = connections
+        self.at_once = connections
         self._whole = whole
         self._looked = False
         self._ranges: dict[str, _Range] = {}
@@ -191,7 +194,7 @@ class GcsReader:
             self._look()
             missing = [digits for digits in _RANGES if digits not in self._ranges]
             if missing:
-                with ThreadPoolExecutor(self._connections) as pool:
+                with ThreadPoolExecutor(self.at_once) as pool:
                     self._ranges.update(zip(missing, pool.map(self._list, missing), strict=True))
 
     def _look(self) -> None:
@@ -223,10 +226,10 @@ class GcsReader:
     def _read_ahead(self, wanted: Iterable[Stored]) -> Iterator[Response]:
         """Yields responses in the order given, reading as many at once as there are connections."""
         reading: deque[Future[Response]] = deque()
-        with ThreadPoolExecutor(self._connections) as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             for stored in wanted:
                 reading.append(pool.submit(self._response, stored))
-                if len(reading) >= 2 * self._connections:
+                if len(reading) >= 2 * self.at_once:
                     yield reading.popleft().result()
             while reading:
                 yield reading.popleft().result()

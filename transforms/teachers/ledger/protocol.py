@@ -19,6 +19,10 @@ class ReaderLike(Protocol):
     Each method that reads a response raises a `StillroomError` where it is damaged.
     """
 
+    @property
+    def at_once(self) -> int:
+        """How many requests to look at side by side: 1 where that saves no time."""
+
     def outcome(self, request_id: str) -> Outcome | None:
         """Returns what is known of a request; None where it was never asked."""
 

@@ -49,6 +49,8 @@ class LedgerReader:
         segments: The segments in the order in which they were begun.
     """
 
+    at_once = 1  # a mapped file is read faster than a thread is told to
+
     def __init__(self, segments: tuple[Segment, ...]) -> None:
         self._segments = segments
 
