@@ -15,6 +15,7 @@ local key = KEYS[1]
 local how = cjson.decode(ARGV[1])
 local ask = cjson.decode(ARGV[2])
 local window = how.minute * how.window_margin
+local even_window = how.even * how.window_margin
 local DAY = 86400
 local WALK = 1000 -- entries looked at to tell a wait: a shorter one is only asked again
 
@@ -38,10 +39,14 @@ local function begin()
     oldest = 1, -- number of the first grant that is in the window
     newest = 0,
     sums = { 0, 0, 0, 0 }, -- of the window
+    even_oldest = 1, -- as `oldest`, of ten seconds
+    even_sums = { 0, 0, 0, 0 }, -- of what is likely, then of what was used
+    even_doubts = { 0, 0, 0, 0 }, -- variance of what is likely
     due = { 0, 0, 0, 0 }, -- when the next amount is due, by the pace
-    shares = { 0, 0, 0, 0 }, -- of what is reserved that is used on average; 0: not known
-    last_at = 0,
-    last_paced = { 0, 0, 0, 0 },
+    saved = { 0, 0, 0, 0 }, -- seconds by which it was due earlier than was known
+    known = { 1, 1, 1, 1 }, -- answers of which is known what they used
+    shares = { 1, 1, 1, 1 }, -- of what is reserved that is used, on average
+    variances = { 0, 0, 0, 0 }, -- of those shares
     day = 0,
     used = { 0, 0 },
     reserved = { 0, 0 },
@@ -89,9 +94,21 @@ local function tell_time()
   end
 end
 
--- An entry is {when, prompt, completion}: what is counted of it now.
+-- An entry is {when, prompt, completion, paced, doubts}: what is counted of it now; in ten seconds,
+-- by kind, what it is likely to use or did use, and the variance of that.
 local function entry_of(number)
   return cmsgpack.unpack(redis.call('HGET', key, number))
+end
+
+local function keep(number, entry)
+  redis.call('HSET', key, number, cmsgpack.pack(entry))
+end
+
+local function count_even(entry, sign)
+  for kind = 1, 4 do
+    state.even_sums[kind] = state.even_sums[kind] + sign * entry[4][kind]
+    state.even_doubts[kind] = state.even_doubts[kind] + sign * entry[5][kind]
+  end
 end
 
 local function forget_what_left_the_window()
@@ -108,14 +125,49 @@ local function forget_what_left_the_window()
   end
 end
 
--- The pace: as `_Pace` in pacing.py, which says why.
+local function forget_what_left_ten_seconds()
+  while state.even_oldest <= state.newest do
+    local entry = entry_of(state.even_oldest)
+    if entry[1] > state.now - even_window then
+      return
+    end
+    count_even(entry, -1)
+    state.even_oldest = state.even_oldest + 1
+  end
+  state.even_sums, state.even_doubts = { 0, 0, 0, 0 }, { 0, 0, 0, 0 } -- as sums round
+end
+
+-- What answers are likely to use, ten seconds and the pace: as `_Answers`, `_Even` and `_Pace` in
+-- pacing.py, which say why.
+
+local function likely(kind, amount)
+  return amount * state.shares[kind]
+end
+
+local function doubt(kind, amount)
+  return amount * amount * state.variances[kind]
+end
+
+local function learn(kind, reserved, used)
+  if used > 0 and reserved > 0 then
+    state.known[kind] = state.known[kind] + 1
+    local rate = math.max(how.learning_rate, 1 / state.known[kind])
+    local off = used / reserved - state.shares[kind]
+    state.shares[kind] = state.shares[kind] + rate * off
+    state.variances[kind] = (1 - rate) * (state.variances[kind] + rate * off * off)
+  end
+end
+
+local function even_room(kind, amount)
+  local share, paced = how.limits[kind] * how.even / how.minute, likely(kind, amount)
+  local few = how.coarse_share * share
+  local doubts = state.even_doubts[kind] + doubt(kind, amount)
+  local spare = math.min(how.spreads * math.sqrt(math.max(0, doubts)), few)
+  return share - spare + (paced > few and paced or 0)
+end
 
 local function seconds_each(kind)
   return how.minute / (how.limits[kind] * how.aim)
-end
-
-local function likely(kind, amount)
-  return state.shares[kind] > 0 and amount * state.shares[kind] or amount
 end
 
 local function early(kind, amount)
@@ -124,17 +176,17 @@ local function early(kind, amount)
   return math.min(math.max(0, room / 2), how.most_early)
 end
 
-local function settle_pace(kind, number, reserved, used, paced)
-  local each = seconds_each(kind)
-  if number == state.newest then
-    state.last_paced[kind] = used
-  end
-  local earliest = state.last_at + state.last_paced[kind] * each
-  state.due[kind] = math.max(state.due[kind] + (used - paced) * each, earliest)
-  if used > 0 and reserved > 0 then
-    local share = state.shares[kind] > 0 and state.shares[kind] or used / reserved
-    state.shares[kind] = share + how.learning_rate * (used / reserved - share)
-  end
+local function pace(kind, paced)
+  local saved = math.min(state.saved[kind], how.forward)
+  local due = math.max(state.due[kind], state.now - saved)
+  state.saved[kind] = math.max(0, state.now - due)
+  state.due[kind] = due + paced * seconds_each(kind)
+end
+
+local function settle_pace(kind, used, paced)
+  local earlier = (paced - used) * seconds_each(kind)
+  state.due[kind] = state.due[kind] - earlier
+  state.saved[kind] = math.max(0, state.saved[kind] + earlier)
 end
 
 local function settle_window(number, used)
@@ -144,7 +196,12 @@ local function settle_window(number, used)
     for kind = 1, 4 do
       state.sums[kind] = state.sums[kind] + now[kind] - counted[kind]
     end
-    redis.call('HSET', key, number, cmsgpack.pack({ entry[1], used[1], used[2] }))
+    local settled = { entry[1], used[1], used[2], now, { 0, 0, 0, 0 } }
+    if number >= state.even_oldest then
+      count_even(entry, -1)
+      count_even(settled, 1)
+    end
+    keep(number, settled)
   end
 end
 
@@ -165,7 +222,8 @@ local function settle(done)
     local reserved, used = amounts(unpack(done.reserved)), amounts(unpack(done.used))
     for kind = 1, 4 do
       if how.limits[kind] > 0 then
-        settle_pace(kind, done.number, reserved[kind], used[kind], done.paced[kind])
+        settle_pace(kind, used[kind], done.paced[kind])
+        learn(kind, reserved[kind], used[kind])
       end
     end
   end
@@ -205,8 +263,35 @@ local function window_wait(wanted)
   return wait
 end
 
+local function is_uneven(sums, wanted, rooms)
+  for kind = 1, 4 do
+    local over = sums[kind] + likely(kind, wanted[kind]) - rooms[kind]
+    if over > how.rounding then
+      return true
+    end
+  end
+  return false
+end
+
+local function even_wait(wanted)
+  local rooms, sums, wait = {}, { unpack(state.even_sums) }, 0
+  for kind = 1, 4 do
+    rooms[kind] = how.limits[kind] > 0 and even_room(kind, wanted[kind]) or math.huge
+  end
+  local number, last = state.even_oldest, math.min(state.newest, state.even_oldest + WALK)
+  while number <= last and is_uneven(sums, wanted, rooms) do
+    local entry = entry_of(number)
+    for kind, amount in ipairs(entry[4]) do
+      sums[kind] = sums[kind] - amount
+    end
+    wait = entry[1] + even_window - state.now
+    number = number + 1
+  end
+  return wait
+end
+
 local function wait_for(wanted)
-  local wait = math.max(state.not_before - state.now, window_wait(wanted))
+  local wait = math.max(state.not_before - state.now, window_wait(wanted), even_wait(wanted))
   for kind = 1, 4 do
     if how.limits[kind] > 0 then
       wait = math.max(wait, state.due[kind] - early(kind, wanted[kind]) - state.now)
@@ -216,20 +301,21 @@ local function wait_for(wanted)
 end
 
 local function grant(prompt, completion)
-  local paced = { 0, 0, 0, 0 }
+  local paced, doubts = {}, {}
   for kind, amount in ipairs(amounts(prompt, completion)) do
     state.sums[kind] = state.sums[kind] + amount
+    paced[kind], doubts[kind] = likely(kind, amount), doubt(kind, amount)
     if how.limits[kind] > 0 then
-      paced[kind] = likely(kind, amount)
-      state.due[kind] = math.max(state.due[kind], state.now) + paced[kind] * seconds_each(kind)
+      pace(kind, paced[kind])
     end
   end
   for kind, amount in ipairs(daily(prompt, completion)) do
     state.reserved[kind] = state.reserved[kind] + amount
   end
+  local entry = { state.now, prompt, completion, paced, doubts }
+  count_even(entry, 1)
   state.newest = state.newest + 1
-  state.last_at, state.last_paced = state.now, paced
-  redis.call('HSET', key, state.newest, cmsgpack.pack({ state.now, prompt, completion }))
+  keep(state.newest, entry)
   local at = string.format('%.6f', state.now) -- as a number it would be cut to 14 digits
   return { number = state.newest, day = state.day, paced = paced, at = at }
 end
@@ -253,6 +339,7 @@ tell_time()
 if is_lost() then
   return lose()
 end
+forget_what_left_ten_seconds()
 forget_what_left_the_window()
 for _, done in ipairs(ask.finished) do
   settle(done)

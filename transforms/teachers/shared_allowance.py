@@ -20,10 +20,14 @@ from transforms.teachers.allowance import BY_DAY, BY_MINUTE, counts_tokens
 from transforms.teachers.clock import Clock
 from transforms.teachers.pacing import (
     AIM,
+    COARSE_SHARE,
     EVEN_SECONDS,
+    FORWARD_SECONDS,
     LEARNING_RATE,
     MINUTE_SECONDS,
     MOST_EARLY_SECONDS,
+    ROUNDING,
+    SPREADS,
     WINDOW_MARGIN,
 )
 from transforms.teachers.quota import DAY_SECONDS, DayUse, Denied, Unreachable
@@ -227,6 +231,10 @@ def _settings(limits: list[int], daily: list[int], minute_seconds: float) -> str
             "window_margin": WINDOW_MARGIN,
             "even": EVEN_SECONDS * minute_seconds / MINUTE_SECONDS,
             "aim": AIM,
+            "spreads": SPREADS,
+            "coarse_share": COARSE_SHARE,
+            "rounding": ROUNDING,
+            "forward": FORWARD_SECONDS * minute_seconds / MINUTE_SECONDS,
             "most_early": MOST_EARLY_SECONDS,
             "learning_rate": LEARNING_RATE,
             "keep_seconds": _KEEP_SECONDS,

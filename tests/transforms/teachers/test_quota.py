@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -125,6 +126,87 @@ def test_answers_much_shorter_than_allowed_do_not_slow_a_route_down() -> None:
     # 12 in flight reserve 8% of a minute's quota, which nobody else may use meanwhile
     assert sum(each.used.total for each in sent) >= 0.9 * 900_000
     assert fullest(sent, 60, total) <= 600_000
+
+
+def uniform(most: int) -> Callable[[Random], Tokens | None]:
+    return lambda random: Tokens(10, random.randint(1, most))
+
+
+def heavy_tailed(most: int) -> Callable[[Random], Tokens | None]:
+    return lambda random: Tokens(10, min(most, int(8 * random.paretovariate(1.2))))
+
+
+def fixed(seconds: float) -> Callable[[Random], float]:
+    return lambda _: seconds
+
+
+def varying(seconds: float) -> Callable[[Random], float]:
+    return lambda random: random.uniform(0.2 * seconds, 1.8 * seconds)
+
+
+def arrived(sent: list[Sent], seed: int) -> list[Sent]:
+    """Returns the same as the server sees it: each some milliseconds later than it was sent."""
+    random = seeded(seed)
+    return [Sent(each.at + random.uniform(0, 0.005), each.used) for each in sent]
+
+
+# The share that is used at least, and the most that ten seconds may see of theirs. A minute holds
+# what is in flight as reserved, and ten seconds hold 38 answers of up to 510 tokens: these cannot
+# be both full and never over.
+@pytest.mark.parametrize("latency", [fixed, varying])
+@pytest.mark.parametrize(
+    ("uses", "most", "seconds", "least", "even"),
+    [
+        (uniform, 50, 0.02, 0.98, 1.0),
+        (uniform, 50, 0.1, 0.97, 1.0),
+        (uniform, 50, 0.2, 0.97, 1.0),
+        (uniform, 50, 0.5, 0.965, 1.01),
+        (uniform, 50, 1.0, 0.955, 1.02),
+        (uniform, 500, 0.02, 0.93, 1.03),
+        (uniform, 500, 0.2, 0.92, 1.04),
+        (uniform, 500, 1.0, 0.88, 1.08),
+        (heavy_tailed, 500, 0.1, 0.94, 1.08),
+    ],
+)
+def test_tokens_are_used_evenly_however_long_answers_are_and_take(
+    uses: Callable[[int], Callable[[Random], Tokens | None]],
+    most: int,
+    seconds: float,
+    least: float,
+    even: float,
+    latency: Callable[[float], Callable[[Random], float]],
+) -> None:
+    load = Load(Tokens(10, most), uses(most), latency(seconds))
+    sent = simulate(load, 90, tokens_per_minute=60_000, concurrency=99)
+    assert sum(each.used.total for each in sent) >= least * 90_000
+    for seen in (sent, arrived(sent, 0)):
+        assert fullest(seen, 60, total) <= 60_000
+        assert fullest(seen, 10, total) <= even * 10_000
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    limit=st.integers(20_000, 200_000),
+    amount=st.integers(1, 100),
+    latency=st.floats(0.001, 2),
+    seed=st.integers(0, 2**16),
+)
+def test_ten_seconds_are_never_over_when_what_is_reserved_is_used(
+    limit: int, amount: int, latency: float, seed: int
+) -> None:
+    load = Load(Tokens(0, amount), lambda _: Tokens(0, amount), varying(latency))
+    sent = simulate(load, 20, seed=seed, tokens_per_minute=limit, concurrency=32)
+    assert fullest(sent, 10, total) <= limit / 6
+
+
+@pytest.mark.parametrize("amount", [400, 1001, 1500, 6000])
+def test_amounts_that_take_much_of_ten_seconds_are_spaced_by_the_pace(amount: int) -> None:
+    load = Load(Tokens(0, amount), lambda _: Tokens(0, amount))
+    sent = simulate(load, 240, tokens_per_minute=6000, concurrency=8)
+    gaps = [after.at - before.at for before, after in pairwise(sent)]
+    assert min(gaps) >= 0.98 * amount / 100
+    assert fullest(sent, 60, total) <= 6000
+    assert sum(each.used.total for each in sent) >= 0.8 * 24_000
 
 
 @settings(max_examples=40, deadline=None)

@@ -33,13 +33,14 @@ from tests.transforms.teachers.asking import (
     verdict,
 )
 from tests.transforms.teachers.sharing import ADDRESS, Granted, ask_much, limiters, work
+from transforms.teachers import pacing, shared_allowance
 from transforms.teachers.budget import Budget
 from transforms.teachers.desk import RouteWork
 from transforms.teachers.engine import ask
 from transforms.teachers.http_client import HttpClient
 from transforms.teachers.keys import Key
 from transforms.teachers.ledger import Ledger
-from transforms.teachers.pacing import Meter
+from transforms.teachers.pacing import COARSE_SHARE, SPREADS, Meter
 from transforms.teachers.progress import RouteProgress
 from transforms.teachers.quota import DayUse, Denied, Grant, Unreachable
 from transforms.teachers.redis_limiters import check_limiter, quota_key
@@ -148,27 +149,44 @@ def test_no_window_is_over_its_limit_whatever_the_interleaving(
     assert fullest(granted, minute, lambda used: used.completion) <= limit // 2
 
 
-def test_the_servers_pace_is_that_of_a_process_of_its_own(server: RedisServer) -> None:
-    random, limit = seeded(7), 60_000
+@pytest.mark.parametrize(
+    ("limit", "minute", "least", "most", "kept_free"),
+    [(60_000, 60.0, 1, 40, COARSE_SHARE), (6_000, 1.2, 30, 60, 0.3)],
+    ids=["by-the-pace", "by-ten-seconds"],
+)
+def test_the_servers_law_is_that_of_a_process_of_its_own(
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    minute: float,
+    least: int,
+    most: int,
+    kept_free: float,
+) -> None:
+    for module in (pacing, shared_allowance):
+        monkeypatch.setattr(module, "COARSE_SHARE", kept_free)
+        monkeypatch.setattr(module, "SPREADS", SPREADS * kept_free / COARSE_SHARE)
+    random = seeded(7)
 
     async def run() -> list[tuple[SharedReservation, Tokens | None]]:
-        async with limiters(server.url) as made:
+        async with limiters(server.url, minute) as made:
             gate = made.limiter(work(output_tokens_per_minute=limit))
             asked = []
-            for _ in range(30):
-                grant = await gate.acquire(Tokens(0, random.randint(1, 40)))
+            for _ in range(60):
+                grant = await gate.acquire(Tokens(0, random.randint(least, most)))
                 assert isinstance(grant, Grant)
                 assert isinstance(grant.reservation, SharedReservation)
                 reserved = grant.reservation.tokens.completion
-                used = random.choice([None, Tokens(0, random.randint(0, reserved))])
+                used = random.choice([None, Tokens(0, random.randint(least // 2, reserved))])
                 gate.settle(grant, used)
                 asked.append((grant.reservation, used))
             return asked
 
     meter = Meter(limit)
     for reservation, used in asyncio.run(run()):
-        assert meter.wait(reservation.tokens.completion, reservation.at) < 1e-5
-        entry = meter.spend(reservation.tokens.completion, reservation.at)
+        at = reservation.at * 60 / minute
+        assert meter.wait(reservation.tokens.completion, at) < 1e-3
+        entry = meter.spend(reservation.tokens.completion, at)
         assert reservation.paced[3] == pytest.approx(entry.paced)
         if used is not None:
             meter.settle(entry, used.completion)
