@@ -8,6 +8,7 @@ from typing import Any, Literal
 from schemas.terms import Use
 
 Action = Literal["drop", "quarantine", "redact", "tag"]
+OfRecord = Literal["drop", "quarantine", "tag"]  # what may follow for a record as a whole
 Mode = Literal["live", "batch"]
 Unit = Literal["prompt", "completion", "pair"]
 Prefer = Literal["highest", "lowest"]
@@ -151,8 +152,8 @@ class Judge:
     criteria: str
     scale: tuple[int, ...] = DEFAULT_SCALE
     minimum: float | None = None
-    action: Action = "tag"
-    unreadable: Action = "quarantine"
+    action: OfRecord = "tag"
+    unreadable: OfRecord = "quarantine"
 
     @property
     def lowest(self) -> int:
