@@ -49,7 +49,7 @@ def put(row: Any, path: tuple[Step, ...], value: Any) -> Any:
     return changed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_columns_break_a_constraint_where_the_record_breaks_the_schema(data: Any) -> None:
     row = unstructure(make_record(1, llama=True))

@@ -41,7 +41,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_order_of_arrival_changes_neither_bytes_nor_names(
     tmp_path_factory: pytest.TempPathFactory, seed: int
@@ -118,7 +118,7 @@ def test_large_shards_are_cut_into_row_groups(tmp_path: Path) -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=texts, reasoning=texts, tokens=st.none() | st.integers(0, 2**40), llama=st.booleans())
 def test_a_record_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory,

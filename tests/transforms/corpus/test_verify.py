@@ -78,7 +78,7 @@ def test_no_corpus_is_wrong_input_and_not_a_broken_corpus(tmp_path: Path) -> Non
         verify(tmp_path)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_one_changed_byte_of_any_file_is_found_and_named(published: Path, data: Any) -> None:
     folder = version_folder(published)

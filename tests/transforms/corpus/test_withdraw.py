@@ -150,7 +150,7 @@ def test_a_corpus_of_which_nothing_would_be_left_is_not_published(tmp_path: Path
     assert not (tmp_path / "new/LATEST.json").exists()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chosen=st.sets(st.sampled_from(range(60)), min_size=1, max_size=59))
 def test_any_list_of_records_can_be_withdrawn(
     published: Path, tmp_path_factory: pytest.TempPathFactory, chosen: set[int]

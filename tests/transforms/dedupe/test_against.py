@@ -67,7 +67,7 @@ TEXTS = st.dictionaries(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(old=TEXTS, new=TEXTS, own=st.booleans(), bits=st.integers(0, 2))
 def test_who_stays_is_like_nobody_who_was_there_and_who_goes_is_like_someone(
     old: Texts,

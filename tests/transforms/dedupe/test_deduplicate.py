@@ -155,7 +155,7 @@ def settled(mixed: list[Record], deduplicate: Run) -> Any:
     return deduplicate(mixed, NearDedupe(), 0)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(order=st.randoms(use_true_random=False), bits=st.integers(0, 4))
 def test_neither_order_nor_buckets_change_a_verdict(
     order: Any, bits: int, mixed: list[Record], settled: Any, deduplicate: Run

@@ -81,7 +81,6 @@ def test_a_rule_finds_only_what_it_says_it_can_find_and_where_it_stands(
             assert 0 <= found.span.start < found.span.end <= len(parts[found.span.part])
 
 
-@settings(deadline=None)  # the first text waits for the model to load
 @given(ANY_TEXT)
 def test_a_language_is_told_of_every_text(text: str) -> None:
     code, score = detect_language(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.buckets import bucket_of
@@ -44,7 +44,6 @@ def test_requests_survive_staging_each_in_its_bucket(
         assert list(read_requests(folder, bucket)) == expected
 
 
-@settings(deadline=None)  # it writes files
 @given(st.lists(TEXT, unique=True))
 def test_a_bucket_written_again_is_the_same_file(
     tmp_path_factory: object, texts: list[str]

@@ -43,7 +43,7 @@ ATTEMPTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(attempts=ATTEMPTS, tokens=st.integers(0, 5000), requests=st.none() | st.integers(0, 20))
 def test_no_interleaving_overshoots(
     attempts: list[Attempt], tokens: int, requests: int | None

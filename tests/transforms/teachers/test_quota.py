@@ -184,7 +184,7 @@ def test_tokens_are_used_evenly_however_long_answers_are_and_take(
         assert fullest(seen, 10, total) <= even * 10_000
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     limit=st.integers(20_000, 200_000),
     amount=st.integers(1, 100),
@@ -209,7 +209,7 @@ def test_amounts_that_take_much_of_ten_seconds_are_spaced_by_the_pace(amount: in
     assert sum(each.used.total for each in sent) >= 0.8 * 24_000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     limit=st.integers(1, 2000),
     concurrency=st.integers(1, 64),
@@ -226,7 +226,7 @@ def test_no_minute_has_too_many_requests(
     assert fullest(sent, 10, count) <= -(-limit // 6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     limit=st.integers(2000, 200_000),
     most=st.integers(1, 1900),

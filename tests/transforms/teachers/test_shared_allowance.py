@@ -111,7 +111,6 @@ def test_processes_that_share_a_server_draw_on_one_quota(server: RedisServer) ->
 
 @settings(
     max_examples=5,
-    deadline=None,
     phases=[Phase.generate],  # each example takes its time, and shrinking tries many
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -128,7 +128,7 @@ def test_killed_at_any_call_it_buys_nothing_twice(tmp_path: Path, api: str, arri
     assert call > 3
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     api=st.sampled_from(APIS),
     ends_after=st.integers(1, 4),

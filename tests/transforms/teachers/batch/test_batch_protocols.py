@@ -167,7 +167,7 @@ def _json() -> st.SearchStrategy[Any]:
     return st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.text(), _json()),
     _json(),

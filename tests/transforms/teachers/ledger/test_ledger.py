@@ -408,7 +408,7 @@ def test_the_end_of_a_segment_is_left_alone_while_its_writer_lives(ledger: Ledge
         assert segment.read_bytes().endswith(b"12345678 {")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_a_spoiled_byte_costs_its_entry_and_is_reported(
     tmp_path_factory: pytest.TempPathFactory, place: float, change: int
