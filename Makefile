@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/stillroom verify examples/demo/corpora/demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup
 
 check: $(VENV)/.dev format lint types test
 

@@ -18,6 +18,7 @@ from schemas.records import Record
 from schemas.registry import Route
 from schemas.requests import Request, make_request
 from schemas.run import Judge
+from transforms.dedupe.keys import answer_text
 from transforms.teachers.tokens import Tokens, completion_limit, prompt_tokens
 
 VERSION = 1
@@ -114,14 +115,16 @@ def _question(record: Record, judge: Judge) -> str:
 
 def _material(record: Record) -> str:
     turns = [{"role": turn.role, "content": turn.content} for turn in record.messages]
-    mark = digest({"record": record.record_id, "messages": turns})[:_MARK_LENGTH]
+    answer = answer_text(record.completion, record.tool_calls)
+    shown = {"record": record.record_id, "messages": turns, "answer": answer}
+    mark = digest(shown)[:_MARK_LENGTH]
     conversation = [f"--- {turn['role']} {mark} ---\n{turn['content']}" for turn in turns[:-1]]
     return "\n".join(
         (
             f"=== conversation {mark} ===",
             *conversation,
             f"=== answer {mark} ===",
-            record.completion,
+            answer,
             f"=== end {mark} ===",
         )
     )

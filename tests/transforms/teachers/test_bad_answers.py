@@ -55,7 +55,7 @@ RETRIED = {"timeout", "connection_closed", "http_503", "http_529", "http_429"}
 
 def test_all_bad_answers_in_one_run_with_a_healthy_route(tmp_path: Path) -> None:
     replies = REASONS | ODDLY_GOOD | BARE | LIKE_OTHERS
-    impatient = Timeouts(connect_seconds=2.0, response_seconds=0.5, patience_seconds=600.0)
+    impatient = Timeouts(connect_seconds=2.0, response_seconds=1.5, patience_seconds=600.0)
     with Teacher(by_prompt(replies)) as bad, Teacher() as healthy:
         done = run_engine(
             tmp_path,
