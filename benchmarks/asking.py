@@ -1,7 +1,8 @@
-"""Asking beside a bare loop: throughput, processor time and memory.
+"""Asking beside a bare loop: throughput, processor time and memory; and under a quota.
 
-    python -m benchmarks.asking                        all of it, some two minutes
+    python -m benchmarks.asking                        all of it, some seven minutes
     python -m benchmarks.asking --only memory --requests 1000000
+    python -m benchmarks.asking --only quota --seconds 90
 
 The bare loop does nothing but post bodies and read answers; the engine looks each request up in the
 ledger, reserves budget and quota, asks the guard, and has every answer safe on disk. Both run on
@@ -267,10 +268,11 @@ def use_memory(count: int, seconds: float) -> None:
 def main() -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.asking", description=__doc__)
-    parser.add_argument("--only", choices=("throughput", "memory"))
+    parser.add_argument("--only", choices=("throughput", "memory", "quota"))
     parser.add_argument("--repeats", type=int, default=3, help="of each contestant")
     parser.add_argument("--requests", type=int, default=100_000, help="of the stream")
     parser.add_argument("--limit", type=float, default=360.0, help="seconds for the stream")
+    parser.add_argument("--seconds", type=float, default=75.0, help="of each part of the quota's")
     given = parser.parse_args()
     print(machine())
     if given.only in (None, "throughput"):
@@ -278,6 +280,10 @@ def main() -> None:
             compare(load, given.repeats)
     if given.only in (None, "memory"):
         use_memory(given.requests, given.limit)
+    if given.only in (None, "quota"):
+        from benchmarks import quota  # which uses this module
+
+        quota.measure(None, given.seconds)
 
 
 if __name__ == "__main__":

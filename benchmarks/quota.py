@@ -95,6 +95,24 @@ def _used(arrivals: Arrivals, amounts: Sequence[int], seconds: float) -> int:
     return sum(amount for time_, amount in pairs if begin <= time_ < begin + seconds)
 
 
+def measure(only: str | None, seconds: float) -> None:
+    """Prints how a quota of requests is used, one of tokens, and one that three slices share.
+
+    Args:
+        only: `requests`, `tokens` or `slices`; None for all of them.
+        seconds: How long each part takes.
+    """
+    requests = Quota(requests_per_minute=_REQUESTS_PER_MINUTE, concurrency=_CONCURRENCY)
+    if only in (None, "requests"):
+        for latency_seconds in (0.0, 0.1):
+            use(requests, seconds, latency_seconds)
+    if only in (None, "tokens"):
+        quota = Quota(tokens_per_minute=_TOKENS_PER_MINUTE, concurrency=_CONCURRENCY)
+        use(quota, seconds, 0.1)
+    if only in (None, "slices"):
+        use(requests, seconds, 0.1, slices=3)
+
+
 def main() -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quota", description=__doc__)
@@ -102,15 +120,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=75.0, help="of each part")
     given = parser.parse_args()
     print(machine())
-    requests = Quota(requests_per_minute=_REQUESTS_PER_MINUTE, concurrency=_CONCURRENCY)
-    if given.only in (None, "requests"):
-        for latency_seconds in (0.0, 0.1):
-            use(requests, given.seconds, latency_seconds)
-    if given.only in (None, "tokens"):
-        quota = Quota(tokens_per_minute=_TOKENS_PER_MINUTE, concurrency=_CONCURRENCY)
-        use(quota, given.seconds, 0.1)
-    if given.only in (None, "slices"):
-        use(requests, given.seconds, 0.1, slices=3)
+    measure(given.only, given.seconds)
 
 
 if __name__ == "__main__":
