@@ -86,7 +86,8 @@ def show_result(result: RunResult, out: Console) -> None:
         f"asked {result.asked}, from the ledger {result.from_ledger}, "
         f"{result.completion_tokens} tokens, ${result.usd:.4f}, {result.seconds:.1f} s"
     )
-    out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
+    if result.spend.usd:
+        out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
     if result.spend.usd_uncertain:
         out.print(f"attempts for nothing may have cost ${result.spend.usd_uncertain:.4f} on top")
     if result.judged:
@@ -114,8 +115,9 @@ def _by_end(spend: Spend) -> str:
         "truncated": spend.usd_truncated,
         "duplicates": spend.usd_duplicates,
         "failed": spend.usd_failed,
+        "the judge's": spend.usd_judge,
     }
-    return ", ".join(f"{name} ${usd:.4f}" for name, usd in ends.items())
+    return ", ".join(f"{name} ${usd:.4f}" for name, usd in ends.items() if usd)
 
 
 def _funnel(result: RunResult) -> Table:
