@@ -70,9 +70,14 @@ class Replies:
         )
 
     @property
+    def spend(self) -> Spend:
+        """What all answers cost together."""
+        return sum((each.spend for each in self.paid), Spend())
+
+    @property
     def usd(self) -> float:
-        """What all answers cost together, US dollars."""
-        return sum((each.spend for each in self.paid), Spend()).usd
+        """The same in US dollars."""
+        return self.spend.usd
 
 
 def read_all_replies(

@@ -30,8 +30,8 @@ class Tally:
         prompt_tokens: Sent for them, as the teachers counted.
         completion_tokens: Received for them, as the teachers counted.
         judged: Records that the judge rated in this very run; both counts of tokens include its.
-        usd_judge: Spent on that, US dollars.
-        usd_judgements: What the judge's answers cost, those of earlier runs among them.
+        judging: What that cost.
+        judgements: What the judge's answers cost, those of earlier runs among them.
     """
 
     requests: int = 0
@@ -43,8 +43,8 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     judged: int = 0
-    usd_judge: float = 0.0
-    usd_judgements: float = 0.0
+    judging: Spend = field(default_factory=Spend)
+    judgements: Spend = field(default_factory=Spend)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -57,8 +57,8 @@ class Tally:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.judged + other.judged,
-            self.usd_judge + other.usd_judge,
-            self.usd_judgements + other.usd_judgements,
+            self.judging + other.judging,
+            self.judgements + other.judgements,
         )
 
 

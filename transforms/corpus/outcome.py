@@ -136,7 +136,7 @@ def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
         decisions=gather_decisions(_provenances(shards), job.guard, job.run.purpose),
         requests=job.requests,
         pending=tally.pending,
-        usd_judge=tally.usd_judgements,
+        usd_judge=tally.judgements.usd,
         run_id=job.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         against=tuple(index.version for index in job.against),

@@ -48,7 +48,13 @@ from transforms.corpus.read import (
     stem_of,
 )
 from transforms.corpus.report import render_report
-from transforms.corpus.shards import WRITER_SETTINGS, BucketShards, Partition, ShardFile
+from transforms.corpus.shards import (
+    WRITER_SETTINGS,
+    BucketShards,
+    Partition,
+    ShardFile,
+    picodollars,
+)
 from transforms.storage import (
     explained,
     hidden_file,
@@ -220,7 +226,7 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
     for bucket in buckets:
         cost.update(bucket.picodollars)
     return Spend(
-        usd=cost.total() / 10**12 + build.usd_judge,
+        usd=(cost.total() + picodollars(build.usd_judge)) / 10**12,
         usd_accepted=cost["accepted"] / 10**12,
         usd_rejected=cost["rejected"] / 10**12,
         usd_truncated=cost["truncated"] / 10**12,

@@ -70,13 +70,13 @@ def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
     if pending:
         return Tally(pending=1)
     if not any(paid.run_id == job.run_id for paid in replies.paid):
-        return Tally(usd_judgements=replies.usd)
+        return Tally(judgements=replies.spend)
     return Tally(
         prompt_tokens=replies.usage.prompt_tokens or 0,
         completion_tokens=replies.usage.completion_tokens or 0,
         judged=int(isinstance(replies.completion, Completion)),
-        usd_judge=replies.usd,
-        usd_judgements=replies.usd,
+        judging=replies.spend,
+        judgements=replies.spend,
     )
 
 
