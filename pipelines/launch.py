@@ -264,7 +264,10 @@ def _stoppable(job: Job, console: Console) -> Iterator[None]:
         try:
             yield
         except (KeyboardInterrupt, Interrupted):
-            raise Interrupted(_SAFE + (_IN_BATCHES if job.run.batch_routes else "")) from None
+            in_batches = any(
+                model.mode == "batch" for each in (job, job.judging()) for model in each.models()
+            )
+            raise Interrupted(_SAFE + (_IN_BATCHES if in_batches else "")) from None
 
 
 @contextmanager

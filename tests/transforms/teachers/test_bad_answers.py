@@ -21,7 +21,7 @@ from tests.teacher import (
     redirect,
 )
 from tests.transforms.teachers.asking import make_requests, make_route, responses, run_engine
-from transforms.teachers.apis import parse_response
+from transforms.teachers.apis import find_api
 from transforms.teachers.desk import RouteWork
 from transforms.teachers.retry import MAX_ATTEMPTS
 
@@ -80,7 +80,7 @@ def test_all_bad_answers_in_one_run_with_a_healthy_route(tmp_path: Path) -> None
     found = {}
     for request_id, prompt in prompts.items():
         last = kept[request_id][-1]
-        read = parse_response("openai-chat", last.body) if last.answered else None
+        read = find_api("openai-chat").parse(last.body) if last.answered else None
         found[prompt] = last.outcome if read is None else getattr(read, "reason", read)
         assert len(kept[request_id]) == attempts[prompt]
         if last.answered:

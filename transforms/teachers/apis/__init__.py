@@ -107,19 +107,6 @@ def headers_for(api: Api, key: Key | None) -> Mapping[str, str]:
     return api.headers(key.reveal())
 
 
-def parse_response(api: str, body: bytes) -> Completion | Malformed:
-    """Reads the answer in a body; see `Api.parse`.
-
-    Args:
-        api: The route's `api`.
-        body: Body of a response with status 2xx, as received.
-
-    Returns:
-        The completion; or why there is none.
-    """
-    return find_api(api).parse(body)
-
-
 def unsupported_parameters(api: str, parameters: Iterable[str]) -> list[str]:
     """Returns the sampling parameters that an API does not have.
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.files import load_schema
-from transforms.teachers.apis import find_api, parse_response, unsupported_parameters
+from transforms.teachers.apis import find_api, unsupported_parameters
 
 
 @pytest.mark.parametrize("name", ["openai-chat", "embedded"])
@@ -21,7 +21,7 @@ def test_an_unknown_api_is_named_with_those_that_are_known() -> None:
 
 
 def test_a_response_is_read_by_the_name_of_its_api() -> None:
-    assert parse_response("embedded", b"") == parse_response("openai-chat", b"")
+    assert find_api("embedded").parse(b"") == find_api("openai-chat").parse(b"")
 
 
 def test_every_api_that_a_registry_may_name_is_spoken() -> None:

@@ -31,7 +31,7 @@ from tests.transforms.teachers.asking import (
     responses,
     run_engine,
 )
-from transforms.teachers.apis import parse_response, unsupported_parameters
+from transforms.teachers.apis import find_api, unsupported_parameters
 from transforms.teachers.apis.gemini import Gemini
 from transforms.teachers.desk import RouteWork
 from transforms.teachers.keys import Key
@@ -372,7 +372,7 @@ GOOD = body()
 
 @given(st.integers(0, len(GOOD) - 1))
 def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
-    assert isinstance(parse_response("gemini", GOOD[:end]), Malformed)
+    assert isinstance(find_api("gemini").parse(GOOD[:end]), Malformed)
 
 
 def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> None:

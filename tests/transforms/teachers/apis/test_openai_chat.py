@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.responses import Completion, Malformed, ToolCall, Usage
 from tests.transforms.teachers.apis.bodies import LOGPROBS, NAMED, TOOLS, body_of, texts_of
 from tests.transforms.teachers.asking import make_requests
-from transforms.teachers.apis import parse_response
+from transforms.teachers.apis import find_api
 from transforms.teachers.apis.openai_chat import OpenAiChat
 
 API = OpenAiChat()
@@ -358,4 +358,4 @@ def test_no_answer_raises_and_each_can_be_stored(
 
 @given(st.integers(0, len(GOOD) - 1))
 def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
-    assert parse_response("openai-chat", GOOD[:end]) != API.parse(GOOD)
+    assert find_api("openai-chat").parse(GOOD[:end]) != API.parse(GOOD)
