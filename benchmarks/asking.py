@@ -34,15 +34,15 @@ from schemas.requests import Request, make_request
 from schemas.run import Budget as Caps
 from schemas.run import Purpose
 from schemas.terms import Verdict
+from transforms.asking.engine import ask, never
+from transforms.asking.progress import Progress
 from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.evaluate import Guard
-from transforms.teachers.apis import find_api
-from transforms.teachers.budget import Budget
-from transforms.teachers.desk import RouteWork
-from transforms.teachers.engine import ask, never
-from transforms.teachers.http_client import HttpClient
-from transforms.teachers.ledger import Ledger
-from transforms.teachers.progress import Progress
+from transforms.ledger import Ledger
+from transforms.limits.budget import BudgetTracker
+from transforms.limits.route_work import RouteWork
+from transforms.providers.apis import find_api
+from transforms.providers.http_client import HttpClient
 
 ROUTE = "bench/teacher"
 _WHOLE = Slice(0, 1)
@@ -198,7 +198,7 @@ async def _ask(
                 client=client,
                 ledger=ledger,
                 permits=permits,
-                budget=Budget(Caps()),
+                budget=BudgetTracker(Caps()),
                 run_id="bench",
                 share=Fraction(1, part.count),
                 stop=stop,

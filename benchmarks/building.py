@@ -47,7 +47,7 @@ from transforms.dedupe.signature import band_keys, signature
 from transforms.filters.language import detect_language
 from transforms.filters.policy import compile_filters
 from transforms.filters.rules import Candidate
-from transforms.teachers.tokens import count_tokens
+from transforms.providers.tokens import count_tokens
 
 _SIGNED = 4_000
 _RULED = 4_000

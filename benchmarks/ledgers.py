@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.server import MODEL
-from pipelines.prepare import Prepared, prepare
+from pipelines.planning.prepare import Prepared, prepare
+from schemas.extent import Extent
 from schemas.prompts import Prompt
 from schemas.requests import Request
 from schemas.responses import Response
+from transforms.ledger import Ledger
 from transforms.prompts.assign import assign_teachers
-from transforms.prompts.extent import Extent
 from transforms.prompts.read import read_prompts
-from transforms.teachers.ledger import Ledger
 
 ROUTE = "bench/teacher"
 _DIGITS = "0123456789abcdef"

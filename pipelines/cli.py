@@ -13,8 +13,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipelines import corpus_commands, guard_commands, ledger_commands, starter_command
-from pipelines.arguments import AsJson, CorpusPath
+from pipelines.commands import corpus as corpus_commands
+from pipelines.commands import guard as guard_commands
+from pipelines.commands import init as init_command
+from pipelines.commands import ledger as ledger_commands
+from pipelines.commands.arguments import AsJson, CorpusPath
 from schemas.errors import StillroomError
 
 app = typer.Typer(
@@ -34,14 +37,14 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, sort_keys=False) + "\n")
 
 
-starter_command.register(app)
+init_command.register(app)
 
 
 @app.command()
 def plan(path: RunPath, as_json: AsJson = False) -> None:
     """Tell what a run would ask, whether it may, and what it can cost. Asks nobody."""
+    from pipelines.display.run import console, show_plan
     from pipelines.launch import plan_run
-    from pipelines.show import console, show_plan
 
     prepared = plan_run(path)
     if as_json:
@@ -74,8 +77,8 @@ def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> Non
 def _execute(
     path: Path, beam_options: list[str], *, slices: int, asks: bool, as_json: bool
 ) -> None:
+    from pipelines.display.run import console, show_result
     from pipelines.launch import launch
-    from pipelines.show import console, show_result
 
     result = launch(path, beam_options, slices=slices, asks=asks, console=console(stderr=as_json))
     if as_json:
@@ -88,9 +91,9 @@ def _execute(
 @app.command()
 def verify(corpus: CorpusPath, as_json: AsJson = False) -> None:
     """Prove, offline, that a corpus is what its manifest says."""
-    from pipelines.show import console, show_verification
+    from pipelines.display.run import console, show_verification
     from schemas.files import unstructure
-    from transforms.corpus.verify import verify as verify_corpus
+    from transforms.auditing.verify import verify as verify_corpus
 
     verification = verify_corpus(corpus)
     if as_json:
@@ -108,9 +111,9 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Tell one record's whole story."""
-    from pipelines.show import console, show_story
+    from pipelines.display.run import console, show_story
     from schemas.files import unstructure
-    from transforms.corpus.explain import explain as explain_record
+    from transforms.auditing.explain import explain as explain_record
 
     story = explain_record(corpus, record_id)
     if as_json:
@@ -125,7 +128,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the embedded teacher as an OpenAI-compatible server, until Ctrl-C."""
-    from transforms.teachers.embedded import serve as serve_embedded
+    from transforms.providers.embedded import serve as serve_embedded
 
     serve_embedded(port, host)
 

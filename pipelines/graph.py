@@ -6,18 +6,18 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from schemas.run import Judge
-from transforms.buckets.sketch_buckets import SketchBuckets
-from transforms.buckets.stage_bucket import StageBucket
+from schemas.stops import Stop
+from transforms.asking.ask_teachers import AskTeachers
 from transforms.choosing.choose_samples import ChooseSamples
 from transforms.choosing.pair_samples import PairSamples
-from transforms.corpus.write_shards import Publish, WriteShards
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.job import Job
 from transforms.judging.judge_bucket import JudgeBucket
 from transforms.judging.stage_judgements import StageJudgements
 from transforms.prompts.stage_requests import StageRequests
-from transforms.teachers.ask_teachers import AskTeachers
-from transforms.teachers.progress import Stop
+from transforms.publishing.write_shards import Publish, WriteShards
+from transforms.records.make_records import MakeRecords
+from transforms.records.sketch_buckets import SketchBuckets
 from transforms.work import DEDUPE
 
 
@@ -36,7 +36,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
     if job.asks:
         buckets, stopped = buckets | "AskTeachers" >> AskTeachers(job)
         stops.append(stopped)
-    buckets = buckets | "StageBucket" >> StageBucket(job)
+    buckets = buckets | "StageBucket" >> MakeRecords(job)
     if job.run.judge:
         buckets, more = _judge(buckets, job, job.run.judge)
         stops += more

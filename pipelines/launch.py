@@ -19,30 +19,30 @@ from types import FrameType
 
 from rich.console import Console
 
-from pipelines.against import open_indexes
-from pipelines.plan import Plan, make_plan
-from pipelines.prepare import Prepared, prepare
-from pipelines.progress import Display
+from pipelines.display.progress import Display
+from pipelines.planning.against import open_indexes
+from pipelines.planning.plan import Plan, make_plan
+from pipelines.planning.prepare import Prepared, prepare
+from pipelines.planning.rounds import Rounds
 from pipelines.results import RunResult, result_of
-from pipelines.rounds import Rounds
 from schemas.errors import InputError, Interrupted, RefusedByTerms
-from transforms.corpus.outcome import Outcome
+from transforms.clock import Clock
 from transforms.corpus.publish import preflight
 from transforms.guard.refusals import explain_refusal
 from transforms.job import Job, bits_of
+from transforms.ledger import open_ledger
+from transforms.limits.redis_limiters import check_limiter
 from transforms.prompts.extent import widest_extent
-from transforms.teachers.clock import Clock
-from transforms.teachers.keys import resolve_keys
-from transforms.teachers.ledger import open_ledger
-from transforms.teachers.redis_limiters import check_limiter
+from transforms.providers.keys import resolve_keys
+from transforms.publishing.outcome import RunOutcome
 from transforms.work import (
     OUTCOME,
     PROGRESS,
     ask_to_stop,
-    raise_noted,
+    open_work_folder,
+    raise_reported,
     read_staged,
     stopping,
-    working_in,
 )
 
 _CLOCK = Clock()
@@ -106,11 +106,11 @@ def launch(
     return result_of(job, outcome, seconds=time.monotonic() - started)
 
 
-def _run_round(job: Job, beam_options: Sequence[str], console: Console) -> Outcome:
-    with _quiet(), working_in(job.work), _stoppable(job, console):
+def _run_round(job: Job, beam_options: Sequence[str], console: Console) -> RunOutcome:
+    with _quiet(), open_work_folder(job.work), _stoppable(job, console):
         with Display(job.work / PROGRESS, job.requests, console):
             _run_pipeline(job, beam_options)
-        outcome: Outcome = read_staged(job.work / OUTCOME)
+        outcome: RunOutcome = read_staged(job.work / OUTCOME)
     return outcome
 
 
@@ -126,7 +126,7 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
         StillroomError: As `launch`, before anything is submitted.
     """
     from pipelines.graph import build_corpus
-    from pipelines.options import make_pipeline
+    from pipelines.runners.local import make_pipeline
 
     job = get_ready(path, slices=slices, asks=True)
     if job.run.target:
@@ -228,14 +228,14 @@ def _run_id() -> str:
 
 def _run_pipeline(job: Job, beam_options: Sequence[str]) -> None:
     from pipelines.graph import build_corpus
-    from pipelines.options import make_pipeline
+    from pipelines.runners.local import make_pipeline
 
     pipeline = make_pipeline(beam_options)
     build_corpus(pipeline, job)
     try:
         pipeline.run().wait_until_finish()
     except Exception:
-        raise_noted(job.work)
+        raise_reported(job.work)
         raise
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.files import unstructure
-from schemas.manifest import Spend
-from transforms.corpus.outcome import Outcome
+from schemas.manifest import SpendSummary
 from transforms.job import Job
+from transforms.publishing.outcome import RunOutcome
 
 # Why a run stopped asking, gravest first, with the exit code that it ends with.
 STOPPED = {"access": 5, "terms": 3, "budget": 4, "quota": 4, "failing": 1, "prompts": 4}
@@ -63,7 +63,7 @@ class RunResult:
     judged: int
     usd: float
     usd_judge: float
-    spend: Spend
+    spend: SpendSummary
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -84,7 +84,7 @@ class RunResult:
         return plain
 
 
-def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
+def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> RunResult:
     """Makes the figures of a run that came to its end.
 
     Args:
@@ -122,7 +122,7 @@ def result_of(job: Job, outcome: Outcome, *, seconds: float) -> RunResult:
     )
 
 
-def _missed(job: Job, outcome: Outcome) -> dict[str, str]:
+def _missed(job: Job, outcome: RunOutcome) -> dict[str, str]:
     """Returns that a target was missed, unless something else ended the asking."""
     target, accepted = job.run.target, outcome.funnel.accepted
     if not target or accepted >= target.accepted or outcome.stops or outcome.funnel.pending:

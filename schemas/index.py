@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from schemas.manifest import Compared
 from schemas.run import Unit
 
 FORMAT = 1
@@ -80,3 +82,18 @@ class IndexManifest:
     golden: str
     records: int
     files: tuple[IndexFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that was checked, of a version that stays the same for the whole run.
+
+    Attributes:
+        folder: Its folder.
+        files: Its files, a sidecar each.
+        version: The version of a corpus that it was made of.
+    """
+
+    folder: Path
+    files: tuple[IndexFile, ...]
+    version: Compared

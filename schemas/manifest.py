@@ -78,7 +78,7 @@ class Funnel:
 
 
 @dataclass(frozen=True, slots=True)
-class Spend:
+class SpendSummary:
     """What the answers in a corpus cost, by what became of them.
 
     Attributes:
@@ -187,7 +187,7 @@ class Manifest:
     registry_digest: str
     shards: tuple[Shard, ...]
     funnel: Funnel
-    spend: Spend
+    spend: SpendSummary
     pending_duties: tuple[Duty, ...]
     verdicts: tuple[Verdict, ...]
     run_id: str

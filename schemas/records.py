@@ -113,7 +113,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RecordedFinding:
     """What a rule found in a record.
 
     Attributes:
@@ -194,7 +194,7 @@ class Provenance:
     obligation_class: str
     generators: tuple[Generator, ...]
     pipeline: PipelineProvenance
-    filters: tuple[Finding, ...]
+    filters: tuple[RecordedFinding, ...]
     judgements: tuple[Judgement, ...]
     dedupe: DedupeProvenance
 
@@ -282,7 +282,7 @@ class Rejected:
     finish_reason: str
     prompt_tokens: int | None
     completion_tokens: int | None
-    findings: tuple[Finding, ...]
+    findings: tuple[RecordedFinding, ...]
     witness: str
     similarity: float | None
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.canonical import canonical_json, digest
 from schemas.prompts import Message, Prompt
+
+# Reserved for an answer whose length nobody limited. Only an API that insists on a limit is sent
+# it; elsewhere an answer may be longer, so a budget holds to the last cent only where `max_tokens`
+# or `max_completion_tokens` is set.
+DEFAULT_COMPLETION_TOKENS = 4096
 
 SCHEME = 1  # raise it when the identity below changes: old answers are then no longer found
 
@@ -96,3 +103,24 @@ def make_request(
         sample_index,
         repair,
     )
+
+
+def completion_limit(parameters: str) -> int:
+    """Returns how many tokens a completion may have.
+
+    Args:
+        parameters: A request's parameters as canonical JSON.
+
+    Returns:
+        Its `max_tokens` or `max_completion_tokens`, else `DEFAULT_COMPLETION_TOKENS`.
+    """
+    settings = request_settings(parameters)
+    limits = (settings.get(name) for name in ("max_tokens", "max_completion_tokens"))
+    return min((int(limit) for limit in limits if limit), default=DEFAULT_COMPLETION_TOKENS)
+
+
+@functools.lru_cache(maxsize=256)
+def request_settings(parameters: str) -> dict[str, Any]:
+    """Returns a request's parameters; many requests have the same."""
+    settings: dict[str, Any] = json.loads(parameters)
+    return settings

@@ -16,13 +16,13 @@ from schemas.prompts import Message, prompt_id
 from schemas.records import (
     DecisionProvenance,
     DedupeProvenance,
-    Finding,
     Generator,
     PipelineProvenance,
     Preference,
     PromptProvenance,
     Provenance,
     Record,
+    RecordedFinding,
     Rejected,
     RequestProvenance,
     ResponseProvenance,
@@ -30,7 +30,7 @@ from schemas.records import (
 )
 from schemas.run import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
-from transforms.choosing.sides import Side, make_preference
+from transforms.choosing.rejected_sides import Side, make_preference
 from transforms.corpus.publish import Build, publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.guard.evaluate import decision_id
@@ -122,7 +122,7 @@ def make_record(
             obligation_class=decision.obligation_class,
             generators=(Generator("teacher", route, model, decision.decision_id),),
             pipeline=PipelineProvenance("0.1.0", CONFIG, "run-1"),
-            filters=(Finding("length", 1, "short", "tag", 8.0, "8 tokens"),),
+            filters=(RecordedFinding("length", 1, "short", "tag", 8.0, "8 tokens"),),
             judgements=(),
             dedupe=DedupeProvenance(record_id, 1, "none"),
         ),
@@ -152,7 +152,9 @@ def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetit
         finish_reason="stop" if kind in ("rejected", "duplicate") else "",
         prompt_tokens=12 if read else None,
         completion_tokens=3 if read else None,
-        findings=(Finding(reason, 1, reason, "drop", 0.9, "0.9"),) if kind == "rejected" else (),
+        findings=(RecordedFinding(reason, 1, reason, "drop", 0.9, "0.9"),)
+        if kind == "rejected"
+        else (),
         witness=make_record(0).record_id if kind == "duplicate" else "",
         similarity=1.0 if kind == "duplicate" else None,
     )

@@ -9,15 +9,15 @@ from typing import Literal
 
 from schemas.buckets import bucket_bits
 from schemas.canonical import canonical_json
+from schemas.extent import Extent
+from schemas.index import Index
 from schemas.registry import LimiterAddress, Route
+from schemas.requests import completion_limit
 from schemas.run import Purpose, RunFile, TeacherChoice
 from schemas.terms import Verdict
-from transforms.dedupe.sources import Index
+from transforms.clock import Clock
 from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
-from transforms.prompts.extent import Extent
-from transforms.teachers.clock import Clock
-from transforms.teachers.tokens import completion_limit
 from transforms.work import JUDGING, REQUESTS, work_folder
 
 _LOGPROBS_OF_A_RECORD = 512  # so many take what a usual record does: 12 bytes each, and 6 kB

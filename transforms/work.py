@@ -1,14 +1,14 @@
 """The work folder of an execution: what its stages leave there for one another and the launcher.
 
     requests/      requests by bucket          (transforms.prompts.staging)
-    sifted/        what became of them         (transforms.buckets.sifted)
+    sifted/        what became of them         (transforms.records.filtered_bucket)
     judging/       the judge's requests        (transforms.judging)
-    judged/        what became of them then    (transforms.buckets.sifted)
+    judged/        what became of them then    (transforms.records.filtered_bucket)
     best_of/       the samples of each prompt  (transforms.choosing.choose_samples)
-    chosen/        what became of them now     (transforms.buckets.sifted)
+    chosen/        what became of them now     (transforms.records.filtered_bucket)
     dedupe/        what deduplication looks at (transforms.dedupe)
     pairs/         samples that may be paired  (transforms.choosing.pair_samples)
-    sides/         the worse sides of pairs    (transforms.choosing.sides)
+    sides/         the worse sides of pairs    (transforms.choosing.rejected_sides)
     shards/        shards not yet published    (transforms.corpus.shards)
     progress/      how far each stage has come
     unread.pickle, outcome.pickle, error.pickle, stop, alive
@@ -30,14 +30,14 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import Interrupted, StillroomError
-from transforms.storage import hidden_file
+from transforms.storage.files import partial_file
 
 REQUESTS = "requests"
 JUDGING = "judging"
 BEST_OF = "best_of"
 DEDUPE = "dedupe"
 PAIRS = "pairs"
-SIDES = "sides"
+REJECTED_SIDES = "sides"
 SHARDS = "shards"
 PROGRESS = "progress"
 UNREAD = "unread.pickle"
@@ -54,7 +54,7 @@ def work_folder(corpus: str, run_id: str) -> Path:
 
 
 @contextmanager
-def working_in(work: Path) -> Iterator[None]:
+def open_work_folder(work: Path) -> Iterator[None]:
     """Makes a work folder, and removes it at the end, with those that killed runs left behind.
 
     Args:
@@ -102,7 +102,7 @@ def write_progress(work: Path, name: str, figures: Mapping[str, Any]) -> None:
     Args:
         work: The work folder.
         name: The stage and its part: `slice-0`, `bucket-12`.
-        figures: By the names of `pipelines.progress.Snapshot`.
+        figures: By the names of `pipelines.display.progress.Snapshot`.
     """
     _write_whole(work / PROGRESS / f"{name}.json", json.dumps(figures).encode())
 
@@ -118,7 +118,7 @@ def stopping(work: Path) -> bool:
 
 
 @contextmanager
-def told(work: Path) -> Iterator[None]:
+def report_errors(work: Path) -> Iterator[None]:
     """Surrounds a piece of a stage's work, so that the launcher learns what went wrong in it.
 
     Runners hand over a worker's exception as text, wrapped in their own. So an error that a person
@@ -139,7 +139,7 @@ def told(work: Path) -> Iterator[None]:
         raise
 
 
-def raise_noted(work: Path) -> None:
+def raise_reported(work: Path) -> None:
     """Raises the error that a stage noted, if one did.
 
     Args:
@@ -155,6 +155,6 @@ def raise_noted(work: Path) -> None:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    with hidden_file(path.parent) as hidden:
+    with partial_file(path.parent) as hidden:
         hidden.write_bytes(data)
         hidden.replace(path)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class ShoutingSettings:
     min_letters: int = 20
 
 
-def find_shouting(candidate: Candidate, settings: ShoutingSettings) -> Iterator[Found]:
+def find_shouting(candidate: Candidate, settings: ShoutingSettings) -> Iterator[Finding]:
     """Finds an answer without a single small letter."""
     letters = [sign for sign in candidate.completion if sign.isalpha()]
     if len(letters) >= settings.min_letters and candidate.completion.isupper():
-        yield Found("all_capitals", "the whole answer is in capitals", value=len(letters))
+        yield Finding("all_capitals", "the whole answer is in capitals", value=len(letters))
 
 
 SHOUTING = Rule("shouting", 1, "tag", ("all_capitals",), find_shouting, ShoutingSettings())

@@ -93,7 +93,7 @@ def test_nothing_is_installed_without_hashes_but_our_own_wheel(tool: str) -> Non
 
 
 def test_the_launchers_file_is_in_the_image() -> None:
-    assert "COPY pipelines/flex.py /template/flex.py" in INSTRUCTIONS
+    assert "COPY pipelines/flex_template.py /template/flex.py" in INSTRUCTIONS
     assert "ENV FLEX_TEMPLATE_PYTHON_PY_FILE=/template/flex.py" in INSTRUCTIONS
 
 

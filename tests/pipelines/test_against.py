@@ -20,9 +20,9 @@ from pipelines.results import RunResult
 from schemas.errors import InputError
 from tests.pipelines.project import Project, make_project, write_prompts
 from tests.teacher import Call, Reply, Teacher, answer
-from transforms.corpus.explain import explain
+from transforms.auditing.explain import explain
+from transforms.auditing.verify import verify
 from transforms.corpus.read import open_corpus
-from transforms.corpus.verify import verify
 
 NEAR = {"threshold": 0.8}
 

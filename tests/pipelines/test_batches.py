@@ -20,8 +20,8 @@ from schemas.errors import InputError
 from tests.batch_server import USAGE, BatchServer
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Teacher
-from transforms.teachers.accounts import accounts_of
-from transforms.teachers.ledger import Ledger
+from transforms.ledger import Ledger
+from transforms.limits.accounts import accounts_of
 
 BOTH = pytest.mark.parametrize("api", ["openai-chat", "anthropic-messages"])
 PRICE = {"input_usd_per_million": 1, "output_usd_per_million": 2}

@@ -12,7 +12,7 @@ from schemas.errors import InputError
 from tests.pipelines.choosing import SEED, lengths, samples
 from tests.pipelines.project import ROUTE, make_project, questions
 from tests.teacher import Teacher
-from transforms.corpus.verify import verify
+from transforms.auditing.verify import verify
 
 
 def by_prompt(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[int]]:

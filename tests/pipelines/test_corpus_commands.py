@@ -10,10 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from pipelines import corpus_commands
+from pipelines.commands import corpus as corpus_commands
 from schemas.errors import InputError
 from tests.corpus_builder import publish_typical
-from transforms.corpus.verify import verify
+from transforms.auditing.verify import verify
 
 
 @pytest.fixture(scope="module")

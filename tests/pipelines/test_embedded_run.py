@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipelines.launch import launch
 from pipelines.results import RunResult
-from transforms.corpus.verify import verify
+from transforms.auditing.verify import verify
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "examples/demo/prompts.jsonl"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.flex import main, run_file_text
+from pipelines.flex_template import main, run_file_text
 from schemas.errors import InputError
 from schemas.files import load_schema, parse_yaml, read_yaml
 from schemas.run import RunFile

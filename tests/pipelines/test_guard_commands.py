@@ -13,14 +13,14 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from pipelines import guard_commands
+from pipelines.commands import guard as guard_commands
 from schemas.errors import InputError
 from transforms.guard.catalogue import load_catalogue
 
 # What the guard's commands are registered into; a process of its own where time counts.
 _MAIN = """
 import typer
-from pipelines import guard_commands
+from pipelines.commands import guard as guard_commands
 app = typer.Typer()
 guard_commands.register(app)
 app()

@@ -20,21 +20,21 @@ import yaml
 from rich.console import Console
 
 from pipelines.launch import launch, plan_run
-from pipelines.prepare import prepare
+from pipelines.planning.prepare import prepare
 from pipelines.results import RunResult
 from schemas.errors import InputError, RefusedByTerms
 from schemas.run import Purpose
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Call, Reply, Script, Teacher, answer, echo, failure
-from transforms.corpus.audit import audit
-from transforms.corpus.explain import explain
+from transforms.auditing.audit import audit
+from transforms.auditing.explain import explain
+from transforms.auditing.select import select
+from transforms.auditing.verify import verify
+from transforms.auditing.withdraw import withdraw
+from transforms.clock import Clock
 from transforms.corpus.read import open_corpus
-from transforms.corpus.select import select
-from transforms.corpus.verify import verify
-from transforms.corpus.withdraw import withdraw
 from transforms.guard.catalogue import load_catalogue
 from transforms.guard.evaluate import Guard
-from transforms.teachers.clock import Clock
 
 JUDGE = "test/judge"
 OPEN = ["spdx/apache-2.0"]

@@ -11,8 +11,8 @@ import yaml
 from tests.pipelines.choosing import sample_of, samples
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Call, Reply, Teacher, answer
+from transforms.auditing.verify import verify
 from transforms.corpus.read import open_corpus
-from transforms.corpus.verify import verify
 
 JUDGE = "test/judge"
 SCORES = (3, 1, 5, 4)  # by sample

@@ -13,14 +13,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from pipelines import ledger_commands
+from pipelines.commands import ledger as ledger_commands
 from schemas.errors import InputError, LedgerBusy
 from schemas.registry import Price
 from tests.teacher import Call, Reply, Teacher, answer, failure, raw
-from tests.transforms.teachers.asking import ALL_DIGITS, make_requests, make_route, run_engine
-from transforms.teachers.desk import RouteWork
-from transforms.teachers.keys import Key
-from transforms.teachers.ledger import Ledger
+from tests.transforms.asking.asking import ALL_DIGITS, make_requests, make_route, run_engine
+from transforms.ledger import Ledger
+from transforms.limits.route_work import RouteWork
+from transforms.providers.keys import Key
 
 DOLLARS = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2
 SECRET = "sk-very-secret"
@@ -144,7 +144,7 @@ def test_a_folder_that_is_no_ledger_is_told(tmp_path: Path) -> None:
 
 def test_no_command_imports_beam(ledger: Path) -> None:
     program = (
-        "import sys, typer; from pipelines.ledger_commands import stats, export\n"
+        "import sys, typer; from pipelines.commands.ledger import stats, export\n"
         f"stats({str(ledger)!r}); export({str(ledger)!r}, None)\n"
         "sys.exit('apache_beam' in sys.modules)"
     )

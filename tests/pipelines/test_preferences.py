@@ -17,7 +17,7 @@ from pipelines.results import RunResult
 from tests.pipelines.choosing import lengths, sample_of, samples, words
 from tests.pipelines.project import ROUTE, Project, make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, answer
-from transforms.corpus.verify import verify
+from transforms.auditing.verify import verify
 
 BASE32 = string.ascii_uppercase + "234567"
 

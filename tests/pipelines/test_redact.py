@@ -11,9 +11,9 @@ from schemas.errors import InputError
 from schemas.prompts import Message, prompt_id
 from tests.pipelines.project import make_project
 from tests.teacher import Teacher, answer, by_prompt, failure, raw
-from transforms.corpus.verify import verify
-from transforms.teachers.ledger import open_ledger
-from transforms.teachers.tokens import count_tokens
+from transforms.auditing.verify import verify
+from transforms.ledger import open_ledger
+from transforms.providers.tokens import count_tokens
 
 ADDRESS = "ada.lovelace@kelp-farm.org"
 PROMPTS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.reliance import Reliance, read_reliance
+from pipelines.planning.reliance import Reliance, read_reliance
 from schemas.documents import Reading
 from schemas.errors import InputError
 from schemas.registry import Registry

@@ -15,8 +15,8 @@ from schemas.errors import InputError, LedgerBusy, RefusedByTerms, StillroomErro
 from tests.gcs_server import GcsServer
 from tests.pipelines.project import ROUTE, make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, always, answer, by_prompt, echo, failure, raw
-from transforms.corpus.verify import verify
-from transforms.teachers.ledger import Ledger
+from transforms.auditing.verify import verify
+from transforms.ledger import Ledger
 
 
 def test_every_request_ends_in_exactly_one_place(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.commands.init import make_starter
 from pipelines.launch import plan_run
-from pipelines.starter_command import make_starter
 from schemas.errors import InputError
 
 

@@ -17,15 +17,16 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipelines import corpus_commands, guard_commands
+from pipelines.commands import corpus as corpus_commands
+from pipelines.commands import guard as guard_commands
+from pipelines.display.run import show_plan
 from pipelines.launch import launch, plan_run
 from pipelines.results import RunResult
-from pipelines.show import show_plan
 from schemas.errors import InputError, RefusedByTerms
 from tests.pipelines.project import Project, make_project, questions
 from tests.teacher import Call, Reply, Teacher, answer, echo
-from transforms.corpus.verify import verify
-from transforms.teachers.clock import Clock
+from transforms.auditing.verify import verify
+from transforms.clock import Clock
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LAST_YEAR = NOON - timedelta(days=365)

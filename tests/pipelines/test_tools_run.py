@@ -11,9 +11,9 @@ import pytest
 from schemas.errors import InputError
 from tests.pipelines.project import ROUTE, make_project
 from tests.teacher import MODEL, Reply, Teacher, by_prompt, raw
-from tests.transforms.teachers.apis.bodies import TOOLS
-from transforms.corpus.explain import explain
-from transforms.corpus.verify import verify
+from tests.transforms.providers.apis.bodies import TOOLS
+from transforms.auditing.explain import explain
+from transforms.auditing.verify import verify
 
 PROMPTS = ["a call", "a broken call", "a text", "the same call", "lost logprobs"]
 TOKENS = [{"token": "Hi", "logprob": -0.5, "top_logprobs": [{"token": "Ho", "logprob": -1.5}]}]

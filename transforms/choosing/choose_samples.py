@@ -13,8 +13,6 @@ from apache_beam.pvalue import PCollection
 from schemas.buckets import bucket_of
 from schemas.records import Record
 from schemas.run import BestOf
-from transforms.buckets.rows import make_not_best
-from transforms.buckets.sifted import CHOSEN, Sifted, read_sifted, stage_before, write_sifted
 from transforms.choosing.choose import choose_best
 from transforms.choosing.samples import (
     SAMPLE,
@@ -27,7 +25,15 @@ from transforms.choosing.samples import (
 from transforms.dedupe.blocks import Rows, pack, split
 from transforms.dedupe.spill import Piece, Spill
 from transforms.job import Job
-from transforms.work import BEST_OF, told
+from transforms.records.filtered_bucket import (
+    CHOSEN,
+    FilteredBucket,
+    read_filtered,
+    stage_before,
+    write_filtered,
+)
+from transforms.records.rows import make_not_best
+from transforms.work import BEST_OF, report_errors
 
 # A sample that is not among the best, and the best one, by their ids.
 LOSS = np.dtype([("id", "V32"), ("best", "V32")])
@@ -85,18 +91,20 @@ class _ApplyChoiceFn(beam.DoFn):
     def process(self, element: _Joined) -> Iterator[int]:
         bucket, joined = element
         job = self._job
-        with told(job.work):
+        with report_errors(job.work):
             lost = _losses(job).read(joined["lost"])
-            sifted = read_sifted(job, stage_before(job.run, CHOSEN), bucket)
+            sifted = read_filtered(job, stage_before(job.run, CHOSEN), bucket)
             chosen = apply_choice(
                 sifted, lost, self._best_of, pairs=job.run.preferences is not None
             )
-            write_sifted(job, CHOSEN, bucket, chosen)
+            write_filtered(job, CHOSEN, bucket, chosen)
         self._lost.inc(len(lost))
         yield bucket
 
 
-def apply_choice(sifted: Sifted, lost: Rows, best_of: BestOf, *, pairs: bool) -> Sifted:
+def apply_choice(
+    sifted: FilteredBucket, lost: Rows, best_of: BestOf, *, pairs: bool
+) -> FilteredBucket:
     """Moves the samples that were not chosen to the rejected ones.
 
     Args:
@@ -114,7 +122,7 @@ def apply_choice(sifted: Sifted, lost: Rows, best_of: BestOf, *, pairs: bool) ->
         make_not_best(record, witnesses[record.record_id], _detail(record, best_of.by))
         for record in losers
     ]
-    return Sifted(
+    return FilteredBucket(
         records=[record for record in sifted.records if record.record_id not in witnesses],
         rejected=[*sifted.rejected, *rows],
         aside=[*sifted.aside, *(losers if pairs else ())],
@@ -128,8 +136,8 @@ def _detail(record: Record, by: str) -> str:
 
 
 def _split_samples(bucket: int, job: Job, best_of: BestOf) -> Iterator[_Placed]:
-    with told(job.work):
-        records = read_sifted(job, stage_before(job.run, CHOSEN), bucket).records
+    with report_errors(job.work):
+        records = read_filtered(job, stage_before(job.run, CHOSEN), bucket).records
         samples = (make_sample(record, best_of.by) for record in records)
         yield from _samples(job).write(bucket, split_samples(samples))
 
@@ -137,7 +145,7 @@ def _split_samples(bucket: int, job: Job, best_of: BestOf) -> Iterator[_Placed]:
 def _choose_best(element: _Grouped, job: Job, best_of: BestOf) -> Iterator[_Placed]:
     partition, pieces = element
     ids, best = [], []
-    with told(job.work):
+    with report_errors(job.work):
         for samples in by_prompt(_samples(job).read(pieces)):
             kept, lost = choose_best(samples, best_of.keep, lowest=lowest_is_best(best_of))
             ids += [sample.id for sample in lost]

@@ -13,8 +13,8 @@ from apache_beam.pvalue import PCollection
 from schemas.buckets import bucket_of
 from schemas.records import Record
 from schemas.run import Preferences
-from transforms.buckets.sifted import Sifted, last_stage, read_sifted
 from transforms.choosing.choose import Pair, choose_pairs
+from transforms.choosing.rejected_sides import Side, write_sides
 from transforms.choosing.samples import (
     SAMPLE,
     Sample,
@@ -23,11 +23,11 @@ from transforms.choosing.samples import (
     make_sample,
     split_samples,
 )
-from transforms.choosing.sides import Side, write_sides
 from transforms.dedupe.blocks import Rows, VerdictBlock, pack, split
 from transforms.dedupe.spill import Piece, Spill
 from transforms.job import Job
-from transforms.work import PAIRS, SIDES, read_staged, told, write_staged
+from transforms.records.filtered_bucket import FilteredBucket, last_stage, read_filtered
+from transforms.work import PAIRS, REJECTED_SIDES, read_staged, report_errors, write_staged
 
 # The two sides of a pair, by their ids, and what they score.
 PAIR = np.dtype(
@@ -84,15 +84,15 @@ def _split_samples(
     element: tuple[int, VerdictBlock], job: Job, preferences: Preferences
 ) -> Iterator[_Placed]:
     bucket, verdicts = element
-    with told(job.work):
+    with report_errors(job.work):
         # The verdicts' clusters are wanted once more, by `_take_sides`: they stay on disk.
         write_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle", verdicts)
-        sifted = read_sifted(job, last_stage(job.run), bucket)
+        sifted = read_filtered(job, last_stage(job.run), bucket)
         samples = _samples_of(sifted, verdicts, preferences.by)
         yield from _samples(job).write(bucket, split_samples(samples))
 
 
-def _samples_of(sifted: Sifted, verdicts: VerdictBlock, by: str) -> Iterator[Sample]:
+def _samples_of(sifted: FilteredBucket, verdicts: VerdictBlock, by: str) -> Iterator[Sample]:
     """Yields what may be paired; a pair holds texts alone, so calls of tools make none."""
     for record in sifted.records:
         if record.record_id not in verdicts.removed and not record.tool_calls:
@@ -104,7 +104,7 @@ def _samples_of(sifted: Sifted, verdicts: VerdictBlock, by: str) -> Iterator[Sam
 
 def _choose_pairs(element: _Grouped, job: Job, preferences: Preferences) -> Iterator[_Placed]:
     partition, pieces = element
-    with told(job.work):
+    with report_errors(job.work):
         found = [
             pair
             for samples in by_prompt(_samples(job).read(pieces))
@@ -132,19 +132,19 @@ def _packed(pairs: list[Pair]) -> Rows:
 def _take_sides(element: _Joined, job: Job) -> int:
     """Leaves the records that are worse sides for the buckets of their better ones."""
     bucket, joined = element
-    with told(job.work):
+    with report_errors(job.work):
         records = _records(job, bucket)
         parts: dict[int, list[Side]] = defaultdict(list)
         for chosen, rejected, better, worse in _pairs(job).read(joined["pairs"]).tolist():
             side = Side(chosen.hex(), better, worse, records[rejected.hex()])
             parts[bucket_of(side.chosen_id, job.bits)].append(side)
-        write_sides(job.work / SIDES, bucket, parts, 1 << job.bits)
+        write_sides(job.work / REJECTED_SIDES, bucket, parts, 1 << job.bits)
     return bucket
 
 
 def _records(job: Job, bucket: int) -> dict[str, Record]:
     """Returns a bucket's records by id, each with the cluster that it stands for."""
-    sifted = read_sifted(job, last_stage(job.run), bucket)
+    sifted = read_filtered(job, last_stage(job.run), bucket)
     verdicts: VerdictBlock = read_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle")
     records = {record.record_id: record for record in (*sifted.records, *sifted.aside)}
     for name, cluster in verdicts.clusters.items():

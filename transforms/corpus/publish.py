@@ -29,7 +29,7 @@ from schemas.manifest import (
     Manifest,
     Removed,
     Shard,
-    Spend,
+    SpendSummary,
     version_of,
 )
 from schemas.run import Purpose
@@ -55,13 +55,13 @@ from transforms.corpus.shards import (
     ShardFile,
     picodollars,
 )
-from transforms.storage import (
-    explained,
-    hidden_file,
+from transforms.storage.files import (
+    explain_os_errors,
+    link_or_copy,
     make_durable,
-    place,
+    partial_file,
     sha256_of,
-    write,
+    write_file,
 )
 
 _KINDS = ("accepted", "rejected", "duplicate", "failed", "unread")
@@ -131,7 +131,7 @@ def preflight(corpus: str) -> None:
             "a corpus is published to a folder of this machine", where="corpus", found=corpus
         )
     try:
-        with hidden_file(Path(corpus)) as probe:
+        with partial_file(Path(corpus)) as probe:
             probe.write_bytes(bytes(_PROBE_BYTES))
     except StillroomError as error:
         raise InputError(
@@ -215,7 +215,7 @@ def _balanced(funnel: Funnel) -> Funnel:
     )
 
 
-def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
+def make_spend(buckets: Iterable[BucketShards], build: Build) -> SpendSummary:
     """Sums up what the answers cost, exactly.
 
     Args:
@@ -225,7 +225,7 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> Spend:
     buckets, cost = tuple(buckets), Counter[str]()
     for bucket in buckets:
         cost.update(bucket.picodollars)
-    return Spend(
+    return SpendSummary(
         usd=(cost.total() + picodollars(build.usd_judge)) / 10**12,
         usd_accepted=cost["accepted"] / 10**12,
         usd_rejected=cost["rejected"] / 10**12,
@@ -278,7 +278,7 @@ def _numbered(
 
 
 def _manifest(
-    build: Build, funnel: Funnel, staged: Sequence[_Staged], facts: Facts, spend: Spend
+    build: Build, funnel: Funnel, staged: Sequence[_Staged], facts: Facts, spend: SpendSummary
 ) -> Manifest:
     manifest = Manifest(
         format=FORMAT,
@@ -314,10 +314,10 @@ def _show_version(
 ) -> None:
     """Builds a version out of sight and shows it by one rename."""
     hidden = folder.with_name(f".{folder.name}.partial")
-    with explained(folder):
+    with explain_os_errors(folder):
         shutil.rmtree(hidden, ignore_errors=True)  # what a crash left
         for part in staged:
-            place(part.source, hidden / part.shard.path)
+            link_or_copy(part.source, hidden / part.shard.path)
         _write_texts(Corpus(hidden, manifest), facts)
         for inner, _, _ in os.walk(hidden, topdown=False):
             make_durable(Path(inner))
@@ -326,10 +326,10 @@ def _show_version(
 
 
 def _write_texts(corpus: Corpus, facts: Facts) -> None:
-    write(corpus.folder / MANIFEST, json_bytes(unstructure(corpus.manifest)))
-    write(corpus.folder / CARD, render_card(corpus.manifest, facts).encode())
-    write(corpus.folder / CROISSANT, json_bytes(render_croissant(corpus.manifest, facts)))
-    write(corpus.folder / REPORT, render_report(corpus, facts).encode())
+    write_file(corpus.folder / MANIFEST, json_bytes(unstructure(corpus.manifest)))
+    write_file(corpus.folder / CARD, render_card(corpus.manifest, facts).encode())
+    write_file(corpus.folder / CROISSANT, json_bytes(render_croissant(corpus.manifest, facts)))
+    write_file(corpus.folder / REPORT, render_report(corpus, facts).encode())
 
 
 def _intact(folder: Path) -> Manifest:
@@ -351,7 +351,7 @@ def _intact(folder: Path) -> Manifest:
 def _point(corpus: Path, version: str) -> None:
     manifest = f"{version}/{MANIFEST}"
     latest = Latest(version, manifest, sha256_of(corpus / manifest))
-    write(corpus / LATEST, json_bytes(unstructure(latest)))
+    write_file(corpus / LATEST, json_bytes(unstructure(latest)))
 
 
 def json_bytes(value: Any) -> bytes:

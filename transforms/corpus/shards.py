@@ -19,7 +19,7 @@ from schemas.arrow import PREFERENCES, RECORDS, REJECTED, table
 from schemas.errors import StillroomError
 from schemas.records import Preference, Record, Rejected
 from transforms.guard.obligations import joint_class
-from transforms.storage import hidden_file, sha256_of, show
+from transforms.storage.files import commit, partial_file, sha256_of
 
 WRITER_SETTINGS = "1"  # raise it when a setting below changes: the same rows then get other bytes
 ROW_GROUP_ROWS = 4_096  # what a reader holds at once: some 25 MB at 6 kB a record
@@ -177,11 +177,11 @@ def write_shard(
     """
     data = rows.cast(schema) if isinstance(rows, pa.Table) else table(rows, schema)
     data = data.sort_by(_order(schema)).combine_chunks()  # chunks would show in the pages
-    with hidden_file(folder) as hidden:
+    with partial_file(folder) as hidden:
         _encode(data, hidden)
         sha256, size = sha256_of(hidden), hidden.stat().st_size
         path = folder / f"{stem}-{sha256[:16]}.parquet"
-        show(hidden, path)
+        commit(hidden, path)
     return ShardFile(str(path), data.num_rows, size, sha256)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from schemas.index import Index
 from schemas.run import NearDedupe
 from transforms.dedupe.blocks import (
     EDGE,
@@ -42,7 +43,7 @@ from transforms.dedupe.candidates import BAND, PAIR, find_candidates, split_band
 from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
 from transforms.dedupe.settle import FATE, settle, split_fates
 from transforms.dedupe.similarity import verify
-from transforms.dedupe.sources import Index, Sources
+from transforms.dedupe.sources import Sources
 from transforms.dedupe.spill import Piece, Spill
 from transforms.dedupe.verdicts import verdict_block
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import unstructure
-from schemas.index import FORMAT, IndexFile, IndexManifest
+from schemas.index import FORMAT, Index, IndexFile, IndexManifest
 from schemas.manifest import Compared, Shard
 from schemas.prompts import Message
 from schemas.responses import ToolCall
@@ -31,9 +31,8 @@ from transforms.dedupe.golden import SKETCH_SPEC, golden_digest
 from transforms.dedupe.keys import answer_text
 from transforms.dedupe.sidecar import sidecar_file
 from transforms.dedupe.sketch import sketch, write_sketches
-from transforms.dedupe.sources import Index
-from transforms.storage import explained, make_durable, sha256_of, write
-from transforms.work import work_folder, working_in
+from transforms.storage.files import explain_os_errors, make_durable, sha256_of, write_file
+from transforms.work import open_work_folder, work_folder
 
 INDEX = "index.json"
 
@@ -60,11 +59,11 @@ def make_index(corpus: Corpus, unit: Unit) -> None:
     """
     target = index_folder(corpus, unit)
     work = work_folder(str(corpus.folder.parent), f"index-{uuid.uuid4().hex}")
-    with explained(target), working_in(work):
+    with explain_os_errors(target), open_work_folder(work):
         stale = target.exists()
         hidden = work / target.name
         files = tuple(_sketch_shards(corpus, unit, hidden))
-        write(hidden / INDEX, json_bytes(unstructure(_manifest(corpus, unit, files))))
+        write_file(hidden / INDEX, json_bytes(unstructure(_manifest(corpus, unit, files))))
         target.parent.mkdir(exist_ok=True)
         if stale:
             target.rename(work / "stale")

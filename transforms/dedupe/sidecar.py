@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transforms.dedupe.keys import KEY_BYTES, Shingles
 from transforms.dedupe.signature import BANDS, SPEC
-from transforms.storage import hidden_file
+from transforms.storage.files import partial_file
 
 _ID_BYTES = 32
 _SCHEMA = pa.schema(
@@ -63,7 +63,7 @@ def write_sidecar(path: Path, sketches: list[Sketch], bands: NDArray[np.uint64])
         bands: Band keys of those that have shingles, in their order: m by 20.
     """
     batch = pa.record_batch(_columns(sketches, bands), schema=_SCHEMA)
-    with hidden_file(path.parent) as hidden:
+    with partial_file(path.parent) as hidden:
         with pa.OSFile(str(hidden), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
             writer.write_batch(batch)
         hidden.replace(path)

@@ -8,25 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.index import IndexFile
+from schemas.index import Index, IndexFile
 from schemas.manifest import Compared
 from transforms.dedupe.blocks import INDEXED, SketchBlock, published, references
 from transforms.dedupe.sidecar import Sidecar, sidecar_file
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index that was checked, of a version that stays the same for the whole run.
-
-    Attributes:
-        folder: Its folder.
-        files: Its files, a sidecar each.
-        version: The version of a corpus that it was made of.
-    """
-
-    folder: Path
-    files: tuple[IndexFile, ...]
-    version: Compared
 
 
 @dataclass(frozen=True, slots=True)

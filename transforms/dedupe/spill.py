@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from transforms.dedupe.blocks import Rows, join
-from transforms.storage import hidden_file
+from transforms.storage.files import partial_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Spill:
         """
         places = []
         start = 0
-        with hidden_file(self.folder) as hidden:
+        with partial_file(self.folder) as hidden:
             with hidden.open("wb") as stream:
                 for part, rows in parts:
                     stream.write(rows.tobytes())

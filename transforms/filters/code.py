@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 from transforms.filters.markdown import Fence, fences
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 _PYTHON = frozenset({"python", "python3", "py"})
 _QUOTED = re.compile(r"(?:[ \t]*>)+")
@@ -17,7 +17,7 @@ _CONSOLE = re.compile(r"^\s*(?:>>>|In \[\d+\]:|[%!$]\s*\w)", re.MULTILINE)
 _MAX_CHARACTERS = 100_000  # CPython's parser may run out of stack on what nobody writes by hand
 
 
-def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds fenced blocks that are marked as Python and do not parse.
 
     Records of a session at a prompt, and notebook commands, are left alone.
@@ -28,7 +28,7 @@ def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[F
             problem = _syntax_problem(textwrap.dedent(body))
             if problem:
                 span = Span("completion", block.start, block.end)
-                yield Found(
+                yield Finding(
                     "python_syntax", f"the Python code does not parse: {problem}", span=span
                 )
 

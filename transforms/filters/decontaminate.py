@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.filters.ngrams import Hashes, sequence_hash, token_hashes, window_hashes
-from transforms.filters.rules import Candidate, Found, Span
+from transforms.filters.rules import Candidate, Finding, Span
 from transforms.text import NO_SPACE_SCRIPTS, tokens
 
 RULE = "decontaminate"
@@ -94,7 +94,7 @@ class EvaluationIndex:
     keys: Hashes
     mask: np.uint64
 
-    def check(self, candidate: Candidate) -> Found | None:
+    def check(self, candidate: Candidate) -> Finding | None:
         """Looks for evaluation items in every part of a candidate.
 
         Args:
@@ -111,9 +111,9 @@ class EvaluationIndex:
         match, part, text = min(found, key=lambda it: (-it[0].coverage, it[0].item))
         return self._found(match, part, text)
 
-    def _found(self, match: _Match, part: str, text: str) -> Found:
+    def _found(self, match: _Match, part: str, text: str) -> Finding:
         item = f"item {self.numbers[match.item]} of {self.names[self.set_of[match.item]]}"
-        return Found(
+        return Finding(
             CODE,
             f"holds {match.coverage:.0%} of {item}",
             value=match.coverage,

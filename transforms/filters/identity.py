@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from transforms.filters.markdown import without_code
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 # Names that no person and no thing has.
 _MODELS = (
@@ -65,7 +65,7 @@ _CUTOFF = re.compile(
 )
 
 
-class _Kind(NamedTuple):
+class _ClaimKind(NamedTuple):
     code: str
     detail: str
     needs: tuple[str, ...]  # a text with none of them has no match: asked first, since it is quick
@@ -73,14 +73,14 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("identity", "the answer says which model wrote it", _NAMES, _IDENTITY),
-    _Kind(
+    _ClaimKind("identity", "the answer says which model wrote it", _NAMES, _IDENTITY),
+    _ClaimKind(
         "machine",
         "the answer speaks as a machine",
         ("language model", "artificial intelligence", "chatbot", "llm", "virtual assistant", " ai"),
         _MACHINE,
     ),
-    _Kind(
+    _ClaimKind(
         "cutoff_date",
         "the answer speaks of its own cut-off date",
         ("my knowledge", "my training", "my information", "my data", "update", "cut", "train"),
@@ -89,7 +89,7 @@ _KINDS = (
 )
 
 
-def find_self_identity(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_self_identity(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds the first place of each kind in which the teacher speaks of itself."""
     text = without_code(candidate.completion).replace("’", "'")
     text = text.replace("İ", "I").lower()  # İ is the one letter that grows in lower case
@@ -97,7 +97,7 @@ def find_self_identity(candidate: Candidate, settings: NoSettings) -> Iterator[F
         match = kind.pattern.search(text) if any(word in text for word in kind.needs) else None
         if match:
             span = Span("completion", match.start(), match.end())
-            yield Found(kind.code, kind.detail, span=span)
+            yield Finding(kind.code, kind.detail, span=span)
 
 
 SELF_IDENTITY = Rule(

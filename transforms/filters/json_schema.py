@@ -1,7 +1,7 @@
 """Does the answer keep to the JSON Schema that was asked for?
 
 Teachers that are given a schema mostly keep to it, and no API promises it: an answer that was cut
-or refused does not. So each answer is held to its schema. `transforms.teachers.repair` asks once
+or refused does not. So each answer is held to its schema. `transforms.asking.repair` asks once
 more for one that does not keep to it.
 """
 
@@ -20,7 +20,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from schemas.canonical import canonical_json
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class JsonSchemaSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class SchemaViolation:
     """How a text violates a JSON Schema.
 
     Attributes:
@@ -87,7 +87,7 @@ def schema_problem(schema: Mapping[str, Any]) -> str:
     return ""
 
 
-def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iterator[Found]:
+def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iterator[Finding]:
     """Finds an answer that is no JSON, or not the JSON that was asked for."""
     schema = candidate.response_schema
     if settings.schema is not None:
@@ -96,7 +96,7 @@ def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iter
         return
     found = violation(candidate.completion, schema)
     if found is not None:
-        yield Found(found.code, found.finding)
+        yield Finding(found.code, found.finding)
 
 
 def read_json(text: str) -> Any:
@@ -109,7 +109,7 @@ def read_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
-def violation(text: str, schema: str) -> Violation | None:
+def violation(text: str, schema: str) -> SchemaViolation | None:
     """Returns how an answer violates a JSON Schema; None where it does not.
 
     Args:
@@ -120,11 +120,11 @@ def violation(text: str, schema: str) -> Violation | None:
         value = read_json(text)
     except (ValueError, RecursionError) as error:
         finding = "the answer is not JSON, though a JSON Schema was asked for"
-        return Violation("not_json", finding, f"it is not JSON: {error}")
+        return SchemaViolation("not_json", finding, f"it is not JSON: {error}")
     return value_violation("the answer", value, schema)
 
 
-def value_violation(name: str, value: Any, schema: str) -> Violation | None:
+def value_violation(name: str, value: Any, schema: str) -> SchemaViolation | None:
     """Returns how a value violates a JSON Schema; None where it does not.
 
     Args:
@@ -136,12 +136,12 @@ def value_violation(name: str, value: Any, schema: str) -> Violation | None:
         found = next(_validator(schema).iter_errors(value), None)
     except (ArithmeticError, RecursionError, Unresolvable) as failure:
         finding = f"the schema cannot be applied: {type(failure).__name__}"
-        return Violation("unchecked", finding, finding)
+        return SchemaViolation("unchecked", finding, finding)
     if found is None:
         return None
     # The place in the schema is ours to tell; what was answered is not.
     place = "/".join(map(str, found.absolute_schema_path))
-    return Violation(
+    return SchemaViolation(
         "schema_mismatch",
         f"{name} does not keep to its JSON Schema at {place}",
         f"at {found.json_path}: {found.message}",

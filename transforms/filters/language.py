@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from transforms.filters.markdown import prose
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -86,11 +86,11 @@ def _classify(text: str) -> tuple[str, float]:
     return whole, float(sum(score for code, score in scores if MEMBERS.get(code, code) == whole))
 
 
-def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[Found]:
+def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[Finding]:
     """Finds an answer that is surely in a language that was not wanted."""
     code, score = candidate.language, candidate.language_score
     if settings.allow and code and code not in settings.allow and score >= settings.min_score:
-        yield Found(
+        yield Finding(
             "wrong_language",
             f"{code!r} with score {score:.2f}, where {', '.join(settings.allow)} is wanted",
             value=score,

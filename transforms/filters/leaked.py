@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from transforms.filters.markdown import without_code
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 # Control tokens of the chat templates in use. Between backticks they are what the answer is about.
 _LEAKED = re.compile(
@@ -20,7 +20,7 @@ _LEAKED = re.compile(
 )
 
 
-def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds the first control token of a chat template in each part outside code."""
     for part, text in candidate.answered():
         if "<" not in text and "[" not in text:
@@ -28,7 +28,9 @@ def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[F
         leaked = _LEAKED.search(without_code(text))
         if leaked:
             span = Span(part, leaked.start(), leaked.end())
-            yield Found("leaked_token", f"a chat template's {leaked.group().strip()!r}", span=span)
+            yield Finding(
+                "leaked_token", f"a chat template's {leaked.group().strip()!r}", span=span
+            )
 
 
 LEAKED_TOKENS = Rule("leaked_tokens", 1, "drop", ("leaked_token",), find_leaked_tokens)

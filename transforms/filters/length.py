@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.text import words
 
 
@@ -35,7 +35,7 @@ class LengthSettings:
                 raise ValueError(f"min_{unit} {low} is more than max_{unit} {high}")
 
 
-def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Found]:
+def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Finding]:
     """Finds an answer that is too short or too long; calls of tools alone are neither."""
     if candidate.only_calls:
         return
@@ -47,11 +47,11 @@ def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Foun
     )
 
 
-def _outside(count: int, unit: str, low: int | None, high: int | None) -> Iterator[Found]:
+def _outside(count: int, unit: str, low: int | None, high: int | None) -> Iterator[Finding]:
     if low is not None and count < low:
-        yield Found("too_short", f"{count} {unit}, where at least {low} are wanted", count)
+        yield Finding("too_short", f"{count} {unit}, where at least {low} are wanted", count)
     if high is not None and count > high:
-        yield Found("too_long", f"{count} {unit}, where at most {high} are wanted", count)
+        yield Finding("too_long", f"{count} {unit}, where at most {high} are wanted", count)
 
 
 LENGTH = Rule("length", 1, "drop", ("too_short", "too_long"), find_length, LengthSettings())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from schemas.errors import Problem
 from transforms.filters.child import Child, ChildDied, ChildHung, python_script
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 _NEEDS = "math_verify"
 _MAX_CHARACTERS = 8_000  # of the answer's end, where what it comes to stands
@@ -55,7 +55,7 @@ _DETAILS = {
 _CHILD = Child(python_script(str(Path(__file__).with_name("maths_child.py"))))
 
 
-def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> Iterator[Found]:
+def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> Iterator[Finding]:
     """Finds an answer that is wrong, or that cannot be told to be right; none without a gold."""
     if not candidate.gold:
         return
@@ -64,7 +64,7 @@ def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> It
         gold = gold.rpartition(settings.gold_after)[2]
     verdict = _judge(gold.strip(), candidate.completion[-_MAX_CHARACTERS:], settings)
     if verdict != "right":
-        yield Found(*_DETAILS[verdict])
+        yield Finding(*_DETAILS[verdict])
 
 
 def _judge(gold: str, answer: str, settings: MathsAnswerSettings) -> str:

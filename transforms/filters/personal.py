@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}@(?P<domain>(?:[a-zA-Z0-9-]{1,63}\.)+[a-zA-Z]{2,24})\b"
@@ -51,7 +51,7 @@ _IBAN_LENGTHS = {
 }  # fmt: skip
 
 
-class _Kind(NamedTuple):
+class _PersonalKind(NamedTuple):
     code: str
     name: str
     needs: str  # a text without it holds none: asked first, since it is quick
@@ -59,7 +59,7 @@ class _Kind(NamedTuple):
     length: Callable[[re.Match[str]], int]  # of what holds, in characters; 0 where nothing does
 
 
-def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds data of a person in any part of the record."""
     for part, text in candidate.parts():
         has_digits = _DIGITS.search(text) is not None
@@ -68,7 +68,7 @@ def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Found]
                 for match in kind.pattern.finditer(text):
                     if length := kind.length(match):
                         span = Span(part, match.start(), match.start() + length)
-                        yield Found(kind.code, kind.name, span=span)
+                        yield Finding(kind.code, kind.name, span=span)
 
 
 def passes_luhn(digits: str) -> bool:
@@ -114,10 +114,10 @@ def _digits(match: re.Match[str]) -> str:
 
 _DIGITS = re.compile(r"\d{2}[\d() .-]{4,}\d")
 _KINDS = (
-    _Kind("email", "an e-mail address", "@", _EMAIL, _email),
-    _Kind("iban", "an account number (IBAN)", "", _IBAN, _iban),
-    _Kind("card", "the number of a payment card", "", _CARD, _card),
-    _Kind("phone", "a telephone number", "", _PHONE, _phone),
+    _PersonalKind("email", "an e-mail address", "@", _EMAIL, _email),
+    _PersonalKind("iban", "an account number (IBAN)", "", _IBAN, _iban),
+    _PersonalKind("card", "the number of a payment card", "", _CARD, _card),
+    _PersonalKind("phone", "a telephone number", "", _PHONE, _phone),
 )
 
 PERSONAL = Rule(

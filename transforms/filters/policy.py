@@ -8,11 +8,11 @@ from typing import Any
 
 from schemas.errors import InputError, Problem, nearest
 from schemas.files import as_sequence
-from schemas.records import Finding
+from schemas.records import RecordedFinding
 from schemas.run import Action, FilterChoice
 from transforms.filters.known import rule_named
 from transforms.filters.redact import redact
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.filters.settings import read_settings
 
 # What a run applies that names no filters: certain defects drop, the rest is told.
@@ -54,13 +54,13 @@ class AppliedRule:
     codes: tuple[str, ...]
     asides: tuple[str, ...]
 
-    def found(self, candidate: Candidate) -> Iterator[Found]:
+    def found(self, candidate: Candidate) -> Iterator[Finding]:
         """Yields what the rule finds in a candidate, of the codes that are wanted."""
         for found in self.rule.find(candidate, self.settings):
             if found.code in self.codes:
                 yield found
 
-    def findings(self, candidate: Candidate) -> Iterator[Finding]:
+    def findings(self, candidate: Candidate) -> Iterator[RecordedFinding]:
         """Yields the same with what follows from it."""
         for found in self.found(candidate):
             action: Action = "tag" if found.code in self.asides else self.action
@@ -78,7 +78,7 @@ class Filters:
 
     rules: tuple[AppliedRule, ...]
 
-    def apply(self, candidate: Candidate) -> tuple[Finding, ...]:
+    def apply(self, candidate: Candidate) -> tuple[RecordedFinding, ...]:
         """Returns what all rules find: every rule runs, whatever the others found."""
         return tuple(found for rule in self.rules for found in rule.findings(candidate))
 
@@ -89,7 +89,7 @@ class Filters:
         return redact(candidate, found) if found else candidate
 
 
-def verdict(findings: Iterable[Finding]) -> Finding | None:
+def verdict(findings: Iterable[RecordedFinding]) -> RecordedFinding | None:
     """Returns the finding that keeps a record out of the corpus.
 
     Args:
@@ -102,7 +102,7 @@ def verdict(findings: Iterable[Finding]) -> Finding | None:
     return against.get("drop") or against.get("quarantine")
 
 
-def tags(findings: Iterable[Finding]) -> tuple[str, ...]:
+def tags(findings: Iterable[RecordedFinding]) -> tuple[str, ...]:
     """Returns the codes of the findings that tag, each once, in alphabetical order."""
     return tuple(sorted({found.code for found in findings if found.action == "tag"}))
 

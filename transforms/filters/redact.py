@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from transforms.filters.rules import Candidate, Found, Span
+from transforms.filters.rules import Candidate, Finding, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Placeholders:
         return known[key]
 
 
-def redact(candidate: Candidate, found: Iterable[Found]) -> Candidate:
+def redact(candidate: Candidate, found: Iterable[Finding]) -> Candidate:
     """Returns a candidate without what was found in it.
 
     Spans that overlap or lie within one another go as one, named for the longest of them. Turns,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from transforms.filters.refusal_phrases import PHRASES
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 _HEAD_CHARACTERS = 600
 _MAX_OPENINGS = 5
@@ -24,15 +24,15 @@ _REFUSAL = re.compile(
 )
 
 
-def find_refusal(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_refusal(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds an answer that declines: by the API's own report, or by its first words."""
     if candidate.refusal:
-        yield Found("refusal", "the API reports a refusal")
+        yield Finding("refusal", "the API reports a refusal")
         return
     head = candidate.completion[:_HEAD_CHARACTERS]
     words = " ".join(head.translate(_ORNAMENTS).lower().split())
     if _REFUSAL.match(words.lstrip("\"'-– ")):
-        yield Found(
+        yield Finding(
             "refusal", "the answer opens by declining", span=Span("completion", 0, len(head))
         )
 

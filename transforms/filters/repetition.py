@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.filters.rules import Candidate, Found, Rule, Span
+from transforms.filters.rules import Candidate, Finding, Rule, Span
 from transforms.text import words
 
 # The last characters, which a loop must have written before: the shortest loop that is seen.
@@ -60,13 +60,13 @@ class DuplicateNgramsSettings:
         _check_share(self.max_share)
 
 
-def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Iterator[Found]:
+def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Iterator[Finding]:
     """Finds a text that ends in one passage over and over, in whatever script."""
     for part, text in candidate.answered():
         text = text.rstrip().rstrip(_CLOSING).rstrip()
         for period, tail in _periodic_tails(text):
             if _is_loop(text, period, tail, settings):
-                yield Found(
+                yield Finding(
                     "periodic_tail",
                     f"the text ends in {_repeats(text, period, tail)} repeats of {period} "
                     "characters",
@@ -78,7 +78,7 @@ def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Itera
 
 def find_duplicate_ngrams(
     candidate: Candidate, settings: DuplicateNgramsSettings
-) -> Iterator[Found]:
+) -> Iterator[Finding]:
     """Finds a text that says the same again and again, one after the other or not."""
     said = words(candidate.completion)
     total = len(said) - _NGRAM_WORDS + 1
@@ -87,7 +87,7 @@ def find_duplicate_ngrams(
     distinct = len(set(zip(*(said[start:] for start in range(_NGRAM_WORDS)), strict=False)))
     share = 1 - distinct / total
     if share > settings.max_share:
-        yield Found("duplicate_ngrams", f"{share:.0%} of its 5-grams stood there before", share)
+        yield Finding("duplicate_ngrams", f"{share:.0%} of its 5-grams stood there before", share)
 
 
 def _periodic_tails(text: str) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.errors import Problem
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 _SECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -46,12 +46,12 @@ class RequiredFormatSettings:
                 raise ValueError(f"sections: {name!r} is no name of a tag, as 'think' is")
 
 
-def find_wrong_format(candidate: Candidate, settings: RequiredFormatSettings) -> Iterator[Found]:
+def find_wrong_format(candidate: Candidate, settings: RequiredFormatSettings) -> Iterator[Finding]:
     """Finds an answer that does not have the required form, with the first thing that is wrong."""
     text = candidate.completion.strip()
     wrong = next(_wrong(text, settings), None)
     if wrong is not None:
-        yield Found("wrong_format", f"the answer {wrong}")
+        yield Finding("wrong_format", f"the answer {wrong}")
 
 
 def _wrong(text: str, settings: RequiredFormatSettings) -> Iterator[str]:

@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple
 
 from schemas.errors import Problem
 from schemas.prompts import Message
-from schemas.records import Finding, Place
+from schemas.records import Place, RecordedFinding
 from schemas.responses import FinishReason, ToolCall
 from schemas.run import Action
 
@@ -97,7 +97,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Finding:
     """What a rule found, before policy says what follows from it.
 
     Attributes:
@@ -112,11 +112,13 @@ class Found:
     value: float | None = None
     span: Span | None = None
 
-    def finding(self, rule: str, version: int, action: Action, severity: Severity) -> Finding:
+    def finding(
+        self, rule: str, version: int, action: Action, severity: Severity
+    ) -> RecordedFinding:
         """Returns it as records keep it: under its rule, with what follows from it."""
         text = f"{self.detail} ({self.span})" if self.span else self.detail
         place = Place(*self.span) if self.span else None
-        return Finding(rule, version, self.code, action, self.value, text, severity, place)
+        return RecordedFinding(rule, version, self.code, action, self.value, text, severity, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Rule:
     version: int
     action: Action
     codes: tuple[str, ...]
-    find: Callable[[Candidate, Any], Iterable[Found]]
+    find: Callable[[Candidate, Any], Iterable[Finding]]
     settings: Any = NoSettings()
     redacts: bool = False
     asides: tuple[str, ...] = ()

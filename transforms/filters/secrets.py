@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PLACEHOLDER = re.compile(
@@ -63,7 +63,7 @@ def has_github_checksum(token: str) -> bool:
     return number == zlib.crc32(body.encode())
 
 
-def find_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds keys of known formats in any part of the record."""
     for part, text in candidate.parts():
         for form in _FORMATS:
@@ -74,7 +74,7 @@ def find_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
                         yield _found(form.code, part, match.start(), (rest or match).end())
 
 
-def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds what is called a password or a key, and looks random, in any part of the record."""
     for part, text in candidate.parts():
         for match in _QUOTED.finditer(text):
@@ -86,9 +86,9 @@ def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator
                 yield _found("password_in_address", part, *match.span("value"))
 
 
-def _found(code: str, part: str, start: int, end: int) -> Found:
+def _found(code: str, part: str, start: int, end: int) -> Finding:
     name = code.replace("_", " ")
-    return Found(code, f"looks like a secret: {name}", span=Span(part, start, end))
+    return Finding(code, f"looks like a secret: {name}", span=Span(part, start, end))
 
 
 def _looks_random(value: str) -> bool:

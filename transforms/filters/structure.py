@@ -10,7 +10,7 @@ from typing import get_args
 
 from schemas.responses import FinishReason
 from transforms.filters.markdown import unclosed_fence, without_code
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule, Span
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 from transforms.text import DEFAULT_IGNORABLE
 
 _REASONS: tuple[str, ...] = get_args(FinishReason)
@@ -43,7 +43,7 @@ class FinishReasonSettings:
             raise ValueError(f"allow: {unknown[0]!r} is none of {', '.join(_REASONS)}")
 
 
-def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> Iterator[Found]:
+def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> Iterator[Finding]:
     """Finds an answer that ended for another reason than being done.
 
     One that was given tools and calls them is done.
@@ -52,13 +52,13 @@ def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> 
     if reason == "tool_calls" and candidate.tools and candidate.tool_calls:
         return
     if reason not in settings.allow:
-        yield Found(reason, _REASON_DETAILS[reason])
+        yield Finding(reason, _REASON_DETAILS[reason])
 
 
-def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds an answer in which nothing can be seen, and which calls no tool."""
     if not candidate.tool_calls and not _VISIBLE.search(candidate.completion):
-        yield Found("empty", "the answer holds no visible character")
+        yield Finding("empty", "the answer holds no visible character")
 
 
 def asks_for_logprobs(parameters: str) -> bool:
@@ -66,25 +66,27 @@ def asks_for_logprobs(parameters: str) -> bool:
     return bool(json.loads(parameters).get("logprobs"))
 
 
-def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds an answer without the log probabilities that were asked for: its text is as good."""
     if candidate.lacks_logprobs:
-        yield Found("no_logprobs", "no log probabilities could be read, though they were asked for")
+        yield Finding(
+            "no_logprobs", "no log probabilities could be read, though they were asked for"
+        )
 
 
-def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds a fence or a think block of which only one end is there."""
     text = candidate.completion
     start = unclosed_fence(text)
     if start is not None:
-        yield Found(
+        yield Finding(
             "fence", "a fenced block is never closed", span=Span("completion", start, len(text))
         )
     if "<" in text:
         yield from _find_half_think_block(text)
 
 
-def _find_half_think_block(text: str) -> Iterator[Found]:
+def _find_half_think_block(text: str) -> Iterator[Finding]:
     open_tags: list[re.Match[str]] = []
     for tag in _THINK_TAG.finditer(without_code(text)):
         if not tag[1]:
@@ -92,10 +94,10 @@ def _find_half_think_block(text: str) -> Iterator[Found]:
         elif open_tags:
             open_tags.pop()
         else:
-            yield Found("think", "a think block ends that never began", span=_span(tag))
+            yield Finding("think", "a think block ends that never began", span=_span(tag))
             return
     if open_tags:
-        yield Found("think", "a think block is never closed", span=_span(open_tags[0]))
+        yield Finding("think", "a think block is never closed", span=_span(open_tags[0]))
 
 
 def _span(match: re.Match[str]) -> Span:

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.canonical import canonical_json
 from schemas.responses import ToolCall
 from transforms.filters.json_schema import read_json, value_violation
-from transforms.filters.rules import Candidate, Found, NoSettings, Rule
+from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
 
 _ASKED = ("tools", "tool_choice")
 _ANY_OBJECT = '{"type":"object"}'  # of a tool that names no parameters
@@ -33,26 +33,26 @@ def tools_asked_for(parameters: str) -> str:
     return canonical_json(asked) if asked else ""
 
 
-def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds calls that were not allowed or cannot be carried out, and calls that are missing."""
     allowed, must_call = _allowed(candidate.tools)
     if must_call and not candidate.tool_calls:
-        yield Found("no_call", "no tool is called, though one had to be")
+        yield Finding("no_call", "no tool is called, though one had to be")
     for number, call in enumerate(candidate.tool_calls, 1):
         yield from _find_in_call(f"tool call {number}", call, allowed)
 
 
-def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iterator[Found]:
+def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iterator[Finding]:
     if call.name not in allowed:
-        yield Found("unknown_tool", f"{name} is of a tool that may not be called")
+        yield Finding("unknown_tool", f"{name} is of a tool that may not be called")
     try:
         arguments = read_json(call.arguments)
     except (ValueError, RecursionError):
-        yield Found("arguments_not_json", f"the arguments of {name} are not JSON")
+        yield Finding("arguments_not_json", f"the arguments of {name} are not JSON")
         return
     found = value_violation(name, arguments, allowed.get(call.name, _ANY_OBJECT))
     if found:
-        yield Found(found.code, found.finding)
+        yield Finding(found.code, found.finding)
 
 
 @functools.lru_cache(maxsize=64)

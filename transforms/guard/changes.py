@@ -24,10 +24,10 @@ from schemas.documents import TermsDocument
 from schemas.files import unstructure
 from schemas.registry import ChangedTerms
 from transforms.guard.catalogue.team import CHANGED, read_changed
-from transforms.guard.fetch import Page
+from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import plain_text, text_digest
 
-Fetch = Callable[[Iterable[str]], Mapping[str, Page]]
+Fetch = Callable[[Iterable[str]], Mapping[str, FetchedPage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _comparable(document: TermsDocument) -> bool:
     return bool(document.reading and document.reading.sha256 and source_of(document))
 
 
-def _compare(document: TermsDocument, pages: Mapping[str, Page]) -> Comparison:
+def _compare(document: TermsDocument, pages: Mapping[str, FetchedPage]) -> Comparison:
     name = (document.document, document.version)
     if not _comparable(document):
         return Comparison(*name, "", "not_compared", detail=_why_not(document))

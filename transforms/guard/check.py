@@ -19,7 +19,7 @@ _WHAT_TO_DO = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReadingFlaw:
     """Something that needs attention.
 
     Attributes:
@@ -65,7 +65,7 @@ def find_flaws(
     *,
     within_days: int = 30,
     unapproved: Unapproved = "deny",
-) -> list[Finding]:
+) -> list[ReadingFlaw]:
     """Finds what needs attention.
 
     Args:
@@ -86,9 +86,9 @@ def find_flaws(
     return sorted(findings, key=lambda flaw: (flaw.document, flaw.what))
 
 
-def _flaws(standing: Standing, unapproved: Unapproved) -> Iterator[Finding]:
-    def flaw(what: str, detail: str) -> Finding:
-        return Finding(standing.document, standing.version, what, detail)
+def _flaws(standing: Standing, unapproved: Unapproved) -> Iterator[ReadingFlaw]:
+    def flaw(what: str, detail: str) -> ReadingFlaw:
+        return ReadingFlaw(standing.document, standing.version, what, detail)
 
     good = standing.state in ("approved", "open")
     if standing.changed:
@@ -104,7 +104,7 @@ def _flaws(standing: Standing, unapproved: Unapproved) -> Iterator[Finding]:
         yield flaw("expiring", f"the approval by {standing.by} ends on {standing.expires}")
 
 
-def _endings(registry: Registry, day: date, soon: date) -> Iterator[Finding]:
+def _endings(registry: Registry, day: date, soon: date) -> Iterator[ReadingFlaw]:
     for given in registry.authorisations:
         if given.to < day:
             what, detail = "authorisation_ended", f"{given.reference} ended on {given.to}"
@@ -112,4 +112,4 @@ def _endings(registry: Registry, day: date, soon: date) -> Iterator[Finding]:
             what, detail = "authorisation_expiring", f"{given.reference} ends on {given.to}"
         else:
             continue
-        yield Finding(given.document, "", what, f"{detail} (clause {given.clause})")
+        yield ReadingFlaw(given.document, "", what, f"{detail} (clause {given.clause})")

@@ -25,7 +25,7 @@ FEATURES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConditionResult:
     """Whether a condition holds.
 
     Attributes:
@@ -38,10 +38,10 @@ class Finding:
     undeclared: tuple[str, ...] = ()
 
 
-_YES = Finding(True)
+_YES = ConditionResult(True)
 
 
-def examine(condition: Condition | None, purpose: Purpose, model: str) -> Finding:
+def examine(condition: Condition | None, purpose: Purpose, model: str) -> ConditionResult:
     """Tells whether a condition holds.
 
     It is Kleene's three-valued logic: false beats unknown, unknown beats true. A student that
@@ -59,12 +59,12 @@ def examine(condition: Condition | None, purpose: Purpose, model: str) -> Findin
         return _YES
     findings = list(_findings(condition, purpose, model))
     if any(finding.holds is False for finding in findings):
-        return Finding(False)
+        return ConditionResult(False)
     holds = None if any(finding.holds is None for finding in findings) else True
-    return Finding(holds, _names(findings))
+    return ConditionResult(holds, _names(findings))
 
 
-def _findings(condition: Condition, purpose: Purpose, model: str) -> Iterator[Finding]:
+def _findings(condition: Condition, purpose: Purpose, model: str) -> Iterator[ConditionResult]:
     yield from _about_student(condition, purpose)
     yield from _about_organisation(condition, purpose)
     yield from _about_request(condition, model)
@@ -72,7 +72,7 @@ def _findings(condition: Condition, purpose: Purpose, model: str) -> Iterator[Fi
         yield _any(examine(one, purpose, model) for one in condition.any_of)
 
 
-def _about_student(condition: Condition, purpose: Purpose) -> Iterator[Finding]:
+def _about_student(condition: Condition, purpose: Purpose) -> Iterator[ConditionResult]:
     student = purpose.student
     if condition.competes_with:
         yield _competes(condition.competes_with, student.competes_with)
@@ -86,7 +86,7 @@ def _about_student(condition: Condition, purpose: Purpose) -> Iterator[Finding]:
         )
 
 
-def _about_organisation(condition: Condition, purpose: Purpose) -> Iterator[Finding]:
+def _about_organisation(condition: Condition, purpose: Purpose) -> Iterator[ConditionResult]:
     organisation = purpose.organisation
     if condition.commercial is not None:
         yield _among(organisation.commercial, (condition.commercial,), "organisation.commercial")
@@ -116,52 +116,52 @@ def _about_organisation(condition: Condition, purpose: Purpose) -> Iterator[Find
         )
 
 
-def _about_request(condition: Condition, model: str) -> Iterator[Finding]:
+def _about_request(condition: Condition, model: str) -> Iterator[ConditionResult]:
     if condition.model:
         yield _like(model, condition.model, "model")
     if condition.model_not:
         yield _not(_like(model, condition.model_not, "model"))
     if condition.modality:
-        yield Finding(not MODALITY.isdisjoint(condition.modality))
+        yield ConditionResult(not MODALITY.isdisjoint(condition.modality))
     if condition.feature:
-        yield Finding(not FEATURES.isdisjoint(condition.feature))
+        yield ConditionResult(not FEATURES.isdisjoint(condition.feature))
 
 
-def _competes(providers: Iterable[str], declared: Iterable[str] | None) -> Finding:
+def _competes(providers: Iterable[str], declared: Iterable[str] | None) -> ConditionResult:
     if declared is None:
-        return Finding(True, ("student.competes_with",))
-    return Finding(bool({name.casefold() for name in declared} & set(providers)))
+        return ConditionResult(True, ("student.competes_with",))
+    return ConditionResult(bool({name.casefold() for name in declared} & set(providers)))
 
 
-def _among(value: object, allowed: Collection[object], name: str) -> Finding:
-    return Finding(None, (name,)) if value is None else Finding(value in allowed)
+def _among(value: object, allowed: Collection[object], name: str) -> ConditionResult:
+    return ConditionResult(None, (name,)) if value is None else ConditionResult(value in allowed)
 
 
-def _over(value: float | None, limit: float, name: str) -> Finding:
-    return Finding(None, (name,)) if value is None else Finding(value > limit)
+def _over(value: float | None, limit: float, name: str) -> ConditionResult:
+    return ConditionResult(None, (name,)) if value is None else ConditionResult(value > limit)
 
 
-def _like(value: str | None, patterns: Iterable[str], name: str) -> Finding:
+def _like(value: str | None, patterns: Iterable[str], name: str) -> ConditionResult:
     if value is None:
-        return Finding(None, (name,))
+        return ConditionResult(None, (name,))
     folded = value.casefold()
-    return Finding(any(fnmatchcase(folded, pattern.casefold()) for pattern in patterns))
+    return ConditionResult(any(fnmatchcase(folded, pattern.casefold()) for pattern in patterns))
 
 
-def _not(finding: Finding) -> Finding:
+def _not(finding: ConditionResult) -> ConditionResult:
     holds = None if finding.holds is None else not finding.holds
-    return Finding(holds, finding.undeclared)
+    return ConditionResult(holds, finding.undeclared)
 
 
-def _any(findings: Iterable[Finding]) -> Finding:
+def _any(findings: Iterable[ConditionResult]) -> ConditionResult:
     found = list(findings)
     undeclared = _names(found)
     if any(finding.holds for finding in found):
-        return Finding(True, undeclared)
-    return Finding(None if any(f.holds is None for f in found) else False, undeclared)
+        return ConditionResult(True, undeclared)
+    return ConditionResult(None if any(f.holds is None for f in found) else False, undeclared)
 
 
-def _names(findings: Iterable[Finding]) -> tuple[str, ...]:
+def _names(findings: Iterable[ConditionResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for finding in findings for name in finding.undeclared))
 
 

@@ -16,7 +16,7 @@ _AGENT = "stillroom terms check"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FetchedPage:
     """What came of fetching an address.
 
     Attributes:
@@ -34,7 +34,7 @@ class _Refused(Exception):
 
 def fetch_pages(
     addresses: Iterable[str], *, seconds: float = 30, limit_bytes: int = 8 << 20
-) -> dict[str, Page]:
+) -> dict[str, FetchedPage]:
     """Fetches some addresses, a few at a time.
 
     Args:
@@ -48,7 +48,9 @@ def fetch_pages(
     return asyncio.run(_fetch_all(set(addresses), seconds, limit_bytes))
 
 
-async def _fetch_all(addresses: set[str], seconds: float, limit_bytes: int) -> dict[str, Page]:
+async def _fetch_all(
+    addresses: set[str], seconds: float, limit_bytes: int
+) -> dict[str, FetchedPage]:
     timeout = aiohttp.ClientTimeout(total=seconds)
     connector = aiohttp.TCPConnector(limit=_AT_ONCE)
     headers = {"User-Agent": _AGENT, "Accept": "text/html, text/plain, */*"}
@@ -57,7 +59,7 @@ async def _fetch_all(addresses: set[str], seconds: float, limit_bytes: int) -> d
         connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
 
-        async def one(address: str) -> Page:
+        async def one(address: str) -> FetchedPage:
             async with turns:
                 return await _fetch(session, address, seconds, limit_bytes)
 
@@ -67,16 +69,16 @@ async def _fetch_all(addresses: set[str], seconds: float, limit_bytes: int) -> d
 
 async def _fetch(
     session: aiohttp.ClientSession, address: str, seconds: float, limit_bytes: int
-) -> Page:
+) -> FetchedPage:
     try:
         async with asyncio.timeout(seconds):
-            return Page(await _follow(session, URL(address), limit_bytes))
+            return FetchedPage(await _follow(session, URL(address), limit_bytes))
     except _Refused as refused:
-        return Page(problem=str(refused))
+        return FetchedPage(problem=str(refused))
     except TimeoutError:
-        return Page(problem=f"no answer within {seconds:g} s")
+        return FetchedPage(problem=f"no answer within {seconds:g} s")
     except (aiohttp.ClientError, ValueError) as error:
-        return Page(problem=f"{type(error).__name__}: {error}")
+        return FetchedPage(problem=f"{type(error).__name__}: {error}")
 
 
 async def _follow(session: aiohttp.ClientSession, url: URL, limit_bytes: int) -> bytes:

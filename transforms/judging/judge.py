@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypeGuard
 
-from schemas.records import Finding, Generator, Judgement, Record, Rejected
+from schemas.records import Generator, Judgement, Record, RecordedFinding, Rejected
 from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
 from schemas.run import Action, Judge
 from schemas.terms import Verdict
-from transforms.buckets.replies import Replies
-from transforms.buckets.rows import reject_record
-from transforms.buckets.sifted import SetAside
-from transforms.choosing.shown import may_be_shown
 from transforms.filters.policy import tags, verdict
+from transforms.filters.publishable import is_publishable
 from transforms.guard.obligations import obligation_class, union
 from transforms.job import Job
 from transforms.judging.opinion import Opinion, read_opinion
 from transforms.judging.question import VERSION
+from transforms.records.filtered_bucket import SetAside
+from transforms.records.replies import Replies
+from transforms.records.rows import reject_record
 
 RULE = "judge"  # the name under which findings tell of it
 
@@ -113,7 +113,7 @@ class Bench:
     def _may_pair(self, row: Record | Rejected) -> TypeGuard[Rejected]:
         """Whether pairs are wanted, and this answer may be the worse side of one."""
         wanted = self.job.run.preferences is not None
-        return wanted and isinstance(row, Rejected) and may_be_shown(row.findings)
+        return wanted and isinstance(row, Rejected) and is_publishable(row.findings)
 
     def _decide(self, request: Request, on: date) -> Verdict:
         return self.job.guard.decide(
@@ -124,7 +124,7 @@ class Bench:
             confidential=request.prompt.confidential,
         )
 
-    def _against(self, opinion: Opinion) -> Finding | None:
+    def _against(self, opinion: Opinion) -> RecordedFinding | None:
         """Returns what an opinion tells against a record."""
         judge, score = self.judge, opinion.score
         if score is None:
@@ -151,8 +151,8 @@ def _failure(route: Route, response: Response, completion: Completion | Malforme
     return ""
 
 
-def _finding(code: str, action: Action, value: float | None, told: str) -> Finding:
-    return Finding(RULE, VERSION, code, action, value, told)
+def _finding(code: str, action: Action, value: float | None, told: str) -> RecordedFinding:
+    return RecordedFinding(RULE, VERSION, code, action, value, told)
 
 
 def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
@@ -171,7 +171,7 @@ def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
     return replace(record, provenance=provenance)
 
 
-def _apply(record: Record, found: Finding | None, rationale: str) -> Record | Rejected:
+def _apply(record: Record, found: RecordedFinding | None, rationale: str) -> Record | Rejected:
     if found is None:
         return record
     if verdict((found,)):
@@ -182,7 +182,7 @@ def _apply(record: Record, found: Finding | None, rationale: str) -> Record | Re
     return _with_finding(record, found)
 
 
-def _with_finding(record: Record, found: Finding) -> Record:
+def _with_finding(record: Record, found: RecordedFinding) -> Record:
     filters = (*record.provenance.filters, found)
     provenance = replace(record.provenance, filters=filters)
     return replace(record, tags=tags(filters), provenance=provenance)

@@ -12,13 +12,20 @@ from apache_beam.pvalue import PCollection
 
 from schemas.responses import Completion
 from schemas.run import Judge
-from transforms.buckets.replies import Replies, read_all_replies
-from transforms.buckets.sifted import JUDGED, SIFTED, Sifted, Tally, read_sifted, write_sifted
 from transforms.job import Job
 from transforms.judging.judge import Bench
 from transforms.judging.stage_judgements import judge_requests
-from transforms.teachers.ledger import ReaderLike, open_ledger
-from transforms.work import told, write_progress
+from transforms.ledger import ReaderLike, open_ledger
+from transforms.records.filtered_bucket import (
+    FILTERED,
+    JUDGED,
+    FilteredBucket,
+    Tally,
+    read_filtered,
+    write_filtered,
+)
+from transforms.records.replies import Replies, read_all_replies
+from transforms.work import report_errors, write_progress
 
 
 def judge_bucket(job: Job, judge: Judge, bucket: int) -> None:
@@ -29,17 +36,17 @@ def judge_bucket(job: Job, judge: Judge, bucket: int) -> None:
         judge: Its judge.
         bucket: Which bucket.
     """
-    sifted = read_sifted(job, SIFTED, bucket)
+    sifted = read_filtered(job, FILTERED, bucket)
     judged = judge_records(job, judge, bucket, sifted, open_ledger(job.run.ledger).reader())
-    write_sifted(job, JUDGED, bucket, judged)
+    write_filtered(job, JUDGED, bucket, judged)
     rejected = Counter(row.reason for row in judged.rejected if row.kind == "rejected")
     figures = {"accepted": len(judged.records), "rejected": rejected}
     write_progress(job.work, f"bucket-{bucket}", figures)
 
 
 def judge_records(
-    job: Job, judge: Judge, bucket: int, sifted: Sifted, ledger: ReaderLike
-) -> Sifted:
+    job: Job, judge: Judge, bucket: int, sifted: FilteredBucket, ledger: ReaderLike
+) -> FilteredBucket:
     """Judges the records of a bucket.
 
     Args:
@@ -55,7 +62,7 @@ def judge_records(
     """
     route = job.guard.route(judge.teacher.id)
     bench = Bench(job.judging(), judge, route)
-    judged = Sifted(rejected=[*sifted.rejected], aside=[*sifted.aside], tally=sifted.tally)
+    judged = FilteredBucket(rejected=[*sifted.rejected], aside=[*sifted.aside], tally=sifted.tally)
     asked = list(judge_requests(job, judge, bucket, sifted.records))
     answered = read_all_replies(ledger, {route.id: route}, (request for _, request in asked))
     for (record, _), (request, replies) in zip(asked, answered, strict=True):
@@ -116,7 +123,7 @@ class _JudgeBucketFn(beam.DoFn):
         self._judged = Metrics.counter("stillroom", "judged_buckets")
 
     def process(self, bucket: int) -> Iterator[int]:
-        with told(self._job.work):
+        with report_errors(self._job.work):
             judge_bucket(self._job, self._judge, bucket)
         self._judged.inc()
         yield bucket

@@ -16,10 +16,10 @@ from schemas.canonical import canonical_json, digest, sha256
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Record
 from schemas.registry import Route
-from schemas.requests import Request, make_request
+from schemas.requests import Request, completion_limit, make_request
 from schemas.run import Judge
 from transforms.dedupe.keys import answer_text
-from transforms.teachers.tokens import Tokens, completion_limit, prompt_tokens
+from transforms.providers.tokens import Tokens, prompt_tokens
 
 VERSION = 1
 _MARK_LENGTH = 16  # 64 bits: nobody writes them by chance

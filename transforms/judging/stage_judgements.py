@@ -11,11 +11,11 @@ from apache_beam.pvalue import PCollection
 from schemas.records import Record
 from schemas.requests import Request
 from schemas.run import Judge
-from transforms.buckets.sifted import SIFTED, read_sifted
 from transforms.job import Job
 from transforms.judging.question import judge_request
 from transforms.prompts.staging import read_requests, write_requests
-from transforms.work import told
+from transforms.records.filtered_bucket import FILTERED, read_filtered
+from transforms.work import report_errors
 
 
 def stage_judgements(job: Job, judge: Judge, bucket: int) -> None:
@@ -27,7 +27,7 @@ def stage_judgements(job: Job, judge: Judge, bucket: int) -> None:
         judge: The run's judge.
         bucket: Which bucket.
     """
-    records = read_sifted(job, SIFTED, bucket).records
+    records = read_filtered(job, FILTERED, bucket).records
     requests = (request for _, request in judge_requests(job, judge, bucket, records))
     write_requests(job.judging().staged, bucket, requests)
 
@@ -85,6 +85,6 @@ class _StageJudgementsFn(beam.DoFn):
         self._judge = judge
 
     def process(self, bucket: int) -> Iterator[int]:
-        with told(self._job.work):
+        with report_errors(self._job.work):
             stage_judgements(self._job, self._judge, bucket)
         yield bucket

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from schemas.extent import Extent
 from schemas.prompts import Prompt
 from schemas.registry import Route
 from schemas.requests import Request, make_request
 from schemas.run import RunFile
-from transforms.prompts.extent import Extent
 
 
 def assign_teachers(

@@ -13,7 +13,7 @@ from transforms.job import Job
 from transforms.prompts.assign import assign_teachers
 from transforms.prompts.read import read_prompts
 from transforms.prompts.staging import RequestStage
-from transforms.work import REQUESTS, UNREAD, told, write_staged
+from transforms.work import REQUESTS, UNREAD, report_errors, write_staged
 
 
 def stage_requests(job: Job) -> list[int]:
@@ -73,5 +73,5 @@ class _StageRequestsFn(beam.DoFn):
         self._job = job
 
     def process(self, run_id: str) -> Iterator[int]:
-        with told(self._job.work):
+        with report_errors(self._job.work):
             yield from stage_requests(self._job)

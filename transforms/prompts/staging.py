@@ -20,7 +20,7 @@ from schemas.buckets import bucket_of
 from schemas.files import unstructure
 from schemas.prompts import Message, Prompt
 from schemas.requests import Request
-from transforms.storage import hidden_file
+from transforms.storage.files import partial_file
 
 _ROWS = 512  # requests of one bucket that are held before they are written
 
@@ -103,7 +103,7 @@ def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> No
         requests: Its requests, drawn a few hundred at a time.
     """
     requests = iter(requests)
-    with hidden_file(folder) as hidden:
+    with partial_file(folder) as hidden:
         with pa.ipc.new_stream(str(hidden), _SCHEMA, options=_OPTIONS) as writer:
             while rows := [_row(request) for request in islice(requests, _ROWS)]:
                 writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import Finding
+from schemas.records import RecordedFinding
 from schemas.run import BestOf, Preferences
 from tests.corpus_builder import make_record
 from transforms.choosing.choose import choose_best, choose_pairs
@@ -22,7 +22,7 @@ from transforms.choosing.samples import (
     score_of,
     split_samples,
 )
-from transforms.choosing.shown import may_be_shown
+from transforms.filters.publishable import is_publishable
 
 SCORES = st.one_of(st.none(), st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.floats(-1e6, 1e6))
 
@@ -164,8 +164,8 @@ def test_no_samples_make_no_rows() -> None:
     assert list(split_samples([])) == []
 
 
-def finding(rule: str, value: float | None, action: str = "tag") -> Finding:
-    return Finding(rule, 1, rule, action, value, "")
+def finding(rule: str, value: float | None, action: str = "tag") -> RecordedFinding:
+    return RecordedFinding(rule, 1, rule, action, value, "")
 
 
 def test_a_rule_scores_the_sum_of_what_it_found_and_nothing_else() -> None:
@@ -203,4 +203,4 @@ def test_a_judge_s_scores_go_up_and_a_rule_s_down_unless_the_run_says_otherwise(
 def test_what_protects_somebody_is_shown_in_no_pair(
     findings: list[tuple[str, str]], shown: bool
 ) -> None:
-    assert may_be_shown([finding(rule, None, action) for rule, action in findings]) == shown
+    assert is_publishable([finding(rule, None, action) for rule, action in findings]) == shown

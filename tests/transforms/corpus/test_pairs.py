@@ -29,12 +29,12 @@ from tests.corpus_builder import (
     shuffled,
 )
 from tests.transforms.guard.terms_builder import FORBID, PERMIT, catalogue, terms
-from transforms.corpus.audit import audit, denied_ids
-from transforms.corpus.explain import explain
+from transforms.auditing.audit import audit, denied_ids
+from transforms.auditing.explain import explain
+from transforms.auditing.select import select
+from transforms.auditing.verify import verify
+from transforms.auditing.withdraw import withdraw
 from transforms.corpus.read import open_corpus
-from transforms.corpus.select import select
-from transforms.corpus.verify import verify
-from transforms.corpus.withdraw import withdraw
 from transforms.guard.evaluate import Guard
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

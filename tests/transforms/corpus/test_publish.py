@@ -28,9 +28,9 @@ from tests.corpus_builder import (
     stage,
     typical_rows,
 )
+from transforms.auditing.verify import verify
 from transforms.corpus.publish import preflight, publish
 from transforms.corpus.read import open_corpus
-from transforms.corpus.verify import verify
 
 
 def visible(folder: Path) -> list[str]:

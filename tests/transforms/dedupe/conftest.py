@@ -13,6 +13,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.buckets import bucket_of
+from schemas.index import Index
 from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.records import (
@@ -31,7 +32,6 @@ from schemas.run import NearDedupe
 from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.dedupe.sketch import sketch_bucket
-from transforms.dedupe.sources import Index
 
 PROVENANCE = Provenance(
     prompt=PromptProvenance("own", "CC0-1.0", "prompts.jsonl", ""),

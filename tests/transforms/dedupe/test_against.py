@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.index import Index
 from schemas.records import DedupeProvenance, Record
 from schemas.run import NearDedupe
 from tests.corpus_builder import make_record, publish_rows
 from transforms.corpus.read import open_corpus
 from transforms.dedupe.blocks import Removal
 from transforms.dedupe.index import make_index, open_index
-from transforms.dedupe.sources import Index
 
 Run = Callable[..., Any]
 Texts = Mapping[int, tuple[int, int]]

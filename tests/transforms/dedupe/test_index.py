@@ -15,14 +15,14 @@ from schemas.errors import InputError, StillroomError
 from schemas.manifest import Compared
 from schemas.run import NearDedupe, Unit
 from tests.corpus_builder import make_record, publish_rows
+from transforms.auditing.verify import verify
 from transforms.corpus.read import Corpus, open_corpus
-from transforms.corpus.verify import verify
 from transforms.dedupe import golden
 from transforms.dedupe.golden import golden_digest
 from transforms.dedupe.index import INDEX, index_folder, make_index, open_index
 from transforms.dedupe.sidecar import Sidecar
 from transforms.dedupe.sketch import sketch, sketch_bucket
-from transforms.storage import sha256_of
+from transforms.storage.files import sha256_of
 
 UNITS: tuple[Unit, ...] = ("prompt", "completion", "pair")
 

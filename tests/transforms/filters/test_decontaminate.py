@@ -17,7 +17,7 @@ from transforms.filters.decontaminate import (
     EvaluationItem,
     build_index,
 )
-from transforms.filters.rules import Candidate, Found
+from transforms.filters.rules import Candidate, Finding
 from transforms.text import tokens
 
 ITEM = (
@@ -34,7 +34,7 @@ def _index(*texts: str) -> EvaluationIndex:
     return build_index(EvaluationItem("quiz.jsonl", n, text) for n, text in enumerate(texts, 1))
 
 
-def _check(index: EvaluationIndex, prompt: str = "", completion: str = "") -> Found | None:
+def _check(index: EvaluationIndex, prompt: str = "", completion: str = "") -> Finding | None:
     return index.check(Candidate((Message("user", prompt),), completion))
 
 

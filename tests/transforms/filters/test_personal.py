@@ -6,10 +6,10 @@ import pytest
 
 from schemas.prompts import Message
 from transforms.filters.personal import find_personal, passes_luhn, passes_mod_97
-from transforms.filters.rules import Candidate, Found, NoSettings
+from transforms.filters.rules import Candidate, Finding, NoSettings
 
 
-def _find(text: str) -> list[Found]:
+def _find(text: str) -> list[Finding]:
     return list(find_personal(Candidate((), text), NoSettings()))
 
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from schemas.errors import InputError
-from schemas.records import Finding
+from schemas.records import RecordedFinding
 from schemas.run import Action, FilterChoice
 from transforms.filters.policy import DEFAULT_RULES, compile_filters, tags, verdict
 from transforms.filters.rules import Candidate
@@ -130,8 +130,8 @@ def test_filters_survive_the_way_to_a_worker() -> None:
     assert pickle.loads(pickle.dumps(filters)).apply(candidate) == filters.apply(candidate)  # noqa: S301 - our own
 
 
-def _finding(code: str, action: Action) -> Finding:
-    return Finding("rule", 1, code, action, None, "")
+def _finding(code: str, action: Action) -> RecordedFinding:
+    return RecordedFinding("rule", 1, code, action, None, "")
 
 
 @pytest.mark.parametrize(

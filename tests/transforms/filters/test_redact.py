@@ -14,7 +14,7 @@ from schemas.run import FilterChoice
 from transforms.filters.known import built_in_rules
 from transforms.filters.policy import compile_filters, tags, verdict
 from transforms.filters.redact import redact
-from transforms.filters.rules import Candidate, Found, Span
+from transforms.filters.rules import Candidate, Finding, Span
 
 PERSONAL = compile_filters((FilterChoice("personal", "redact"),), str)
 PASSWORD = "q7Zx" + "P2mV9tLc4RbW"
@@ -74,8 +74,8 @@ def test_samples_of_a_prompt_keep_one_prompt() -> None:
     assert kept == {(Message("user", "I am [EMAIL], my friend is [EMAIL_2]."),)}
 
 
-def _found(*spans: tuple[str, int, int]) -> list[Found]:
-    return [Found(code, code, span=Span("completion", *span)) for code, *span in spans]
+def _found(*spans: tuple[str, int, int]) -> list[Finding]:
+    return [Finding(code, code, span=Span("completion", *span)) for code, *span in spans]
 
 
 @pytest.mark.parametrize(

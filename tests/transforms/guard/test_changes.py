@@ -16,7 +16,7 @@ from schemas.registry import ChangedTerms
 from tests.transforms.guard.terms_builder import DAY, terms, write
 from transforms.guard.catalogue import load_catalogue, load_registry
 from transforms.guard.changes import Comparison, compare, note_changes, source_of
-from transforms.guard.fetch import Page
+from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import text_digest
 
 TEXT = b"<html><body><p>You may <b>train</b>.</p></body></html>"
@@ -33,9 +33,9 @@ def read(text: bytes = TEXT, **changes: Any) -> TermsDocument:
 def serving(**pages: bytes | str) -> Any:
     """Returns what stands for the network: `at` is the page, or why there is none."""
 
-    def fetch(addresses: Iterable[str]) -> Mapping[str, Page]:
+    def fetch(addresses: Iterable[str]) -> Mapping[str, FetchedPage]:
         page = pages["at"]
-        given = Page(problem=page) if isinstance(page, str) else Page(page)
+        given = FetchedPage(problem=page) if isinstance(page, str) else FetchedPage(page)
         return dict.fromkeys(addresses, given)
 
     return fetch
@@ -72,7 +72,7 @@ def test_the_words_are_compared_and_not_the_markup(page: bytes | str, state: str
     ids=["unread", "no-address", "passages-only"],
 )
 def test_what_cannot_be_compared_says_so_and_is_not_fetched(document: TermsDocument) -> None:
-    def fetch(addresses: Iterable[str]) -> Mapping[str, Page]:
+    def fetch(addresses: Iterable[str]) -> Mapping[str, FetchedPage]:
         assert not set(addresses)
         return {}
 

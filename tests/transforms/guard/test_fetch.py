@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.teacher import Call, Reply, Teacher, always, raw
-from transforms.guard.fetch import Page, fetch_pages
+from transforms.guard.fetch import FetchedPage, fetch_pages
 
 TEXT = b"<p>Terms of use</p>"
 
 
-def page(script: Reply, **limits: int) -> Page:
+def page(script: Reply, **limits: int) -> FetchedPage:
     with Teacher(always(script)) as server:
         return fetch_pages([server.endpoint], **limits)[server.endpoint]
 
 
 def test_a_page_is_its_bytes() -> None:
-    assert page(raw(TEXT, content_type="text/html")) == Page(TEXT)
+    assert page(raw(TEXT, content_type="text/html")) == FetchedPage(TEXT)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_each_address_is_asked_once_and_one_that_fails_holds_no_other_up() -> No
         good = [f"{server.endpoint}/{number}" for number in range(20)]
         found = fetch_pages([*good, *good, "http://127.0.0.1:9/", "no address"])
         assert server.count == 20
-    assert [found[address] for address in good] == [Page(TEXT)] * 20
+    assert [found[address] for address in good] == [FetchedPage(TEXT)] * 20
     assert found["http://127.0.0.1:9/"].problem
     assert found["no address"].problem
     assert fetch_pages([]) == {}

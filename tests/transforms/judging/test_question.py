@@ -15,7 +15,7 @@ from schemas.requests import Request
 from schemas.run import Judge, TeacherChoice
 from tests.corpus_builder import make_record
 from transforms.judging.question import estimate_judging, judge_request
-from transforms.teachers.tokens import Tokens, prompt_tokens
+from transforms.providers.tokens import Tokens, prompt_tokens
 
 ASKED = (Message("user", "What is 1 and 1?"),)
 PROMPT = Prompt(prompt_id(ASKED), ASKED, "tests", "CC-BY-4.0", "p.jsonl", 3, "a" * 64, True)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import sha256
+from schemas.extent import Extent
 from schemas.run import Purpose, RunFile, Target, TeacherChoice
 from transforms.prompts.extent import (
-    Extent,
     can_widen,
     first_extent,
     requests_in,

@@ -1,0 +1,221 @@
+"""The commands for a corpus after the fact.
+
+`audit`, `withdraw`, `release-check`, `report` and `index` need no Beam, no network and no teacher.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pipelines.commands.arguments import AsJson, CorpusPath, MaxAge, On, RegistryPath
+
+if TYPE_CHECKING:
+    from transforms.auditing.audit import Audit
+    from transforms.corpus.read import Corpus
+
+DENIED = 3  # the exit code of a no
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the command line.
+
+    Args:
+        app: The whole command line.
+    """
+    app.command()(audit)
+    app.command()(withdraw)
+    app.command("release-check")(release_check)
+    app.command()(report)
+    app.command()(index)
+
+
+def audit(
+    corpus: CorpusPath,
+    on: On = None,
+    registry: RegistryPath = None,
+    max_age_days: MaxAge = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the ids of denied records there, a line each."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which records would today's terms not permit, and why? Ends with 3 where there are any."""
+    from transforms.corpus.read import open_corpus
+
+    opened = open_corpus(corpus)
+    found = _audit(opened, registry, _day(on), max_age_days)
+    if ids:
+        _write_ids(opened, found, ids)
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        from pipelines.display.corpus import show_audit
+        from pipelines.display.run import console
+
+        show_audit(found, console())
+    if found.denied or found.preferences_denied:
+        raise typer.Exit(DENIED)
+
+
+def withdraw(
+    corpus: CorpusPath,
+    where: Annotated[
+        str,
+        typer.Option(
+            help="route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, or audit: what"
+            " `stillroom audit` denies."
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="NEW", help="Folder of the corpus to publish.")],
+    on: On = None,
+    registry: RegistryPath = None,
+    max_age_days: MaxAge = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a corpus again without some records. The corpus itself stays as it is.
+
+    --on, --registry and --max-age-days are for `--where audit`.
+    """
+    from schemas.files import unstructure
+    from transforms.auditing.select import select
+    from transforms.auditing.withdraw import withdraw as withdraw_from
+    from transforms.corpus.read import open_corpus
+
+    opened = open_corpus(corpus)
+    selection = select(opened, where, lambda: _audit(opened, registry, _day(on), max_age_days))
+    manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
+    told = {
+        "version": manifest.version,
+        "folder": str(to / manifest.version),
+        "parent": manifest.parent,
+        "records": manifest.funnel.accepted,
+        "removed": unstructure(manifest.removed),
+    }
+    if as_json:
+        _print_json(told)
+    else:
+        from pipelines.display.corpus import show_withdrawal
+        from pipelines.display.run import console
+
+        show_withdrawal(manifest, to, console())
+
+
+def release_check(
+    corpus: CorpusPath,
+    student_name: Annotated[str, typer.Option(help="The name it is released under.")],
+    student_license: Annotated[str, typer.Option(help="Its licence, an SPDX expression.")],
+    card: Annotated[Path, typer.Option(metavar="FILE", help="Its model card.")],
+    as_json: AsJson = False,
+) -> None:
+    """Does a student's release meet what its records owe? Ends with 1 where it does not."""
+    from schemas.files import unstructure
+    from transforms.auditing.release import release_check as check_release
+    from transforms.corpus.read import open_corpus, read_bytes
+
+    text = read_bytes(card).decode("utf-8", "replace")
+    checks = check_release(open_corpus(corpus), student_name, student_license, text)
+    met = all(check.met for check in checks)
+    if as_json:
+        duties = [
+            {**unstructure(check.duty), **_without_duty(unstructure(check))} for check in checks
+        ]
+        _print_json({"ok": met, "duties": duties})
+    else:
+        from pipelines.display.corpus import show_release
+        from pipelines.display.run import console
+
+        show_release(checks, console())
+    if not met:
+        raise typer.Exit(1)
+
+
+def report(corpus: CorpusPath) -> None:
+    """Print where the HTML report of a corpus's newest version is."""
+    from schemas.errors import InputError
+    from transforms.corpus.read import REPORT, open_corpus
+
+    path = open_corpus(corpus).folder / REPORT
+    if not path.is_file():
+        raise InputError(
+            "the report is missing", where=str(path), remedy="publish the corpus again"
+        )
+    sys.stdout.write(f"{path}\n")
+
+
+def index(
+    corpus: CorpusPath,
+    unit: Annotated[
+        Literal["prompt", "completion", "pair"],
+        typer.Option(help="What later runs compare near-duplicates by."),
+    ] = "completion",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make it anew, in place of the one that is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the index that later runs compare their records with (`dedupe.against`)."""
+    from transforms.corpus.read import open_corpus
+    from transforms.dedupe.index import index_folder, make_index, open_index
+
+    opened = open_corpus(corpus)
+    made = rebuild or open_index(opened, unit) is None
+    if made:
+        make_index(opened, unit)
+    told = {
+        "version": opened.manifest.version,
+        "unit": unit,
+        "folder": str(index_folder(opened, unit)),
+        "records": opened.manifest.funnel.accepted,
+        "made": made,
+    }
+    if as_json:
+        _print_json(told)
+    else:
+        from pipelines.display.corpus import show_index
+        from pipelines.display.run import console
+
+        show_index(told, console())
+
+
+def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in check.items() if key != "duty"}
+
+
+def _day(on: datetime | None) -> date:
+    from transforms.clock import Clock
+
+    return on.date() if on else Clock().today()
+
+
+def _audit(corpus: Corpus, registry: Path | None, on: date, max_age_days: int | None) -> Audit:
+    """Audits a corpus with today's catalogue, as strict about approvals as its run file was."""
+    from transforms.auditing.audit import audit as audit_corpus
+    from transforms.guard.catalogue import load_catalogue, load_registry
+    from transforms.guard.evaluate import Guard
+
+    catalogue = load_catalogue()
+    guard = Guard(
+        catalogue,
+        load_registry(registry, catalogue) if registry else None,
+        unapproved=corpus.manifest.unapproved,
+        max_age_days=max_age_days,
+    )
+    return audit_corpus(corpus, guard, on)
+
+
+def _write_ids(corpus: Corpus, found: Audit, path: Path) -> None:
+    from transforms.auditing.audit import denied_ids
+
+    with path.open("w", encoding="ascii") as file:
+        file.writelines(f"{record_id}\n" for record_id in denied_ids(corpus, found))
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -1,0 +1,158 @@
+"""The ledger's commands: `stillroom ledger stats|compact|export`. They need no Beam."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.commands.arguments import AsJson
+from schemas.errors import InputError
+
+if TYPE_CHECKING:
+    from transforms.ledger import ReaderLike
+    from transforms.limits.accounts import Account, Accounts
+
+_ledger = typer.Typer(help="What you paid for: usage, export, compaction.", no_args_is_help=True)
+
+Address = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger's folder, or gs://….")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the ledger's commands to the command line.
+
+    Args:
+        app: The whole command line.
+    """
+    _ledger.command()(stats)
+    _ledger.command()(compact)
+    _ledger.command()(export)
+    app.add_typer(_ledger, name="ledger")
+
+
+def stats(address: Address, as_json: AsJson = False) -> None:
+    """Tell what was asked and what it cost, by route, model and day."""
+    from transforms.limits.accounts import accounts_of
+
+    accounts = accounts_of(_open(address))
+    if as_json:
+        sys.stdout.write(json.dumps(_as_json(accounts), ensure_ascii=False) + "\n")
+    else:
+        _show(accounts)
+
+
+def compact(address: Address) -> None:
+    """Merge all segments into one. Nothing is dropped; no run may be writing meanwhile."""
+    from transforms.ledger import Ledger
+    from transforms.ledger.compact import compact as merge
+
+    ledger = Ledger(address)
+    _check_exists(address)
+    merged = merge(ledger, f"compact-{secrets.token_hex(3)}")
+    sys.stdout.write(f"merged {merged} segments\n" if merged else "there is nothing to merge\n")
+
+
+def export(
+    address: Address,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to; stdout by default.")
+    ] = None,
+) -> None:
+    """Write every response with its request, a JSON object a line."""
+    from transforms.ledger.index import write_whole
+
+    lines = _lines(_open(address))
+    if to is None:
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        write_whole(to, lines)
+    except OSError as error:
+        raise InputError(
+            "the export cannot be written", where=str(to), found=error.strerror or str(error)
+        ) from error
+
+
+def _open(address: str) -> ReaderLike:
+    from transforms.ledger import open_ledger
+
+    ledger = open_ledger(address)
+    _check_exists(address)
+    return ledger.reader()
+
+
+def _check_exists(address: str) -> None:
+    """Keeps a mistyped path from being read, or even made, as an empty ledger."""
+    if "://" not in address and not Path(address).is_dir():
+        raise InputError("there is no such ledger", found=address, expected="a ledger's folder")
+
+
+def _lines(reader: ReaderLike) -> Iterator[bytes]:
+    for response in reader.since(0):
+        fields: dict[str, Any] = asdict(response)
+        body: bytes = fields.pop("body")
+        try:
+            fields["body"] = body.decode()
+        except UnicodeDecodeError:
+            fields["body_base64"] = base64.b64encode(body).decode()
+        entry = {"request": reader.request(response.request_id), "response": fields}
+        # ASCII, since a prompt may hold half a surrogate pair, which UTF-8 cannot.
+        yield json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def _as_json(accounts: Accounts) -> dict[str, Any]:
+    rows = [
+        {"route": route, "model": model, "day": day, **account.as_json()}
+        for (route, model, day), account in accounts.items()
+    ]
+    return {"rows": rows, "total": _total(accounts).as_json()}
+
+
+def _total(accounts: Accounts) -> Account:
+    from transforms.limits.accounts import Account
+
+    total = Account()
+    for account in accounts.values():
+        total += account
+    return total
+
+
+_COUNTS = ("requests", "attempts", "answered", "tokens in", "tokens out", "US dollars", "at most +")
+_WIDE = 200  # characters, where nobody's window is too small for them
+
+
+def _show(accounts: Accounts) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pipelines.display.run import console
+
+    out = console()
+    out.width = out.width if out.is_terminal else _WIDE
+    table = Table(box=None, pad_edge=False)
+    for name in ("route", "model", "day"):
+        table.add_column(name, overflow="fold")
+    for name in _COUNTS:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("failed", overflow="fold")
+    for key, account in accounts.items():
+        table.add_row(*map(escape, key), *_cells(account))
+    table.add_row("all", "", "", *_cells(_total(accounts)))
+    out.print(table)
+
+
+def _cells(account: Account) -> Iterator[str]:
+    counts = (account.requests, account.attempts, account.answered)
+    for count in (*counts, account.prompt_tokens, account.completion_tokens):
+        yield f"{count:,}"
+    yield f"{account.spent.usd:.4f}"
+    yield f"{account.most.usd:.4f}" if account.uncertain else ""
+    yield ", ".join(f"{code} {count}" for code, count in sorted(account.failed.items()))

@@ -1,0 +1,73 @@
+"""Prints audits, withdrawals, release checks and indexes for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from schemas.manifest import Manifest
+from transforms.auditing.audit import Audit, Denial
+from transforms.auditing.release import DutyCheck
+
+
+def show_audit(found: Audit, out: Console) -> None:
+    """Prints what an audit found, a clause that denies at a time."""
+    for denial in found.by_clause:
+        version = f" {denial.version}" if denial.version else ""
+        section = f" section {denial.clause}" if denial.clause else ""
+        out.print(
+            f"[red]{_denied(denial)}[/red] of [bold]{escape(denial.teacher)}[/bold]  "
+            f"{denial.status}: {escape(denial.document + version + section)}: "
+            f"{escape(denial.summary)}"
+        )
+    colour = "red" if found.denied else "green"
+    out.print(
+        f"version {found.version}, {found.records} records; on {found.on} "
+        f"{found.permitted} permitted, [{colour}]{found.denied} denied[/{colour}]"
+    )
+    if found.preferences:
+        out.print(f"{found.preferences} preference pairs, {found.preferences_denied} denied")
+
+
+def _denied(denial: Denial) -> str:
+    sides = f"{denial.sides} worse sides of pairs" if denial.sides else ""
+    records = str(denial.records) if denial.records or not sides else ""
+    return " and ".join(filter(None, (records, sides)))
+
+
+def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
+    """Prints what was withdrawn, and where the rest is."""
+    removed = manifest.removed
+    out.print(
+        f"{removed.records if removed else 0} records withdrawn from version {manifest.parent}, "
+        f"{manifest.funnel.accepted} are left"
+    )
+    if removed and removed.preferences:
+        left = manifest.rows("preferences")
+        out.print(f"{removed.preferences} preference pairs went with them, {left} are left")
+    out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
+
+
+def show_index(told: Mapping[str, Any], out: Console) -> None:
+    """Prints whether an index was made, and where it is."""
+    state = "made" if told["made"] else "there already, and whole"
+    of = f"version {told['version']}, {told['records']} records, by {told['unit']}"
+    out.print(f"the index of {of}: {state}")
+    out.print(f"The index is in [bold]{escape(told['folder'])}[/bold].")
+
+
+def show_release(checks: Sequence[DutyCheck], out: Console) -> None:
+    """Prints each duty: whether it is met, what was looked for, and what is missing."""
+    for check in checks:
+        state = "[green]met[/green]" if check.met else "[red]not met[/red]"
+        duty = check.duty
+        out.print(f"{state}  {duty.kind}: {escape(duty.text)} ({escape(duty.document)})")
+        out.print(f"    looked for {escape(check.looked_for)}")
+        if check.missing:
+            out.print(f"    [red]missing[/red] {escape(check.missing)}")
+    if not checks:
+        out.print("[green]the records owe nothing[/green]")

@@ -1,0 +1,266 @@
+"""Plans a run: may each teacher be asked, for how much, at what cost at most. Asks nobody."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from schemas.errors import InputError
+from schemas.files import unstructure
+from schemas.prompts import Prompt
+from schemas.records import Rejected
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.run import RunFile
+from schemas.terms import Verdict
+from transforms.asking.repair import may_need_repair, open_repair, repair_tokens
+from transforms.guard.evaluate import Guard
+from transforms.guard.obligations import contradictions
+from transforms.judging.question import estimate_judging
+from transforms.ledger import ReaderLike
+from transforms.limits.usage import NOTHING
+from transforms.prompts.assign import assign_teachers
+from transforms.prompts.extent import widest_extent
+from transforms.prompts.read import read_prompts
+from transforms.providers.apis import find_api
+from transforms.providers.tokens import Tokens, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeShare:
+    """What the judge may be asked, at the very most: to rate an answer to every request.
+
+    What becomes of the requests, and which answers it rated before, is not known beforehand.
+
+    Attributes:
+        requests: Requests to the judge.
+        prompt_tokens: Tokens of what it is shown, if each answer is as long as allowed.
+        max_completion_tokens: Tokens of what it says, if all of it is as long as allowed.
+        usd_max: US dollars.
+    """
+
+    requests: int
+    prompt_tokens: int
+    max_completion_tokens: int
+    usd_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do; one with a target, if it went as far as it may.
+
+    Attributes:
+        verdicts: The guard's answer for each model and prompt licence.
+        contradictions: Duties that cannot all be met, in a sentence each.
+        prompts: Prompts that can be asked.
+        unread: Records of the prompt files that cannot, by reason.
+        requests: Requests in all.
+        in_ledger: Requests whose answer is in the ledger already.
+        prompt_tokens: Tokens of the prompts to be sent, by our own count. These and what follows
+            hold the judge's share.
+        max_completion_tokens: Tokens of the completions, if each is as long as allowed, and each
+            that may be asked for once more is.
+        usd_max: US dollars, if they are.
+        seconds_min: Seconds that the quota makes it take at least.
+        open_routes: Ids of the routes that have requests to be asked.
+        judge: The judge's share; None where there is no judge.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    contradictions: tuple[str, ...]
+    prompts: int
+    unread: dict[str, int]
+    requests: int
+    in_ledger: int
+    prompt_tokens: int
+    max_completion_tokens: int
+    usd_max: float
+    seconds_min: float
+    open_routes: tuple[str, ...]
+    judge: JudgeShare | None = None
+
+    @property
+    def to_ask(self) -> int:
+        """Requests that would be sent."""
+        return self.requests - self.in_ledger
+
+    @property
+    def permitted(self) -> bool:
+        """Whether every teacher may be asked and every duty can be met."""
+        return all(verdict.permits for verdict in self.verdicts) and not self.contradictions
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the plan as the command line prints it."""
+        plain: dict[str, Any] = unstructure(self)
+        return plain | {"to_ask": self.to_ask}
+
+
+@dataclass(slots=True)
+class _Load:
+    """What one route would have to bear."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    repairs: Tokens = NOTHING
+
+    def ask(self, request: Request) -> None:
+        self.add(estimate(request))
+        if may_need_repair(request):
+            self.repairs += repair_tokens(request)
+
+    def add(self, tokens: Tokens) -> None:
+        self.requests += 1
+        self.prompt_tokens += tokens.prompt
+        self.completion_tokens += tokens.completion
+
+    def usd(self, route: Route, batch: bool) -> float:
+        price = route.price.in_batch() if batch else route.price
+        return (
+            (self.prompt_tokens + self.repairs.prompt) * price.input_usd_per_million
+            + (self.completion_tokens + self.repairs.completion) * price.output_usd_per_million
+        ) / 1e6
+
+    def seconds(self, route: Route, batch: bool) -> float:
+        if batch:  # a batch does not count against the quota
+            return 0.0
+        quota, tokens = route.quota, self.prompt_tokens + self.completion_tokens
+        minutes = [
+            amount / limit
+            for amount, limit in (
+                (self.requests, quota.requests_per_minute),
+                (tokens, quota.tokens_per_minute),
+                (self.prompt_tokens, quota.input_tokens_per_minute),
+                (self.completion_tokens, quota.output_tokens_per_minute),
+            )
+            if limit
+        ]
+        return 60 * max(minutes, default=0.0)
+
+
+@dataclass(slots=True)
+class _Tally:
+    prompts: int = 0
+    requests: int = 0
+    in_ledger: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+    kinds: dict[tuple[str, bool], None] = field(default_factory=dict)
+    loads: dict[str, _Load] = field(default_factory=lambda: defaultdict(_Load))
+    judging: _Load = field(default_factory=_Load)
+
+
+def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Plan:
+    """Plans a run.
+
+    Args:
+        run: The run file.
+        guard: Decides.
+        ledger: Knows what was answered before.
+        today: The day to decide for, UTC.
+
+    Returns:
+        The plan, be it permitted or not.
+
+    Raises:
+        InputError: A route is unknown, a prompt file is missing, or no prompt can be asked.
+    """
+    routes = {teacher.id: guard.route(teacher.id) for teacher in run.teachers}
+    tally = _count(run, routes, read_prompts(run.prompts, run.base), ledger)
+    if not tally.prompts:
+        raise InputError(
+            "no prompt can be asked",
+            where=run.path,
+            found=", ".join(f"{count} x {reason}" for reason, count in tally.unread.items())
+            or "no record",
+            expected="at least one prompt in the files that `prompts` names",
+        )
+    verdicts = tuple(_verdicts(run, guard, today, tally.kinds))
+    rounds = [
+        [(routes[name], name in run.batch_routes, load) for name, load in tally.loads.items()]
+    ]
+    if run.judge:
+        judging = run.judge.teacher
+        rounds.append([(guard.route(judging.id), judging.mode == "batch", tally.judging)])
+    loads = [load for each in rounds for load in each]
+    return Plan(
+        verdicts=verdicts,
+        contradictions=tuple(contradictions(verdicts, run.purpose)),
+        prompts=tally.prompts,
+        unread=dict(tally.unread),
+        requests=tally.requests,
+        in_ledger=tally.in_ledger,
+        prompt_tokens=sum(load.prompt_tokens for *_, load in loads),
+        max_completion_tokens=sum(
+            load.completion_tokens + load.repairs.completion for *_, load in loads
+        ),
+        usd_max=sum(load.usd(route, batch) for route, batch, load in loads),
+        seconds_min=sum(
+            max((load.seconds(route, batch) for route, batch, load in each), default=0.0)
+            for each in rounds
+        ),
+        open_routes=tuple(sorted({route.id for route, *_ in loads})),
+        judge=_share(*rounds[1][0]) if run.judge else None,
+    )
+
+
+def _share(route: Route, batch: bool, load: _Load) -> JudgeShare:
+    usd = load.usd(route, batch)
+    return JudgeShare(load.requests, load.prompt_tokens, load.completion_tokens, usd)
+
+
+def _verdicts(
+    run: RunFile, guard: Guard, today: date, kinds: Iterable[tuple[str, bool]]
+) -> Iterator[Verdict]:
+    """Yields one verdict a model and kind of prompt, each distinct one once.
+
+    A kind is a licence that was found, and whether its prompts are confidential.
+    """
+    kinds = tuple(kinds)
+    seen = set()
+    asked = [(teacher.id, run.purpose) for teacher in run.teachers]
+    if run.judge:
+        asked.append((run.judge.teacher.id, run.purpose.of("judge")))
+    for name, purpose in asked:
+        for license_, confidential in kinds:
+            verdict = guard.decide(
+                name,
+                purpose,
+                today,
+                prompt_license=license_,
+                confidential=confidential,
+            )
+            if verdict.decision_id not in seen:
+                seen.add(verdict.decision_id)
+                yield verdict
+
+
+def _count(
+    run: RunFile,
+    routes: Mapping[str, Route],
+    prompts: Iterable[Prompt | Rejected],
+    ledger: ReaderLike,
+) -> _Tally:
+    tally, extent = _Tally(), widest_extent(run)
+    for prompt in prompts:
+        if isinstance(prompt, Rejected):
+            tally.unread[prompt.reason] += 1
+            continue
+        tally.prompts += 1
+        tally.kinds[prompt.license, prompt.confidential] = None
+        for request in assign_teachers(prompt, run, routes, extent):
+            tally.requests += 1
+            tokens = estimate(request)
+            outcome = ledger.outcome(request.request_id)
+            following: Request | None = request
+            if outcome and outcome.answered:
+                tally.in_ledger += 1
+                api = find_api(routes[request.teacher].api)
+                following = open_repair(ledger, api, request)
+            if following is not None:
+                tally.loads[request.teacher].ask(following)
+            if run.judge:
+                tally.judging.add(estimate_judging(tokens, run.judge))
+    return tally

@@ -1,0 +1,194 @@
+"""Reads everything that a run is made of, and checks it, before anybody is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pipelines.planning.against import Pinned, pin
+from schemas.errors import InputError, Problem, nearest
+from schemas.files import Document
+from schemas.registry import LimiterAddress, Registry, Route
+from schemas.run import JUDGE, RunFile, TeacherChoice
+from schemas.run_file import load_run
+from transforms.asking.batch import has_batches
+from transforms.filters.json_schema import schema_problem
+from transforms.filters.maths import MATHS_ANSWER
+from transforms.filters.policy import Filters, compile_filters
+from transforms.guard.catalogue.load import load_catalogue
+from transforms.guard.catalogue.team import load_registry
+from transforms.guard.evaluate import Guard
+from transforms.judging.question import wants_json
+from transforms.prompts.files import expand
+from transforms.providers.apis import unsupported_parameters
+
+Place = tuple[str | int, ...]
+
+_ADD_A_JUDGE = "add a `judge` section, or name one of the run's rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run file with all it refers to, checked.
+
+    Attributes:
+        run: The run file.
+        guard: The catalogue and the team's registry, ready to decide.
+        filters: The rules, ready to apply.
+        limiter: Where quotas are counted; None where each run counts for itself.
+        against: The versions that `dedupe.against` names.
+    """
+
+    run: RunFile
+    guard: Guard
+    filters: Filters
+    limiter: LimiterAddress | None
+    against: tuple[Pinned, ...]
+
+
+def prepare(path: Path, today: date) -> Prepared:
+    """Reads a run file and all it refers to.
+
+    Args:
+        path: The run file.
+        today: The day on which every authorisation must still run, UTC.
+
+    Returns:
+        The run, checked.
+
+    Raises:
+        InputError: Something in it is wrong; every message has file and line.
+    """
+    run, document = load_run(path)
+    registry = _registry(run, today)
+    guard = _guard(run, registry)
+    _check_routes(run, guard, document)
+    for section in ("prompts", "decontaminate"):
+        for index, source in enumerate(getattr(run, section)):
+            expand(source.files, run.base, document.where((section, index, "files")))
+    filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
+    _check_golds(run, document)
+    _check_scores(run, filters, document)
+    return Prepared(run, guard, filters, registry.limiter, pin(run, document))
+
+
+def _registry(run: RunFile, today: date) -> Registry:
+    if not run.registry:
+        return Registry()
+    return load_registry(Path(run.registry), load_catalogue(), today=today)
+
+
+def _guard(run: RunFile, registry: Registry) -> Guard:
+    """Makes the guard of a run: the built-in catalogue with the team's registry on top."""
+    return Guard(
+        load_catalogue(), registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
+    )
+
+
+def _check_golds(run: RunFile, document: Document) -> None:
+    """A rule that holds answers to the right ones needs some: else it would find nothing."""
+    for index, choice in enumerate(run.filters or ()):
+        if choice.rule == MATHS_ANSWER.name and not any(source.answer for source in run.prompts):
+            raise InputError(
+                f"the rule {choice.rule!r} needs the right answers, and no prompts have any",
+                where=document.where(("filters", index)),
+                expected="`answer:` in an entry of prompts, naming the field of the right answer",
+            )
+
+
+def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
+    asked: list[tuple[TeacherChoice, Place]] = [
+        (teacher, ("teachers", index)) for index, teacher in enumerate(run.teachers)
+    ]
+    if run.judge:
+        asked.append((run.judge.teacher, ("judge", "teacher")))
+    problems = []
+    for teacher, place in asked:
+        try:
+            route = guard.route(teacher.id)
+        except InputError as error:
+            where = document.where((*place, "id"))
+            problems += [problem.at(where) for problem in error.problems]
+        else:
+            problems += _parameter_problems(route, teacher, document, place)
+            problems += _mode_problems(route, teacher, document.where((*place, "mode")))
+    problems += _judge_problems(run, document)
+    if problems:
+        raise InputError(problems)
+
+
+def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator[Problem]:
+    if teacher.mode == "batch" and not has_batches(route.api):
+        yield Problem(
+            f"the API of {route.id} has no batches",
+            where,
+            found=f"mode batch with {route.api}",
+            expected="a route that speaks openai-chat or anthropic-messages",
+            remedy="leave `mode` out: the teacher is then asked live",
+        )
+    elif teacher.mode == "batch" and route.key.startswith("google:"):
+        yield Problem(
+            f"a job outlives the tokens of {route.id}",
+            where,
+            found=f"mode batch with the key {route.key}",
+            expected="a key that lasts",
+            remedy="leave `mode` out: the teacher is then asked live",
+        )
+
+
+def _check_scores(run: RunFile, filters: Filters, document: Document) -> None:
+    """Makes sure that whatever compares samples is there to score them."""
+    rules = dict.fromkeys(applied.rule.name for applied in filters.rules)
+    known = [*([JUDGE] if run.judge else []), *rules]
+    problems = [
+        Problem(
+            f"{section}.by: nothing of that name scores the answers of this run",
+            document.where((section, "by")),
+            found=repr(choice.by),
+            expected=f"one of {', '.join(known)}",
+            remedy=_ADD_A_JUDGE if choice.by == JUDGE else nearest(choice.by, known),
+        )
+        for section, choice in (("best_of", run.best_of), ("preferences", run.preferences))
+        if choice and choice.by not in known
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _parameter_problems(
+    route: Route, teacher: TeacherChoice, document: Document, place: Place
+) -> Iterator[Problem]:
+    """Yields the parameters that the route's API cannot carry out: none is dropped in silence."""
+    for name in unsupported_parameters(route.api, teacher.parameters):
+        yield Problem(
+            f"the API of {route.id} has no such parameter",
+            document.where((*place, "parameters", name)),
+            found=name,
+            expected=f"parameters that {route.api} has",
+        )
+    wanted = teacher.parameters.get("response_format", {}).get("json_schema", {})
+    if wanted and (problem := schema_problem(wanted["schema"])):
+        where = document.where((*place, "parameters", "response_format", "json_schema", "schema"))
+        yield Problem(f"response_format: the schema cannot be used: {problem}", where)
+    for index, tool in enumerate(teacher.parameters.get("tools", ())):
+        function = tool["function"]
+        if problem := schema_problem({"type": "object"} | function.get("parameters", {})):
+            steps = (*place, "parameters", "tools", index, "function", "parameters")
+            what = f"tool {function['name']!r}: the schema of its parameters cannot be used"
+            yield Problem(f"{what}: {problem}", document.where(steps))
+
+
+def _judge_problems(run: RunFile, document: Document) -> Iterator[Problem]:
+    """Yields what keeps a score from being read where the judge is asked for JSON."""
+    if run.judge is None or not wants_json(run.judge):
+        return
+    schema = run.judge.teacher.parameters["response_format"]["json_schema"]["schema"]
+    if "score" not in schema.get("required", ()):
+        place = ("judge", "teacher", "parameters", "response_format", "json_schema", "schema")
+        yield Problem(
+            "response_format: the schema asks for no score",
+            document.where(place),
+            expected="`score` among what it requires; `rationale` is read too",
+        )

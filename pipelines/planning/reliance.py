@@ -1,0 +1,146 @@
+"""What a team relies on: the documents behind a run, a registry, or the whole catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from schemas.errors import InputError
+from schemas.registry import Registry, Route
+from schemas.run_file import load_run
+from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
+from transforms.guard.changes import Comparison, Fetch, compare, note_changes
+from transforms.guard.check import ReadingFlaw, find_flaws, relied_on
+from transforms.guard.evaluate import Guard
+from transforms.guard.fetch import fetch_pages
+from transforms.guard.signoff import Standing, Unapproved, standings
+
+
+@dataclass(frozen=True, slots=True)
+class Reliance:
+    """The terms that a team relies on, on a day.
+
+    Attributes:
+        catalogue: Every document.
+        registry: The team's own.
+        path: The registry's file, or None.
+        routes: The routes that it uses; None for whatever its registry speaks of.
+        today: The day, UTC.
+        within_days: What ends in so many days is expiring.
+        unapproved: Whether readings that nobody signed off are used on purpose.
+        max_age_days: How old a reading may be; None for any age.
+    """
+
+    catalogue: Catalogue
+    registry: Registry
+    path: Path | None
+    routes: tuple[Route, ...] | None
+    today: date
+    within_days: int
+    unapproved: Unapproved = "deny"
+    max_age_days: int | None = None
+
+    def standings(self) -> list[Standing]:
+        """Returns how every document relied on stands."""
+        known = (*self.catalogue.routes.values(), *self.registry.routes.values())
+        found = standings(
+            self.catalogue,
+            self.registry,
+            known if self.routes is None else self.routes,
+            self.today,
+            within_days=self.within_days,
+            max_age_days=self.max_age_days,
+        )
+        return relied_on(found, self.registry, self.catalogue) if self.routes is None else found
+
+    def findings(self, compared: Sequence[Comparison] = ()) -> list[ReadingFlaw]:
+        """Returns what needs attention.
+
+        Args:
+            compared: What was compared with the newest texts. What of it is noted shows in how
+                the documents stand, until somebody signs them again.
+        """
+        flaws = find_flaws(
+            self.standings(),
+            self.registry,
+            self.today,
+            within_days=self.within_days,
+            unapproved=self.unapproved,
+        )
+        noted = {(change.document, change.version) for change in self.registry.changed}
+        told = {"changed": "its text is no longer the one that was read", "unreachable": ""}
+        return flaws + [
+            ReadingFlaw(one.document, one.version, one.state, told[one.state] or one.detail)
+            for one in compared
+            if one.state in told
+            and not (one.state == "changed" and (one.document, one.version) in noted)
+        ]
+
+    def fetch(self, fetch: Fetch = fetch_pages) -> list[Comparison]:
+        """Compares what is in force today with the newest texts.
+
+        Args:
+            fetch: Fetches pages.
+        """
+        documents = [
+            version
+            for standing in self.standings()
+            for version in self.catalogue.documents[standing.document]
+            if version.version == standing.version
+        ]
+        return compare(documents, fetch)
+
+    def noting(self, compared: Sequence[Comparison]) -> Reliance:
+        """Notes changed texts beside the registry; returns what is relied on now.
+
+        Args:
+            compared: What was compared. Without a registry there is no approval to lapse, and
+                nothing is noted.
+        """
+        if self.path is None:
+            return self
+        changed = note_changes(self.path, compared, self.today)
+        return replace(self, registry=replace(self.registry, changed=changed))
+
+
+def read_reliance(
+    run: Path | None,
+    registry: Path | None,
+    today: date,
+    *,
+    within_days: int = 30,
+    max_age_days: int | None = None,
+) -> Reliance:
+    """Reads what a team relies on.
+
+    Args:
+        run: A run file: its registry and the routes of its teachers; or None.
+        registry: A registry; or None. Not both.
+        today: The day, UTC.
+        within_days: What ends in so many days is expiring.
+        max_age_days: How old a reading may be; by default as the run file says.
+
+    Returns:
+        What it relies on: with neither file, the whole catalogue.
+
+    Raises:
+        InputError: A file is wrong, or both were given.
+    """
+    catalogue = load_catalogue()
+    if run is None:
+        own = load_registry(registry, catalogue) if registry else Registry()
+        return Reliance(
+            catalogue, own, registry, None, today, within_days, max_age_days=max_age_days
+        )
+    if registry:
+        raise InputError("--run brings its own registry: give one of --run and --registry")
+    file, _ = load_run(run)
+    path = Path(file.registry) if file.registry else None
+    own = load_registry(path, catalogue) if path else Registry()
+    guard = Guard(catalogue, own)
+    asked = (*file.teachers, *((file.judge.teacher,) if file.judge else ()))
+    used = tuple(guard.route(teacher.id) for teacher in asked)
+    age = file.max_reading_age_days if max_age_days is None else max_age_days
+    return Reliance(catalogue, own, path, used, today, within_days, file.unapproved, age)

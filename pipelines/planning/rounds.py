@@ -1,0 +1,62 @@
+"""Rounds: a run with a target goes on, each time with more requests, until it is reached.
+
+What earlier rounds asked is in the ledger, so that a round asks only what is new; and all rounds
+are one execution, with one budget. A run without a target has one round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from schemas.extent import Extent
+from schemas.prompts import Prompt
+from schemas.run import RunFile
+from transforms.job import Job, bits_of
+from transforms.prompts.extent import can_widen, first_extent, requests_in, wider_extent
+from transforms.prompts.read import read_prompts
+from transforms.publishing.outcome import RunOutcome
+
+
+class Rounds:
+    """The rounds of one execution.
+
+    Args:
+        job: The execution; it goes as far as its run may.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._ids = _prompt_ids(job.run) if job.run.target else []
+
+    def first(self) -> Job:
+        """Returns the first round."""
+        if self._job.run.target is None:
+            return self._job
+        return self._round(first_extent(self._job.run, self._ids))
+
+    def following(self, before: Job, outcome: RunOutcome) -> Job:
+        """Returns the round that follows one that fell short of the target.
+
+        Args:
+            before: The round.
+            outcome: What it came to.
+        """
+        accepted = outcome.funnel.accepted
+        return self._round(wider_extent(before.extent, before.run, self._ids, accepted))
+
+    def _round(self, extent: Extent) -> Job:
+        run = self._job.run
+        requests = requests_in(extent, run, self._ids)
+        return replace(
+            self._job,
+            extent=extent,
+            widens=can_widen(extent, run, self._ids),
+            requests=requests,
+            bits=bits_of(run, requests),
+        )
+
+
+def _prompt_ids(run: RunFile) -> list[str]:
+    """Returns the ids of all prompts, ascending: 120 bytes a prompt."""
+    prompts = read_prompts(run.prompts, run.base)
+    return sorted(prompt.prompt_id for prompt in prompts if isinstance(prompt, Prompt))

@@ -1,0 +1,144 @@
+"""What was used before is read out of the ledger: by this run, today, and this month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from schemas.registry import Price, Quota, Route
+from schemas.run import Budget as Caps
+from tests.teacher import Script, Teacher, always, answer, failure, in_turn
+from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine
+from transforms.asking.progress import RouteProgress
+from transforms.clock import Clock
+from transforms.ledger import Ledger
+from transforms.limits.budget import BudgetTracker
+from transforms.limits.quota import DayUse
+from transforms.limits.route_work import RouteWork
+from transforms.limits.usage import Used, used_before
+from transforms.providers.tokens import Tokens
+
+PRICE = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2 dollars
+DAILY = Quota(requests_per_day=1000, concurrency=4)
+
+
+def at(day: str) -> int:
+    """Returns noon of a day, milliseconds since 1970 UTC."""
+    return int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp() * 1000)
+
+
+def ask(
+    folder: Path, day: str, run_id: str, prompts: Iterable[str], script: Script | None = None
+) -> None:
+    """Asks on a day, by the clock of whoever asks."""
+    real = Clock()
+    late = at(day) / 1000 - real.wall()
+    clock = Clock(wall=lambda: real.wall() + late)
+    with Teacher(script or always(answer())) as teacher:
+        route = make_route(teacher.endpoint, price=PRICE)
+        run_engine(folder, RouteWork(route, make_requests(prompts)), run_id=run_id, clock=clock)
+
+
+def used(
+    folder: Path, day: str, run_id: str = "now", *, mine: bool = True, **settings: bool
+) -> Used:
+    route: Route = make_route("http://t/v1", price=PRICE, quota=DAILY)
+    return used_before(
+        Ledger(folder).reader(),
+        {} if settings.pop("elsewhere", False) else {ROUTE: route},
+        run_id=run_id,
+        run_started=at(day),
+        now=at(day),
+        mine=lambda _: mine,
+        **settings,
+    )
+
+
+def test_a_month_counts_all_runs_of_the_month_and_no_earlier_one(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-01-31", "january", "abc")
+    ask(tmp_path, "2026-02-01", "first", "de")
+    ask(tmp_path, "2026-02-20", "second", "f")
+    assert used(tmp_path, "2026-02-27", monthly=True).month.usd == pytest.approx(6.0)
+    assert used(tmp_path, "2026-03-01", monthly=True).month.usd == 0
+    assert used(tmp_path, "2026-02-27").month.usd == 0  # nobody asked
+
+
+def test_a_month_counts_routes_that_the_run_does_not_know(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-01", "first", "de")
+    before = used(tmp_path, "2026-02-27", monthly=True, elsewhere=True)
+    assert before.month.usd == pytest.approx(4.0)
+    assert before.today == {}
+
+
+def test_what_the_run_itself_spent_is_not_counted_for_the_others_too(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-27", "now", "abc")
+    before = used(tmp_path, "2026-02-27", monthly=True)
+    assert before.spent.requests == 3
+    assert before.spent.usd == pytest.approx(6.0)
+    assert before.month.usd == 0
+
+
+def test_an_answer_of_unknown_cost_counts_for_the_most_it_can_have_cost(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-01", "first", "a", always(answer(usage=None)))
+    before = used(tmp_path, "2026-02-27", monthly=True)
+    assert before.month.usd >= 50 * 0.2  # `max_tokens`, and the prompt
+
+
+def test_a_failure_that_cost_nothing_counts_for_nothing(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-01", "first", "a", in_turn(failure(503), answer()))
+    assert used(tmp_path, "2026-02-27", monthly=True).month.usd == pytest.approx(2.0)
+
+
+def test_today_counts_what_every_run_asked_since_midnight(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-26", "yesterday", "abc")
+    ask(tmp_path, "2026-02-27", "today", "de")
+    assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUse(2, 30)}
+
+
+def test_the_last_minute_counts_this_slices_requests_and_those_of_other_runs(
+    tmp_path: Path,
+) -> None:
+    ask(tmp_path, "2026-02-26", "yesterday", "a")
+    ask(tmp_path, "2026-02-27", "other", "bc")
+    ask(tmp_path, "2026-02-27", "now", "de")
+    told = used(tmp_path, "2026-02-27").minute[ROUTE]
+    assert [sent.tokens for sent in told] == [Tokens(10, 5)] * 4
+    assert sorted(told, key=lambda sent: sent.at) == told
+    assert len(used(tmp_path, "2026-02-27", mine=False).minute[ROUTE]) == 2
+    assert used(tmp_path, "2026-02-27", elsewhere=True).minute == {}
+
+
+def test_three_runs_of_one_month_keep_to_its_budget_together(tmp_path: Path) -> None:
+    caps = Caps(usd_per_month=25.0)
+    asked = 0
+    for number in range(3):
+        done = spend(tmp_path, f"run-{number}", caps, f"{number}-{{}}")
+        asked += done.answered
+        assert (done.answered + done.pending) == 5
+    assert done.stopped == "budget"
+    assert 2.0 * asked <= 25.0
+    assert asked > 5
+
+
+def spend(folder: Path, run_id: str, caps: Caps, prompt: str) -> RouteProgress:
+    """Runs with what earlier runs left of the month's budget; each answer may cost 12 dollars."""
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    with Teacher(always(answer())) as teacher:
+        route = make_route(teacher.endpoint, price=PRICE, quota=Quota(concurrency=2))
+        before = used_before(
+            Ledger(folder).reader(),
+            {ROUTE: route},
+            run_id=run_id,
+            run_started=now,
+            now=now,
+            mine=lambda _: True,
+            monthly=True,
+        )
+        requests = make_requests((prompt.format(n) for n in range(5)), max_tokens=1)
+        budget = BudgetTracker(caps, month=before.month)
+        return run_engine(
+            folder, RouteWork(route, requests), run_id=run_id, budget=budget, clock=Clock()
+        )[ROUTE]

@@ -1,0 +1,47 @@
+"""Finding an API by a route's name for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.errors import InputError
+from schemas.files import load_schema
+from transforms.providers.apis import find_api, unsupported_parameters
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "embedded"])
+def test_an_api_is_found_by_name(name: str) -> None:
+    assert find_api(name).headers("k") == {"Authorization": "Bearer k"}
+
+
+def test_an_unknown_api_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(InputError, match=r"openai-caht.*embedded, gemini, openai-chat") as caught:
+        find_api("openai-caht")
+    assert "did you mean 'openai-chat'?" in str(caught.value)
+
+
+def test_a_response_is_read_by_the_name_of_its_api() -> None:
+    assert find_api("embedded").parse(b"") == find_api("openai-chat").parse(b"")
+
+
+def test_every_api_that_a_registry_may_name_is_spoken() -> None:
+    for name in load_schema("registry")["$defs"]["route"]["properties"]["api"]["enum"]:
+        assert find_api(name).parameters
+
+
+def test_openai_chat_has_every_parameter_that_a_run_file_may_name() -> None:
+    teacher = load_schema("run")["$defs"]["teacher"]["properties"]
+    assert find_api("openai-chat").parameters == set(teacher["parameters"]["properties"])
+
+
+@pytest.mark.parametrize(
+    ("api", "missing"),
+    [("openai-chat", []), ("embedded", []), ("gemini", []), ("anthropic-messages", ["seed"])],
+)
+def test_parameters_that_an_api_does_not_have_are_told(api: str, missing: list[str]) -> None:
+    assert unsupported_parameters(api, {"temperature": 1, "seed": 7, "max_tokens": 9}) == missing
+
+
+def test_the_parameters_of_an_unknown_api_are_not_guessed() -> None:
+    with pytest.raises(InputError, match="smoke-signals"):
+        unsupported_parameters("smoke-signals", [])

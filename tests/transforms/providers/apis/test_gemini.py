@@ -1,0 +1,400 @@
+"""The API `gemini`: what is sent, and what is read out of whatever comes back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.responses import Completion, Malformed, ToolCall, Usage
+from tests.teacher import Teacher, always, in_turn, raw
+from tests.transforms.asking.asking import (
+    ROUTE,
+    make_requests,
+    make_route,
+    responses,
+    run_engine,
+)
+from tests.transforms.providers.apis.bodies import (
+    JSON,
+    LOGPROBS,
+    NAMED,
+    NO_OBJECT,
+    PARAMETERS,
+    TOOLS,
+    body_of,
+    conversation,
+    texts_of,
+)
+from transforms.limits.route_work import RouteWork
+from transforms.providers.apis import find_api, unsupported_parameters
+from transforms.providers.apis.gemini import Gemini
+from transforms.providers.keys import Key
+
+API = Gemini()
+SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
+
+
+def body(name: str = "answer", **changes: Any) -> bytes:
+    return body_of("gemini", name, **changes)
+
+
+def candidate(parts: Any = None, finish: Any = "STOP", **rest: Any) -> bytes:
+    """Returns an answer of one candidate with the given parts."""
+    content = {"role": "model"} | ({} if parts is None else {"parts": parts})
+    return body(candidates=[{"content": content, "finishReason": finish, **rest}])
+
+
+def completed(data: bytes) -> Completion:
+    found = API.parse(data)
+    assert isinstance(found, Completion), found
+    return found
+
+
+def test_a_conversation_is_sent_with_its_instructions_apart() -> None:
+    request = conversation(
+        ("system", "Use metric units."),
+        ("user", "Why?"),
+        ("assistant", "Because."),
+        ("user", "naïve \u2028 \U0001f600"),
+        system="Be brief.",
+    )
+    call = API.build(request)
+    assert call.path == "/models/test-model:generateContent"
+    assert json.loads(call.body) == {
+        "systemInstruction": {"parts": [{"text": "Be brief.\n\nUse metric units."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": "Why?"}]},
+            {"role": "model", "parts": [{"text": "Because."}]},
+            {"role": "user", "parts": [{"text": "naïve \u2028 \U0001f600"}]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("stop", ["END", ["END"]], ids=["a-text", "a-list"])
+def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+    request = conversation(
+        ("user", "Why?"),
+        max_tokens=77,
+        temperature=0.5,
+        top_p=0.9,
+        seed=7,
+        presence_penalty=0.1,
+        frequency_penalty=0.2,
+        stop=stop,
+        logprobs=True,
+        top_logprobs=2,
+        response_format=wanted,
+    )
+    assert json.loads(API.build(request).body)["generationConfig"] == {
+        "maxOutputTokens": 77,
+        "temperature": 0.5,
+        "topP": 0.9,
+        "seed": 7,
+        "presencePenalty": 0.1,
+        "frequencyPenalty": 0.2,
+        "stopSequences": ["END"],
+        "responseLogprobs": True,
+        "logprobs": 2,
+        "responseMimeType": "application/json",
+        "responseJsonSchema": SCHEMA,
+    }
+
+
+STRICT, LAX = TOOLS[:1], TOOLS[1:]
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "config"),
+    [
+        (LAX, {}, {"mode": "AUTO"}),
+        (LAX, {"tool_choice": "auto"}, {"mode": "AUTO"}),
+        (STRICT, {}, {"mode": "VALIDATED"}),
+        (STRICT, {"tool_choice": "none"}, {"mode": "NONE"}),
+        (STRICT, {"tool_choice": "required"}, {"mode": "ANY"}),
+        (LAX, {"tool_choice": NAMED}, {"mode": "ANY", "allowedFunctionNames": ["now"]}),
+    ],
+)
+def test_the_choice_among_tools_is_sent_in_the_words_of_the_api(
+    tools: Any, choice: dict[str, Any], config: Any
+) -> None:
+    request = conversation(("user", "Why?"), tools=tools, **choice)
+    sent = json.loads(API.build(request).body)
+    assert sent["toolConfig"] == {"functionCallingConfig": config}
+    assert "generationConfig" not in sent
+
+
+def test_tools_are_sent_in_the_words_of_the_api() -> None:
+    sent = json.loads(API.build(conversation(("user", "Why?"), tools=TOOLS)).body)
+    declared = {
+        "name": "boiling_point",
+        "description": "Looks up at what temperature a liquid boils.",
+        "parametersJsonSchema": PARAMETERS,
+    }
+    assert sent["tools"] == [{"functionDeclarations": [declared, {"name": "now"}]}]
+
+
+def test_calls_of_tools_are_read() -> None:
+    found = completed(body("tool-calls"))
+    assert (found.text, found.finish_reason, found.usage) == ("", "tool_calls", Usage(60, 20, 0, 0))
+    assert found.tool_calls == (
+        ToolCall("", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall("call-2", "now", "{}"),
+    )
+
+
+def test_an_answer_that_was_cut_after_a_call_was_cut() -> None:
+    found = completed(candidate([{"functionCall": {"name": "f"}}], "MAX_TOKENS"))
+    assert (len(found.tool_calls), found.finish_reason) == (1, "length")
+
+
+def test_log_probabilities_are_read_and_a_zero_that_is_left_out_is_a_zero() -> None:
+    assert completed(body("logprobs")).logprobs == LOGPROBS
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        [],
+        {},
+        {"chosenCandidates": [{"token": 7}]},
+        {"chosenCandidates": [{"token": "a", "logProbability": "-1"}]},
+        {"chosenCandidates": [{"token": "a", "logProbability": 1e300}]},
+        {"chosenCandidates": [{"token": "a"}], "topCandidates": [{}, {}]},
+        {"chosenCandidates": [{"token": "a\ud800"}]},
+    ],
+)
+def test_log_probabilities_that_cannot_be_read_spoil_no_answer(logprobs: Any) -> None:
+    found = completed(candidate([{"text": "Hi."}], logprobsResult=logprobs))
+    assert (found.text, found.logprobs) == ("Hi.", None)
+
+
+def test_a_route_without_a_key_shows_none() -> None:
+    assert API.headers("") == {}
+
+
+def test_what_the_api_does_not_have_is_told_and_never_left_out_in_silence() -> None:
+    assert unsupported_parameters("gemini", ["seed", "top_p", "logit_bias"]) == ["logit_bias"]
+    with pytest.raises(KeyError, match="logit_bias"):
+        API.build(conversation(("user", "Why?"), logit_bias=1))
+
+
+def test_a_models_name_cannot_lead_elsewhere() -> None:
+    request = replace(conversation(("user", "Why?")), model="a/../b?c#d")
+    assert API.build(request).path == "/models/a%2F..%2Fb%3Fc%23d:generateContent"
+
+
+def test_a_good_answer_is_read_whole() -> None:
+    assert API.parse(body()) == Completion(
+        text="A still boils a liquid and cools the vapour.",
+        reasoning="",
+        finish_reason="stop",
+        usage=Usage(21, 14, 0, 0),
+        response_model="gemini-3.5-flash",
+        response_id="stillroom-example-1",
+        system_fingerprint="",
+    )
+
+
+def test_thoughts_are_kept_apart_and_counted() -> None:
+    found = completed(body("thinking"))
+    assert found.text == "There are 42 jars."
+    assert found.reasoning == "Seven boxes of six. 6 x 7 = 42."
+    assert found.usage == Usage(2105, 60, 2000, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [
+        ("blocked-prompt", "the prompt was blocked: PROHIBITED_CONTENT"),
+        ("blocked-answer", "The answer was withheld for safety."),
+    ],
+)
+def test_what_is_blocked_is_a_refusal(name: str, refusal: str) -> None:
+    found = completed(body(name))
+    assert (found.text, found.finish_reason) == ("", "content_filter")
+    assert found.refusal == refusal
+    assert found.usage == Usage(30, 0, 0, 0)
+    assert found.response_model == "gemini-3.5-flash"
+
+
+def test_a_refusal_without_a_reason_is_a_refusal() -> None:
+    assert completed(candidate([], "SPII")).refusal == "SPII"
+
+
+def test_an_answer_cut_before_it_began_is_cut_and_its_thoughts_are_counted() -> None:
+    found = completed(body("cut-while-thinking"))
+    assert (found.text, found.finish_reason, found.usage) == ("", "length", Usage(9, 50, 0, 50))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "refused"),
+    [
+        ("STOP", "stop", False),
+        ("MAX_TOKENS", "length", False),
+        ("SAFETY", "content_filter", True),
+        ("BLOCKLIST", "content_filter", True),
+        ("PROHIBITED_CONTENT", "content_filter", True),
+        ("MODEL_ARMOR", "content_filter", True),
+        ("RECITATION", "content_filter", False),
+        ("UNEXPECTED_TOOL_CALL", "tool_calls", False),
+        ("LANGUAGE", "unknown", False),
+        ("OTHER", "unknown", False),
+        (None, "unknown", False),
+        (["STOP"], "unknown", False),
+    ],
+)
+def test_finish_reasons_have_one_vocabulary(said: Any, meant: str, refused: bool) -> None:
+    found = completed(candidate([{"text": "Hi."}], said))
+    assert (found.finish_reason, bool(found.refusal)) == (meant, refused)
+
+
+def test_a_call_of_a_function_is_told_though_the_ending_is_stop() -> None:
+    found = completed(candidate([{"functionCall": {"name": "f"}}]))
+    assert (found.text, found.finish_reason) == ("", "tool_calls")
+
+
+def test_an_answer_of_no_parts_is_an_empty_answer() -> None:
+    assert completed(candidate()).text == ""
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (None, Usage(None, None)),
+        ([], Usage(None, None)),
+        ({"promptTokenCount": 3}, Usage(3, None, 0, 0)),
+        ({"promptTokenCount": 3, "thoughtsTokenCount": 2}, Usage(3, None, 0, 2)),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 2}, Usage(3, 2, 0, 0)),
+        ({"promptTokenCount": -1, "candidatesTokenCount": 2}, Usage(None, None)),
+        (
+            {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": "2"},
+            Usage(3, None, 0, None),
+        ),
+    ],
+)
+def test_usage_that_is_not_told_is_not_made_up(usage: Any, expected: Usage) -> None:
+    assert completed(body(usageMetadata=usage)).usage == expected
+
+
+MALFORMED = NO_OBJECT | {
+    "half": (body()[: len(body()) // 2], "truncated_json"),
+    "NaN": (body(usageMetadata=float("nan")), "not_finite"),
+    "an error": (
+        b'{"error": {"code": 503, "message": "secret prompt", "status": "UNAVAILABLE"}}',
+        "error_object",
+    ),
+    "another API's answer": (b'{"choices": [{"message": {"content": "Hi."}}]}', "no_candidates"),
+    "no candidates": (body(candidates=[]), "no_candidates"),
+    "feedback that blocks nothing": (
+        body(candidates=None, promptFeedback={"safetyRatings": []}),
+        "no_candidates",
+    ),
+    "candidates of another type": (body(candidates={"0": 1}), "wrong_type"),
+    "a candidate of another type": (body(candidates=["Hi."]), "wrong_type"),
+    "no content": (body(candidates=[{"finishReason": "STOP"}]), "null_content"),
+    "no content, no reason": (body(candidates=[{}]), "null_content"),
+    "content of another type": (body(candidates=[{"content": "Hi."}]), "wrong_type"),
+    "parts of another type": (candidate("Hi."), "wrong_type"),
+    "a part of another type": (candidate(["Hi."]), "wrong_type"),
+    "a text of another type": (candidate([{"text": ["Hi."]}]), "wrong_type"),
+    "half a surrogate pair": (candidate([{"text": "a\ud800b"}]), "lone_surrogate"),
+    "U+0000": (candidate([{"text": "a\x00b"}]), "nul_character"),
+    "U+0000 in the thoughts": (candidate([{"text": "\x00", "thought": True}]), "nul_character"),
+    "a model of another type": (body(modelVersion=["m"]), "wrong_type"),
+    "a call of another type": (candidate([{"functionCall": "f"}]), "wrong_type"),
+    "a tool's name of another type": (candidate([{"functionCall": {"name": 7}}]), "wrong_type"),
+    "half a surrogate pair in the arguments": (
+        candidate([{"functionCall": {"name": "f", "args": {"a": "\ud800"}}}]),
+        "lone_surrogate",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_each_bad_answer_has_its_reason(data: bytes, reason: str) -> None:
+    found = API.parse(data)
+    assert isinstance(found, Malformed), found
+    assert found.reason == reason
+    assert found.detail
+    assert not {"secret", "upstream", "Hi."} & set(found.detail.split())
+
+
+@given(st.binary())
+def test_no_bytes_at_all_raise(data: bytes) -> None:
+    assert isinstance(API.parse(data), Malformed)
+
+
+CALLS = st.fixed_dictionaries(
+    {}, optional={"id": JSON, "name": st.text() | JSON, "args": st.dictionaries(st.text(), JSON)}
+)
+TOKENS = st.lists(st.fixed_dictionaries({"token": st.text() | JSON}))
+PARTS = st.lists(
+    st.dictionaries(st.sampled_from(["text", "thought", "functionCall"]), CALLS | JSON)
+)
+CANDIDATES = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "content": st.fixed_dictionaries({"parts": PARTS | JSON}) | JSON,
+            "finishReason": st.sampled_from(["STOP", "SAFETY"]) | JSON,
+            "finishMessage": JSON,
+            "logprobsResult": st.fixed_dictionaries({"chosenCandidates": TOKENS}) | JSON,
+        },
+    )
+)
+FIELDS = ("responseId", "modelVersion", "usageMetadata", "error", "promptFeedback")
+
+
+@given(
+    changes=st.dictionaries(st.sampled_from(FIELDS), JSON),
+    candidates=CANDIDATES | JSON,
+    blocked=st.none() | JSON,
+)
+def test_no_answer_raises_and_each_can_be_stored(
+    changes: dict[str, Any], candidates: Any, blocked: Any
+) -> None:
+    feedback = {} if blocked is None else {"promptFeedback": {"blockReason": blocked}}
+    texts = texts_of(API.parse(body(**changes | feedback, candidates=candidates)))
+    assert "\x00" not in texts
+    texts.encode()  # raises on half a surrogate pair
+
+
+GOOD = body()
+
+
+@given(st.integers(0, len(GOOD) - 1))
+def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
+    assert isinstance(find_api("gemini").parse(GOOD[:end]), Malformed)
+
+
+def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> None:
+    spent = raw(b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}', status=429)
+    with Teacher(in_turn(spent, raw(body("thinking")))) as teacher:
+        route = make_route(teacher.endpoint + "beta", api="gemini")
+        done = run_engine(tmp_path, RouteWork(route, make_requests(1), Key("k-1")))[ROUTE]
+        call = teacher.calls[-1]
+    assert (done.answered, done.attempts) == (1, 2)
+    assert (done.prompt_tokens, done.completion_tokens, done.usd_uncertain) == (2105, 60, 0)
+    assert call.path == "/v1beta/models/test-model:generateContent"
+    assert call.headers["x-goog-api-key"] == "k-1"
+    assert "authorization" not in call.headers
+    [[_, last]] = responses(tmp_path).values()
+    assert last.body == body("thinking")
+
+
+def test_a_blocked_prompt_over_the_wire_is_an_answer_that_is_paid_for_once(tmp_path: Path) -> None:
+    with Teacher(always(raw(body("blocked-prompt")))) as teacher:
+        route = make_route(teacher.endpoint + "beta", api="gemini")
+        work = [RouteWork(route, make_requests(3)) for _ in range(2)]
+        first, again = (run_engine(tmp_path, each)[ROUTE] for each in work)
+        assert teacher.count == 3
+    assert (first.answered, first.prompt_tokens, first.completion_tokens) == (3, 90, 0)
+    assert (again.answered, again.from_ledger) == (0, 3)

@@ -1,0 +1,80 @@
+"""What a server says of its own limits is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.providers.server_limits import seconds_until_refilled
+
+NOW = 1_795_348_800.0  # 2026-11-22 12:00 UTC
+
+
+def openai(remaining: str, reset: str, kind: str = "requests") -> dict[str, str]:
+    return {f"x-ratelimit-remaining-{kind}": remaining, f"x-ratelimit-reset-{kind}": reset}
+
+
+def anthropic(remaining: str, reset: str, kind: str = "requests") -> dict[str, str]:
+    return {
+        f"anthropic-ratelimit-{kind}-remaining": remaining,
+        f"anthropic-ratelimit-{kind}-reset": reset,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("1s", 1.0),
+        ("6m0s", 360.0),
+        ("12ms", 0.012),
+        ("1h2m3.5s", 3723.5),
+        ("7.66s", 7.66),
+        ("30", 30.0),
+        ("1.5", 1.5),
+        ("", 0.0),
+        ("soon", 0.0),
+        ("-5s", 0.0),
+        ("5 minutes", 0.0),
+        ("٣s", 0.0),
+    ],
+)
+def test_a_span_is_understood(reset: str, seconds: float) -> None:
+    assert seconds_until_refilled(openai("0", reset), NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("2026-11-22T12:00:42Z", 42.0),
+        ("2026-11-22T13:00:42+01:00", 42.0),
+        ("2026-11-22T12:00:42", 42.0),
+        ("2026-11-22T11:59:00Z", 0.0),
+        ("2026-11-22T12:00:99Z", 0.0),
+    ],
+)
+@pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_a_time_is_understood(kind: str, reset: str, seconds: float) -> None:
+    assert seconds_until_refilled(anthropic("0", reset, kind), NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, openai("1", "6m0s"), anthropic("8000", "2026-11-22T12:00:42Z"), {"retry-after": "9"}],
+)
+def test_where_something_is_left_there_is_nothing_to_wait_for(headers: Mapping[str, str]) -> None:
+    assert seconds_until_refilled(headers, NOW) == 0.0
+
+
+def test_of_two_limits_that_are_used_up_the_later_counts() -> None:
+    headers = openai("0", "5s") | openai("0", "20s", "tokens")
+    assert seconds_until_refilled(headers, NOW) == 20.0
+    assert seconds_until_refilled(headers | openai("7", "20s", "tokens"), NOW) == 5.0
+
+
+@given(st.text(max_size=30) | st.from_regex(r"\d{1,9}T?\d*:?\d*[hmsZ]{0,2}"))
+def test_no_header_raises(reset: str) -> None:
+    for headers in (openai("0", reset), anthropic("0", reset), openai(reset, "1s")):
+        assert seconds_until_refilled(headers, NOW) >= 0.0

@@ -1,0 +1,84 @@
+"""Counting tokens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.canonical import canonical_json
+from schemas.prompts import Message
+from schemas.requests import DEFAULT_COMPLETION_TOKENS, completion_limit
+from tests.transforms.asking.asking import make_requests
+from transforms.providers.tokens import (
+    TOOLS_TOKENS,
+    count_tokens,
+    estimate,
+    most,
+    most_of,
+    most_prompt_tokens,
+    prompt_tokens,
+)
+
+
+def test_tokens_are_those_of_cl100k() -> None:
+    assert count_tokens("tiktoken is great!") == 6
+
+
+def test_no_text_has_no_tokens() -> None:
+    assert count_tokens("") == 0
+
+
+def test_markers_of_special_tokens_count_as_text() -> None:
+    assert count_tokens("<|endoftext|>") > 1
+
+
+def test_a_prompt_has_a_frame_around_each_message() -> None:
+    one = (Message("user", "Hello"),)
+    assert prompt_tokens(one) == 1 + 4 + 3
+    assert prompt_tokens(one * 2) == 2 * (1 + 4) + 3
+
+
+@given(st.lists(st.text(st.characters(codec=None))))
+def test_no_prompt_has_more_tokens_than_the_most(texts: list[str]) -> None:
+    messages = [Message("user", text) for text in texts]
+    assert prompt_tokens(messages) <= most_prompt_tokens(messages)
+
+
+def test_the_answer_is_reserved_as_long_as_allowed() -> None:
+    [request] = make_requests(["Why?"], max_tokens=77)
+    assert completion_limit(request.parameters) == 77
+    assert estimate(request).completion == most(request).completion == 77
+    assert estimate(request).total == estimate(request).prompt + 77
+
+
+def test_an_answer_without_a_limit_is_reserved_at_the_default() -> None:
+    assert completion_limit("{}") == DEFAULT_COMPLETION_TOKENS
+
+
+def test_a_limit_may_go_by_either_name() -> None:
+    assert completion_limit('{"max_completion_tokens":900}') == 900
+
+
+def test_tools_are_counted_as_part_of_the_prompt() -> None:
+    function = {"name": "weigh", "description": "Weighs " + "é" * 100}
+    tools = [{"type": "function", "function": function}]
+    [plain], [offered] = make_requests(["Why?"]), make_requests(["Why?"], tools=tools)
+    written = len(canonical_json(tools).encode())
+    assert estimate(offered).prompt > estimate(plain).prompt
+    assert most(offered).prompt >= most(plain).prompt + written + TOOLS_TOKENS
+    assert most_of(offered.messages, offered.parameters) == most(offered)
+
+
+def test_counting_needs_no_network() -> None:
+    program = (
+        "import socket\n"
+        "def refuse(*_): raise AssertionError('a connection was opened')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "from transforms.providers.tokens import count_tokens\n"
+        "print(count_tokens('Hello'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")

@@ -1,0 +1,1 @@
+"""Asks the teachers: one loop per route, under guard, quota and budget."""

@@ -1,0 +1,292 @@
+"""AskTeachers: the Beam transform that leaves the machine. Everything paid happens here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import apache_beam as beam
+import uvloop
+from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
+from apache_beam.pvalue import PCollection
+
+from schemas.buckets import Slice, slices_of
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.stops import Stop
+from schemas.terms import Verdict
+from transforms.asking.batch.intents import IntentBook
+from transforms.asking.engine import ask
+from transforms.asking.progress import Progress
+from transforms.asking.repair import open_repair
+from transforms.job import Job
+from transforms.ledger import WriterLike, open_ledger
+from transforms.limits.budget import BudgetTracker
+from transforms.limits.quota import DayUse
+from transforms.limits.redis_limiters import RedisLimiters
+from transforms.limits.route_work import MakeLimiter, RouteWork
+from transforms.limits.usage import Used, used_before
+from transforms.prompts.staging import read_requests
+from transforms.providers.apis import Api, find_api
+from transforms.providers.embedded import EmbeddedServer
+from transforms.providers.http_client import HttpClient
+from transforms.providers.keys import resolve_keys
+from transforms.work import report_errors, stopping, write_progress
+
+STOPS = "stops"
+_PROGRESS_SECONDS = 0.5
+
+
+def ask_slice(
+    job: Job, part: Slice, buckets: Iterable[int], throttled: Callable[[int], None] = lambda _: None
+) -> Progress:
+    """Asks every request of a slice that the ledger has no answer to.
+
+    A second try of the same slice asks only what the first did not bring home.
+
+    Args:
+        job: The execution.
+        part: The slice: its digits of the ledger, its share of quotas and budget.
+        buckets: The buckets of staged requests; those of other slices in them are passed over.
+        throttled: Told now and then how many more seconds were spent waiting for quotas.
+
+    Returns:
+        What became of the requests, by route.
+
+    Raises:
+        LedgerBusy: Another run writes to these digits of the ledger. Nothing was asked.
+        InputError: A key, or the limiter's address, is missing. Nothing was asked.
+        StillroomError: The ledger could not be written. What was answered before is safe.
+    """
+    staged = sorted(buckets)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(job.run.ledger).writer(part.digits(), job.run_id))
+        requests = {name: _requests(job, part, staged, name) for name in job.routes()}
+        used = used_before(
+            ledger.snapshot,
+            job.routes(),
+            run_id=job.run_id,
+            run_started=job.started_at,
+            now=job.clock.now(),
+            mine=part.holds,
+            monthly=job.run.budget.usd_per_month is not None,
+        )
+        if job.run.budget.usd_per_month is not None:  # the jobs of our own routes reserve their own
+            used.month += IntentBook(ledger.notes, part.digits()).reserved(but=job.routes())
+        work = list(_work(job, requests, ledger, used, stack))
+        return uvloop.run(_ask(job, part, work, ledger, used, throttled))
+
+
+async def _ask(
+    job: Job,
+    part: Slice,
+    work: list[RouteWork],
+    ledger: WriterLike,
+    used: Used,
+    throttled: Callable[[int], None],
+) -> Progress:
+    progress: Progress = {}
+    share = Fraction(1, part.count)
+    async with (
+        HttpClient() as client,
+        _limiters(job, share) as limiter,
+        _noting(job, part, progress, throttled),
+    ):
+        return await ask(
+            work,
+            client=client,
+            ledger=ledger,
+            permits=_guard(job),
+            budget=BudgetTracker(job.run.budget, share, used.spent, used.month),
+            run_id=job.run_id,
+            progress=progress,
+            share=share,
+            limiter=limiter,
+            stop=lambda: stopping(job.work),
+            clock=job.clock,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _limiters(job: Job, share: Fraction) -> AsyncIterator[MakeLimiter | None]:
+    """Connects to the limiter that others share, if there is one."""
+    if job.limiter is None:
+        yield None
+        return
+    async with RedisLimiters(job.limiter, share, job.clock) as limiters:
+        yield limiters.limiter
+
+
+@contextlib.asynccontextmanager
+async def _noting(
+    job: Job, part: Slice, progress: Progress, throttled: Callable[[int], None]
+) -> AsyncIterator[None]:
+    """Notes how far the slice has come, for as long as it is asked and once at its end."""
+    name = f"{job.role}-slice-{part.index}"
+
+    async def note() -> None:
+        report_errors = 0
+        while True:
+            write_progress(job.work, name, _figures(job, progress))
+            waited = int(sum(route.throttled_seconds for route in progress.values()))
+            throttled(waited - report_errors)
+            report_errors = waited
+            await asyncio.sleep(_PROGRESS_SECONDS)
+
+    task = asyncio.create_task(note())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        write_progress(job.work, name, _figures(job, progress))
+
+
+def _figures(job: Job, progress: Progress) -> dict[str, float]:
+    routes = list(progress.values())
+    figures = {
+        "asked": sum(route.answered for route in routes),
+        "from_ledger": sum(route.from_ledger for route in routes),
+        "failed": sum(route.failures for route in routes),
+    }
+    if job.role == "judge":
+        figures = {"judged": sum(figures.values())}
+    return figures | {
+        "completion_tokens": sum(route.completion_tokens for route in routes),
+        "usd": sum(route.usd for route in routes),
+    }
+
+
+def _guard(job: Job) -> Callable[[Request], Verdict]:
+    """Returns the guard's verdict on sending a request now: terms may end while a run goes on."""
+
+    def permits(request: Request) -> Verdict:
+        return job.guard.decide(
+            request.teacher,
+            job.purpose,
+            job.clock.today(),
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
+        )
+
+    return permits
+
+
+def _requests(
+    job: Job, part: Slice, buckets: list[int], route: str
+) -> Callable[[], Iterator[Request]]:
+    def stream() -> Iterator[Request]:
+        for bucket in buckets:
+            for request in read_requests(job.staged, bucket):
+                if request.teacher == route and part.holds(request.request_id):
+                    yield request
+
+    return stream
+
+
+def _work(
+    job: Job,
+    requests: Mapping[str, Callable[[], Iterator[Request]]],
+    ledger: WriterLike,
+    used: Used,
+    stack: ExitStack,
+) -> Iterator[RouteWork]:
+    """Yields what is to be asked of each route that has anything left to be asked."""
+    routes = [
+        route
+        for name, route in job.routes().items()
+        if any(_open(ledger, find_api(route.api), request) for request in requests[name]())
+    ]
+    keys = resolve_keys(routes, wall=job.clock.wall)
+    endpoint = _start_embedded(routes, stack)
+    batches = {model.id for model in job.models() if model.mode == "batch"}
+    for name, route in job.routes().items():
+        today = used.today.get(name, DayUse())
+        batch = name in batches
+        minute = used.minute.get(name, ())
+        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, minute, batch)
+
+
+def _open(ledger: WriterLike, api: Api, request: Request) -> bool:
+    known = ledger.outcome(request.request_id)
+    if known is None or not known.answered:
+        return True
+    return open_repair(ledger.snapshot, api, request) is not None
+
+
+def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
+    """Starts the embedded teacher where it is to be asked; returns its address, or ""."""
+    embedded = [route for route in routes if route.api == "embedded"]
+    if not embedded:
+        return ""
+    slots = max(route.quota.concurrency for route in embedded)
+    return stack.enter_context(EmbeddedServer(slots=slots)).endpoint
+
+
+@dataclass
+class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop]]]):
+    """Asks all teachers, slice by slice, and emits each bucket when all its slices are done.
+
+    Or the judge, for a job in that role: what the teachers used of budget and quotas, the ledger
+    tells, as it does for a second try.
+
+    Input, bounded: buckets of staged requests. Output: the same buckets, and, on the output
+    `STOPS`, the reason for each route that was stopped early. A retried bundle asks only what the
+    ledger has no answer to.
+
+    Attributes:
+        job: The execution.
+    """
+
+    job: Job
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, buckets: PCollection[int]) -> tuple[PCollection[int], PCollection[Stop]]:
+        """Wires the transform."""
+        asked = (
+            buckets
+            | "Slice" >> beam.FlatMap(_by_slice, self.job)
+            | "GroupSlices" >> beam.GroupByKey()  # slice, its buckets
+            | "Ask" >> beam.ParDo(_AskSliceFn(self.job)).with_outputs(STOPS, main="asked")
+        )
+        # Grouping waits for all slices, and breaks fusion: a filter that fails asks nobody again.
+        done: PCollection[int] = (
+            asked["asked"]
+            | "GroupBuckets" >> beam.GroupByKey()  # bucket, its slices
+            | "Buckets" >> beam.Keys()
+        )
+        return done, asked[STOPS]
+
+
+def _by_slice(bucket: int, job: Job) -> Iterator[tuple[int, int]]:
+    # What a judge is asked is filed with the record that it is about: its id may be any slice's.
+    filed_by_id = job.role == "teacher"
+    for index in slices_of(bucket, job.bits, job.slices) if filed_by_id else range(job.slices):
+        yield index, bucket
+
+
+class _AskSliceFn(beam.DoFn):
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._signaler = ThrottlingSignaler("stillroom")
+
+    def process(self, element: tuple[int, Iterable[int]]) -> Iterator[Any]:
+        index, buckets = element
+        buckets = sorted(buckets)
+        part = Slice(index, self._job.slices)
+        with report_errors(self._job.work):
+            progress = ask_slice(self._job, part, buckets, self._signaler.signal_throttled)
+        for name, route in progress.items():
+            if route.stopped:
+                stop = Stop(name, route.stopped, route.detail)
+                yield beam.pvalue.TaggedOutput(STOPS, stop)
+        for bucket in buckets:
+            yield bucket, index

@@ -1,0 +1,136 @@
+"""Anthropic's Message Batches API: the requests are the body of the call that makes the job.
+
+Fields: https://platform.claude.com/docs/en/api/creating-message-batches. A job keeps nothing by
+which it could be told from another but the ids in its results, which can be read when it has
+ended; before that, only the number of its requests is known. The address that it gives for the
+results is not used: they are read from the endpoint's own, so no key can go elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+from transforms.asking.batch.protocols import BatchJob, BatchPage, Match, Package, id_of
+from transforms.asking.batch.results import Result, answered, bytes_at, read_line, undone
+from transforms.providers.apis import HttpCall
+from transforms.providers.apis.anthropic_messages import PATH as MESSAGES
+from transforms.providers.wire import Unreadable, count_of, objects_in, read_object, sum_of
+
+PATH = f"{MESSAGES}/batches"
+
+_PAGE = 1000  # the most that a list shows at once
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+# https://platform.claude.com/docs/en/api/errors
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class AnthropicBatches:
+    """The batch protocol of `anthropic-messages`."""
+
+    # Both: https://platform.claude.com/docs/en/build-with-claude/batch-processing
+    most_requests = 100_000
+    most_bytes = 256_000_000
+    uploads = False
+
+    def entry(self, request_id: str, call: HttpCall) -> bytes:
+        """Returns what stands in the body for one request."""
+        return (
+            b'{"custom_id":'
+            + _ENCODER.encode(request_id).encode()
+            + (b',"params":' + call.body + b"}")
+        )
+
+    def package(self, name: str) -> Package:
+        """Returns what stands around the entries."""
+        return Package(PATH, "application/json", b'{"requests":[', b",", b"]}")
+
+    def read_upload(self, body: bytes) -> NoReturn:
+        """Nothing is uploaded."""
+        raise AssertionError("the job is made by the call that brings its requests")
+
+    def create(self, intent_id: str, upload: str) -> NoReturn:
+        """Nothing is uploaded."""
+        raise AssertionError("the job is made by the call that brings its requests")
+
+    def job_path(self, job_id: str) -> str:
+        """Returns where a job is found."""
+        return f"{PATH}/{job_id}"
+
+    def list_path(self) -> str:
+        """Returns where jobs are listed."""
+        return f"{PATH}?limit={_PAGE}"
+
+    def read_job(self, body: bytes) -> BatchJob:
+        """Reads what is said of a job."""
+        return _job(read_object(body))
+
+    def read_page(self, body: bytes) -> BatchPage:
+        """Reads a page of jobs."""
+        data = read_object(body)
+        jobs = tuple(_job(each) for each in objects_in(data.get("data"), "data"))
+        more = bool(data.get("has_more")) and jobs
+        return BatchPage(jobs, f"{self.list_path()}&after_id={jobs[-1].id}" if more else "")
+
+    def match(self, job: BatchJob, intent_id: str, upload: str, size: int) -> Match:
+        """Tells whether a job may be an intent's: if it has as many requests."""
+        return "maybe" if job.size == size else "no"
+
+    def read_result(self, line: bytes) -> Result:
+        """Reads one line of the results."""
+        data, text = read_line(line)
+        found = data.get("result")
+        result = found if isinstance(found, dict) else {}
+        kind = result.get("type")
+        if kind == "succeeded" and "message" in result:
+            return answered(data["custom_id"], 200, bytes_at(text, "result", "message"))
+        if kind == "errored" and isinstance(result.get("error"), dict):
+            body = bytes_at(text, "result", "error")
+            return answered(data["custom_id"], _status(result["error"]), body)
+        # American English in its answers, British in OpenAI's: one word for both.
+        return undone(data["custom_id"], "cancelled" if kind == "canceled" else str(kind))
+
+
+def _job(data: Mapping[str, Any]) -> BatchJob:
+    status, name = data.get("processing_status"), id_of(data, "id")
+    if not isinstance(status, str):
+        raise Unreadable("no_status", "a batch without a processing_status")
+    ended = status == "ended"
+    counts = data.get("request_counts")
+    return BatchJob(
+        id=name,
+        ended=ended,
+        created=_milliseconds(data.get("created_at")),
+        size=sum_of(*map(count_of, counts.values())) if isinstance(counts, dict) else None,
+        results=(f"{PATH}/{name}/results",) if ended else (),
+    )
+
+
+def _milliseconds(value: object) -> int:
+    try:
+        return int(datetime.fromisoformat(str(value)).timestamp() * 1000)
+    except ValueError:
+        raise Unreadable("no_time", "created_at: no time") from None
+
+
+def _status(error: Mapping[str, Any]) -> int:
+    """Returns the HTTP status that an error would have had; it stands within another object."""
+    inner = error.get("error")
+    named = inner if isinstance(inner, dict) else error
+    return _STATUS.get(str(named.get("type")), 500)
+
+
+PROTOCOL = AnthropicBatches()

@@ -1,0 +1,118 @@
+"""One line of a job's results: whose it is, what came of it, and the bytes of the answer in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from transforms.providers.http_client import Exchange
+from transforms.providers.retry import is_transient
+from transforms.providers.wire import Unreadable, read_object
+
+_decode_at = json.JSONDecoder().raw_decode
+_BLANK = re.compile(r"[ \t\r\n]*")
+_CODE = re.compile(r"[a-z0-9_]{1,48}")
+# What was not done for want of time, or since somebody stopped the job: asking again may help.
+# OpenAI's three codes: https://platform.openai.com/docs/api-reference/batch/request-output
+_PASSING = frozenset(
+    {
+        "batch_cancelled",
+        "batch_expired",
+        "batch_lost",
+        "batch_missing",
+        "batch_request_timeout",
+        "batch_token_limit_exceeded",  # more was waiting at the provider than may
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one request of a job.
+
+    Attributes:
+        request_id: The request.
+        outcome: As in a `Response`: `answer`, `http_NNN`, or `batch_…` with the provider's code.
+        status: HTTP status of the answer in it; None where there is none.
+        body: The answer's own body, byte for byte.
+        detail: What went wrong, for a person; "" for an answer.
+    """
+
+    request_id: str
+    outcome: str
+    status: int | None = None
+    body: bytes = b""
+    detail: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether asking again would not help, as the policy for retries has it."""
+        came = Exchange(self.outcome, self.status)
+        return self.outcome not in _PASSING and not is_transient(came)
+
+
+def answered(request_id: str, status: int, body: bytes) -> Result:
+    """Makes the result of a request that came to an HTTP response."""
+    if 200 <= status < 300:
+        return Result(request_id, "answer", status, body)
+    return Result(request_id, f"http_{status}", status, body, f"HTTP {status} in a batch")
+
+
+def undone(request_id: str, code: str) -> Result:
+    """Makes the result of a request that came to none.
+
+    Args:
+        request_id: The request.
+        code: The provider's reason.
+    """
+    named = code.removeprefix("batch_")
+    named = named if _CODE.fullmatch(named) else "error"
+    return Result(request_id, f"batch_{named}", detail=f"the batch left it undone: {named}")
+
+
+def read_line(line: bytes) -> tuple[dict[str, Any], str]:
+    """Reads a line of results.
+
+    Args:
+        line: As received.
+
+    Returns:
+        The object, and its text.
+
+    Raises:
+        Unreadable: It is no object, or has no `custom_id`.
+    """
+    data = read_object(line)
+    if not isinstance(data.get("custom_id"), str):
+        raise Unreadable("no_id", "a result without a custom_id")
+    return data, line.decode("utf-8-sig")
+
+
+def bytes_at(text: str, *path: str) -> bytes:
+    """Returns the bytes of a value within a JSON object, as they stand there.
+
+    Args:
+        text: The object, which has been read before and found sound.
+        path: Names of members, from the outermost; each is there.
+    """
+    for name in path:
+        text = _member(text, name)
+    return text.encode()
+
+
+def _member(text: str, name: str) -> str:
+    at = _after_blank(text, text.index("{") + 1)
+    while True:
+        key, at = _decode_at(text, at)
+        start = _after_blank(text, _after_blank(text, at) + 1)  # beyond the colon
+        _, end = _decode_at(text, start)
+        if key == name:
+            return text[start:end]
+        at = _after_blank(text, _after_blank(text, end) + 1)  # beyond the comma
+
+
+def _after_blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return found.end() if found else at

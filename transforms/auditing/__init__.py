@@ -1,0 +1,1 @@
+"""Checks on a published corpus: verify, explain, audit, withdraw, release-check."""

@@ -1,0 +1,107 @@
+"""Finds one record of a corpus by its id, or by the beginning of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schemas.errors import InputError
+from schemas.manifest import Shard
+from transforms.corpus.read import Corpus, plain
+
+_SHOWN = 3  # ids named where a beginning fits several
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record and where it stands; `row` is plain data, of the form of `record.schema.json`."""
+
+    shard: Shard
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an id stands: a shard's row group."""
+
+    record_id: str
+    shard: Shard
+    group: int
+
+
+def find(corpus: Corpus, record_id: str) -> FoundRecord:
+    """Finds a record, accepted or not.
+
+    Args:
+        corpus: Where to look.
+        record_id: Its id, or as much of the beginning as no other id has.
+
+    Returns:
+        The record.
+
+    Raises:
+        InputError: No id begins so, or several do.
+    """
+    places = list(_places(corpus, record_id))
+    if len(places) != 1:
+        raise _ambiguous(record_id, places) if places else _unknown(corpus, record_id)
+    place = places[0]
+    with pq.ParquetFile(corpus.path(place.shard)) as file:
+        group = file.read_row_group(place.group)
+    row = group.filter(pc.equal(group.column("record_id"), place.record_id)).to_pylist()[0]
+    return FoundRecord(place.shard, plain(row))
+
+
+def _places(corpus: Corpus, beginning: str) -> Iterator[_Place]:
+    for shard, group, ids in _id_groups(corpus, beginning):
+        matches = ids.filter(pc.starts_with(ids, beginning))
+        for record_id in filter(None, matches.to_pylist()):
+            yield _Place(record_id, shard, group)
+
+
+def _id_groups(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int, pa.ChunkedArray]]:
+    """Yields the ids of the row groups whose statistics say that they may hold such an id."""
+    for shard in _shards(corpus):
+        with pq.ParquetFile(corpus.path(shard)) as file:
+            for group in range(file.num_row_groups):
+                bounds = file.metadata.row_group(group).column(0).statistics
+                length = len(beginning)
+                if bounds.min[:length] <= beginning <= bounds.max[:length]:
+                    yield shard, group, file.read_row_group(group, columns=["record_id"]).column(0)
+
+
+def _shards(corpus: Corpus) -> list[Shard]:
+    return [*corpus.shards("records"), *corpus.shards("rejected")]
+
+
+def _ambiguous(beginning: str, places: list[_Place]) -> InputError:
+    ids = sorted(place.record_id for place in places)
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return InputError(
+        f"the id {beginning!r} fits {len(ids)} records",
+        found=", ".join(ids[:_SHOWN]) + more,
+        remedy="give more of the id",
+    )
+
+
+def _unknown(corpus: Corpus, record_id: str) -> InputError:
+    """Names the ids before and after the place where the unknown one would stand."""
+    before, after = "", ""
+    for shard in _shards(corpus):
+        with pq.ParquetFile(corpus.path(shard)) as file:
+            ids = file.read(columns=["record_id"]).column(0)
+        lower = pc.max(ids.filter(pc.less(ids, record_id))).as_py()
+        higher = pc.min(ids.filter(pc.greater(ids, record_id))).as_py()
+        before = max(before, lower or "")
+        after = min(filter(None, (after, higher)), default="")
+    nearest = " and ".join(filter(None, (before, after)))
+    return InputError(
+        f"the corpus has no record {record_id!r}",
+        where=str(corpus.folder),
+        remedy=f"the nearest are {nearest}" if nearest else "the corpus is empty",
+    )

@@ -1,0 +1,274 @@
+"""Inspects the rows of a shard: is each one whole, in its place, and of one mind with the rest?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.files import structure
+from schemas.manifest import Manifest, Shard
+from schemas.records import pair_id
+from schemas.terms import Duty
+from transforms.auditing.constraints import RowViolation, violations
+from transforms.auditing.decisions import undecided
+from transforms.auditing.tombstones import WITHDRAWN
+from transforms.guard.obligations import joint_class
+
+Duties = tuple[Duty, ...]
+
+_BETWEEN_FIELDS = "\x1f"
+_BETWEEN_ITEMS = "\x1e"
+_DUPLICATE_OF = "^duplicates [0-9a-f]{64} of (?P<version>.+)$"  # see `rows.make_duplicate`
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the shards inspected so far have said.
+
+    Attributes:
+        decisions: By decision: what it decided. One decision cannot say two things.
+        classes: By obligation class: the duties it stands for.
+        ends: Rejected rows by kind and reason.
+        withdrawn: Ids of withdrawn records, by what their rows say of the withdrawal.
+    """
+
+    decisions: dict[str, dict[str, str]] = field(default_factory=dict)
+    classes: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+    ends: Counter[tuple[str, str]] = field(default_factory=Counter)
+    withdrawn: dict[str, list[str]] = field(default_factory=dict)
+
+    def reasons(self, kind: str) -> dict[str, int]:
+        """Returns how many rejected rows of a kind have which reason."""
+        return {reason: count for (of, reason), count in self.ends.items() if of == kind}
+
+
+def inspect_records(
+    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+) -> Iterator[RowViolation]:
+    """Finds what is wrong with accepted records.
+
+    Args:
+        table: A row group of the shard.
+        shard: Where it is from.
+        manifest: The corpus's manifest.
+        seen: What other row groups have said; added to.
+
+    Yields:
+        Each problem once, with all rows that have it.
+    """
+    yield from violations(table, "record")
+    records = table.to_struct_array().combine_chunks()
+    provenance = records.field("provenance")
+    yield from _found(
+        ("split", pc.not_equal(records.field("split"), shard.split), "is not the shard's"),
+        (
+            "provenance.obligation_class",
+            pc.not_equal(provenance.field("obligation_class"), shard.obligation_class),
+            "is not the shard's",
+        ),
+        ("messages", _ends_otherwise(records), "do not end with the completion"),
+    )
+    yield from _unexplained("provenance", provenance, records.field("record_id"), manifest, seen)
+
+
+def inspect_pairs(
+    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+) -> Iterator[RowViolation]:
+    """Finds what is wrong with pairs of answers; see `inspect_records`."""
+    yield from violations(table, "preference")
+    pairs = table.to_struct_array().combine_chunks()
+    sides = {name: pairs.field(f"{name}_provenance") for name in ("chosen", "rejected")}
+    scores = [pairs.field(f"{name}_score") for name in sides]
+    yield from _found(
+        ("split", pc.not_equal(pairs.field("split"), shard.split), "is not the shard's"),
+        ("pair_id", _named_otherwise(pairs), "is not the digest of the ids of its sides"),
+        ("rejected_score", pc.equal(*scores), "is that of the chosen side"),
+        (
+            "rejected_provenance.obligation_class",
+            _filed_otherwise(sides["chosen"], sides["rejected"], shard.obligation_class),
+            "makes with the chosen side's another class than the shard's",
+        ),
+    )
+    for name, provenance in sides.items():
+        ids = pairs.field(f"{name}_id")
+        yield from _unexplained(f"{name}_provenance", provenance, ids, manifest, seen)
+
+
+def _unexplained(
+    path: str, provenance: pa.StructArray, ids: pa.Array, manifest: Manifest, seen: Seen
+) -> Iterator[RowViolation]:
+    """Finds provenance that does not explain its record, or is not of one mind with the rest."""
+    decision, request = provenance.field("decision"), provenance.field("request")
+    yield from _found(
+        (
+            f"{path}.request.id",
+            pc.not_equal(request.field("id"), ids),
+            "is not the record's id",
+        ),
+        (
+            f"{path}.request.received_at",
+            pc.less(request.field("received_at"), request.field("sent_at")),
+            "is before sent_at",
+        ),
+        (
+            f"{path}.decision.registry_digest",
+            pc.not_equal(decision.field("registry_digest"), manifest.registry_digest),
+            "is not the manifest's",
+        ),
+        (
+            f"{path}.decision.decided_at",
+            pc.not_equal(decision.field("decided_at"), request.field("sent_at")),
+            "is not the moment of collection",
+        ),
+        (
+            f"{path}.decision.use",
+            pc.not_equal(decision.field("use"), manifest.purpose.use),
+            f"is not the corpus's, {manifest.purpose.use}",
+        ),
+        (f"{path}.generators", _without_teacher(provenance), "name no teacher"),
+        (f"{path}.terms", _unread_terms(provenance), "name no version or text that was read"),
+    )
+    yield from _contradictions(path, provenance, seen)
+    yield from undecided(provenance, manifest, path)
+
+
+def _found(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]:
+    """Yields the checks that mark any row: a path, the rows that are wrong, and what is."""
+    for path, broken, what in checks:
+        rows = pc.indices_nonzero(broken).to_pylist()
+        if rows:
+            yield RowViolation(path, what, rows)
+
+
+def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterator[RowViolation]:
+    """Finds what is wrong with rejected rows; see `inspect_records`."""
+    yield from violations(table, "rejected")
+    kinds = table.column("kind").combine_chunks()
+    without_id = pc.equal(table.column("record_id").combine_chunks(), "")
+    without_witness = pc.equal(table.column("witness").combine_chunks(), "")
+    yield from _found(
+        (
+            "record_id",
+            pc.not_equal(pc.equal(kinds, "unread"), without_id),
+            "must be empty for a prompt that was not read, and for no other",
+        ),
+        (
+            "witness",
+            pc.and_(pc.equal(kinds, "duplicate"), without_witness),
+            "is missing: a duplicate names the record that stays",
+        ),
+        (
+            "detail",
+            pc.and_(pc.equal(kinds, "duplicate"), _unlisted_versions(table, manifest)),
+            "names a version that the manifest does not list under `against`",
+        ),
+    )
+    buried = table.filter(pc.equal(table.column("reason"), WITHDRAWN))
+    for row in buried.select(["detail", "record_id"]).to_pylist():
+        seen.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
+    counts = table.group_by(["kind", "reason"]).aggregate([([], "count_all")])
+    for row in counts.to_pylist():
+        seen.ends[row["kind"], row["reason"]] += row["count_all"]
+
+
+def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
+    """Marks the rows that name another version than those that were compared with."""
+    details = table.column("detail").combine_chunks()
+    versions = pc.struct_field(pc.extract_regex(details, _DUPLICATE_OF), "version")
+    listed = pa.array(
+        [f"{one.name} version {one.version}" for one in manifest.against], pa.string()
+    )
+    return pc.and_(pc.is_valid(versions), pc.invert(pc.is_in(versions, value_set=listed)))
+
+
+def _ends_otherwise(records: pa.StructArray) -> pa.Array:
+    """Marks the records whose last message is not the completion, or not the assistant's."""
+    messages = records.field("messages")
+    ends = pc.subtract(messages.offsets[1:], 1)
+    starts = messages.offsets[:-1]
+    empty = pc.less(ends, starts)
+    last = messages.values.take(pc.if_else(empty, None, ends))
+    same = pc.and_(
+        pc.equal(last.field("content"), records.field("completion")),
+        pc.equal(last.field("role"), "assistant"),
+    )
+    return pc.invert(pc.fill_null(pc.and_(same, pc.invert(empty)), fill_value=False))
+
+
+def _named_otherwise(pairs: pa.StructArray) -> pa.Array:
+    columns = (pairs.field(name).to_pylist() for name in ("pair_id", "chosen_id", "rejected_id"))
+    named = [pair_id(*sides) != name for name, *sides in zip(*columns, strict=True)]
+    return pa.array(named, pa.bool_())
+
+
+def _filed_otherwise(one: pa.StructArray, other: pa.StructArray, name: str) -> pa.Array:
+    """Marks the pairs of whom what both sides owe together is not what a class stands for."""
+    names = [side.field("obligation_class").to_pylist() for side in (one, other)]
+    known: dict[tuple[str, str], bool] = {}
+    for row, classes in enumerate(zip(*names, strict=True)):
+        if classes not in known:
+            duties = [structure(s.field("duties")[row].as_py(), Duties) for s in (one, other)]
+            known[classes] = joint_class(*zip(classes, duties, strict=True)) != name
+    return pa.array([known[classes] for classes in zip(*names, strict=True)], pa.bool_())
+
+
+def _without_teacher(provenance: pa.StructArray) -> pa.Array:
+    generators = provenance.field("generators")
+    parents = pc.list_parent_indices(generators)
+    teachers = parents.filter(pc.equal(pc.list_flatten(generators).field("role"), "teacher"))
+    rows = pa.array(range(len(provenance)), parents.type)
+    return pc.invert(pc.is_in(rows, value_set=teachers))
+
+
+def _unread_terms(provenance: pa.StructArray) -> pa.Array:
+    """Marks the records with terms that nobody can look up, though they do not say `unknown`.
+
+    The licence of a prompt is a name of the SPDX list, without version or text of its own.
+    """
+    terms = provenance.field("terms")
+    each = pc.list_flatten(terms)
+    vague = pc.or_(pc.equal(each.field("version"), ""), pc.equal(each.field("sha256"), ""))
+    excused = pc.or_(
+        pc.equal(each.field("layer"), "prompt_licence"), pc.equal(each.field("status"), "unknown")
+    )
+    parents = pc.list_parent_indices(terms).filter(pc.and_not(vague, excused))
+    return pc.is_in(pa.array(range(len(provenance)), parents.type), value_set=parents)
+
+
+def _contradictions(path: str, provenance: pa.StructArray, seen: Seen) -> Iterator[RowViolation]:
+    """Finds decisions that say two things, and classes that stand for two sets of duties."""
+    decision, duties = provenance.field("decision"), provenance.field("duties")
+    generators = provenance.field("generators")
+    said = {
+        "id": _joined(generators, ["decision_id"]),  # of all models: together they say one thing
+        "use": decision.field("use"),
+        "registry": decision.field("registry_digest"),
+        "authorisations": _joined(decision.field("authorisations")),
+        "terms": _joined(provenance.field("terms")),
+        "duties": _joined(duties),
+        "class": provenance.field("obligation_class"),
+    }
+    table = pa.table({**said, "row": pa.array(range(len(provenance)), pa.int64())})
+    kinds = table.group_by(list(said)).aggregate([("row", "min")]).sort_by("row_min")
+    for kind in kinds.to_pylist():
+        row, name = kind.pop("row_min"), kind["class"]
+        if seen.decisions.setdefault(kind["id"], kind) != kind:
+            what = "names a decision that says otherwise elsewhere"
+            yield RowViolation(f"{path}.decision.id", what, [row])
+        owed = {(duty["kind"], duty["text"], duty["due"]) for duty in duties[row].as_py()}
+        if seen.classes.setdefault(name, owed) != owed:
+            what = "stands for other duties elsewhere"
+            yield RowViolation(f"{path}.obligation_class", what, [row])
+
+
+def _joined(lists: pa.ListArray, fields: Iterable[str] = ()) -> pa.Array:
+    """Makes one text of each list, or of some fields of its items, so that lists can be grouped."""
+    items = lists.values
+    if pa.types.is_struct(items.type):
+        parts = [items.field(name) for name in fields] or items.flatten()
+        items = pc.binary_join_element_wise(*parts, _BETWEEN_FIELDS)
+    return pc.binary_join(pa.ListArray.from_arrays(lists.offsets, items), _BETWEEN_ITEMS)

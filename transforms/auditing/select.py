@@ -1,0 +1,140 @@
+"""Selects records of a corpus: by route, by document, by source, by id, or by an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.errors import InputError, nearest
+from schemas.manifest import Kind
+from transforms.auditing.audit import Audit, denied_rows
+from transforms.corpus.facts import Facts, column, gather
+from transforms.corpus.read import Corpus, read_bytes
+
+FORMS = "route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, audit"
+
+_KINDS: tuple[Kind, ...] = ("records", "preferences")
+
+Choose = Callable[[pa.Table], pa.ChunkedArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some records of a corpus.
+
+    Attributes:
+        where: What was selected, as it was written.
+        choose: Marks the selected rows of a table with `record_id` and `provenance`: of accepted
+            records, or of one side of pairs.
+    """
+
+    where: str
+    choose: Choose
+
+
+def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selection:
+    """Reads a selection.
+
+    Args:
+        corpus: The corpus that it is to be made of.
+        where: `route=ID`, `document=ID[@VERSION]`, `source=SOURCE`, `records=FILE` (an id a line)
+            or `audit` (what an audit denies).
+        audited: Audits the corpus, for `audit`.
+
+    Returns:
+        The selection.
+
+    Raises:
+        InputError: It has another form, or names what no record of the corpus has.
+    """
+    if where == "audit":
+        found = audited()
+        name = f"audit on {found.on}"
+        return Selection(name, lambda table: denied_rows(table, found))
+    kind, separator, value = where.partition("=")
+    if not (separator and value) or kind not in ("route", "document", "source", "records"):
+        raise InputError("no such selection", where="--where", found=where, expected=FORMS)
+    if kind == "records":
+        return Selection(where, _with_ids(_read_ids(Path(value))))
+    facts = gather(*(map(corpus.path, corpus.shards(kind)) for kind in _KINDS))
+    _check_known(kind, value, _known(kind, facts))
+    choose = {"route": _by_route, "document": _by_document, "source": _by_source}[kind]
+    return Selection(where, choose(value))
+
+
+def _known(kind: str, facts: Facts) -> set[str]:
+    """Returns the values that would select something, the worse sides of pairs included."""
+    sides = _known(kind, facts.sides) if facts.sides else set()
+    if kind == "source":
+        return sides | set(facts.sources)
+    if kind == "route":
+        teachers = {teacher.route for teacher in facts.teachers}
+        return sides | teachers | {other.route for other in facts.others}
+    names = {terms.document for terms in facts.terms}
+    return sides | names | {f"{terms.document}@{terms.version}" for terms in facts.terms}
+
+
+def _check_known(kind: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise InputError(
+            f"no record of the corpus has this {kind}",
+            where="--where",
+            found=repr(value),
+            remedy=nearest(value, known),
+        )
+
+
+def _by_route(value: str) -> Choose:
+    """Selects what any model of the route touched."""
+
+    def choose(table: pa.Table) -> pa.ChunkedArray:
+        return _any(table, "generators", lambda each: pc.equal(each.field("route"), value))
+
+    return choose
+
+
+def _by_document(value: str) -> Choose:
+    document, at, version = value.partition("@")
+
+    def bound(each: pa.StructArray) -> pa.Array:
+        named = pc.equal(each.field("document"), document)
+        return pc.and_(named, pc.equal(each.field("version"), version)) if at else named
+
+    return lambda table: _any(table, "terms", bound)
+
+
+def _by_source(value: str) -> Choose:
+    return lambda table: pc.equal(column(table, ("provenance", "prompt", "source")), value)
+
+
+def _with_ids(ids: pa.Array) -> Choose:
+    return lambda table: pc.is_in(table.column("record_id"), value_set=ids)
+
+
+def _any(
+    table: pa.Table, name: str, holds: Callable[[pa.StructArray], pa.Array]
+) -> pa.ChunkedArray:
+    """Marks the rows of which some entry of a list in their provenance holds."""
+    chunks = []
+    for lists in column(table, ("provenance", name)).chunks:
+        parents = pc.list_parent_indices(lists).filter(holds(pc.list_flatten(lists)))
+        rows = pa.array(range(len(lists)), parents.type)
+        chunks.append(pc.is_in(rows, value_set=parents))
+    return pa.chunked_array(chunks, pa.bool_())
+
+
+def _read_ids(path: Path) -> pa.Array:
+    lines = read_bytes(path).decode("utf-8", "replace").split()
+    for number, line in enumerate(lines, 1):
+        if len(line) != 64 or line.strip("0123456789abcdef"):
+            raise InputError(
+                "not the id of a record",
+                where=f"{path}:{number}",
+                found=repr(line[:80]),
+                expected="64 hex digits, an id a line, as `stillroom audit --ids FILE` writes them",
+            )
+    return pa.array(sorted(set(lines)), pa.string())

@@ -1,0 +1,285 @@
+"""Verifies a corpus, offline: are the files what the manifest says, and is every record whole?
+
+What can be proven of the guard's decisions is said in `transforms.auditing.decisions`.
+
+Shards are read a row group at a time; what is held between them grows with the number of decisions
+and obligation classes, and by 16 bytes a pair of answers, not with the number of records.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.arrow import PREFERENCES, RECORDS, REJECTED, SCHEMA_VERSION
+from schemas.canonical import sha256
+from schemas.errors import InputError
+from schemas.manifest import Manifest, Shard, version_of
+from transforms.auditing.constraints import RowViolation
+from transforms.auditing.decisions import changed_decisions
+from transforms.auditing.inspection import Seen, inspect_pairs, inspect_records, inspect_rejected
+from transforms.auditing.tombstones import detail_of, digest_of
+from transforms.corpus.pairs import absent_sides
+from transforms.corpus.read import (
+    LATEST,
+    MANIFEST,
+    Corpus,
+    Located,
+    locate,
+    parse,
+    read_bytes,
+    stem_of,
+)
+from transforms.storage.files import sha256_of
+
+_VERSION = re.compile(r"[0-9a-f]{16}")  # a copy may stand in a folder of any other name
+_SCHEMAS = {"records": RECORDS, "preferences": PREFERENCES, "rejected": REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """Something that is not as it should be.
+
+    Attributes:
+        file: The file, relative to the version's folder.
+        what: What is wrong with it.
+    """
+
+    file: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What came of verifying a corpus.
+
+    Attributes:
+        ok: Whether nothing is wrong.
+        version: The version that was verified.
+        records: Accepted records that the manifest lists.
+        shards: Files that the manifest lists.
+        problems: What is wrong.
+    """
+
+    ok: bool
+    version: str
+    records: int
+    shards: int
+    problems: tuple[FileProblem, ...]
+
+
+def verify(path: Path, version: str | None = None) -> Verification:
+    """Verifies a version of a corpus.
+
+    Args:
+        path: The corpus's folder, a version's folder, or a manifest.
+        version: Name of the version, for a corpus's folder; the newest by default.
+
+    Returns:
+        What was found.
+
+    Raises:
+        InputError: There is no corpus, or no such version.
+    """
+    located = locate(path, version)
+    folder = located.path.parent
+    manifest = _manifest(located)
+    if isinstance(manifest, FileProblem):
+        return Verification(False, folder.name, 0, 0, (manifest,))
+    corpus = Corpus(folder, manifest)
+    problems = tuple(_problems(corpus))
+    records = sum(shard.records for shard in corpus.shards("records"))
+    return Verification(not problems, manifest.version, records, len(manifest.shards), problems)
+
+
+def _manifest(located: Located) -> Manifest | FileProblem:
+    file = located.path.name
+    try:
+        data = read_bytes(located.path)
+        if located.sha256 not in (None, sha256(data)):
+            return FileProblem(file, f"SHA-256 is {sha256(data)}, {LATEST} says {located.sha256}")
+        return parse(data, located.path, "manifest", Manifest)
+    except InputError as error:
+        return FileProblem(file, str(error))
+
+
+def _problems(corpus: Corpus) -> Iterator[FileProblem]:
+    yield from _content_problems(corpus)
+    yield from _strays(corpus)
+    seen, sound, whole = Seen(), [], True
+    for shard in corpus.manifest.shards:
+        found = list(_file_problems(corpus, shard))
+        if not found:
+            sound.append(shard)
+            found = list(_row_problems(corpus, shard, seen))
+        yield from found
+        whole = whole and not found
+    yield from _id_problems(corpus, sound, "record", ("record_id",))
+    yield from _id_problems(corpus, sound, "pair", ("chosen_id", "rejected_id"))
+    if len(sound) == len(corpus.manifest.shards):
+        yield from _funnel_problems(corpus.manifest, seen)
+        yield from _removal_problems(corpus.manifest, seen)
+    if whole:
+        yield from (FileProblem(file, what) for file, what in absent_sides(corpus))
+
+
+def _content_problems(corpus: Corpus) -> Iterator[FileProblem]:
+    manifest, file = corpus.manifest, MANIFEST
+    if version_of(manifest) != manifest.version:
+        yield FileProblem(
+            file, f"its content makes version {version_of(manifest)}, not the one named"
+        )
+    if _VERSION.fullmatch(corpus.folder.name) and corpus.folder.name != manifest.version:
+        yield FileProblem(file, f"version {manifest.version} stands in folder {corpus.folder.name}")
+    yield from (FileProblem(file, what) for what in changed_decisions(manifest))
+    if not manifest.funnel.balances:
+        ended = manifest.funnel.ended
+        yield FileProblem(
+            file, f"does not balance: {manifest.funnel.requests} requests, {ended} ended"
+        )
+
+
+def _strays(corpus: Corpus) -> Iterator[FileProblem]:
+    listed = {corpus.path(shard) for shard in corpus.manifest.shards}
+    for part in ("data", "preferences", "rejected"):
+        for path in sorted((corpus.folder / part).rglob("*")):
+            if not path.is_dir() and path not in listed:
+                yield FileProblem(
+                    str(path.relative_to(corpus.folder)), "the manifest does not list it"
+                )
+
+
+def _file_problems(corpus: Corpus, shard: Shard) -> Iterator[FileProblem]:
+    """Finds what makes a shard another file than the one published, without looking into it."""
+    path = corpus.path(shard)
+    if not path.is_file():
+        yield FileProblem(shard.path, "is missing")
+        return
+    try:
+        size, found = path.stat().st_size, sha256_of(path)
+    except OSError as error:
+        yield FileProblem(shard.path, f"cannot be read: {error.strerror}")
+        return
+    if size != shard.bytes:
+        yield FileProblem(shard.path, f"has {size} bytes, the manifest says {shard.bytes}")
+    if found != shard.sha256:
+        yield FileProblem(shard.path, f"SHA-256 is {found}, the manifest says {shard.sha256}")
+
+
+def _row_problems(corpus: Corpus, shard: Shard, seen: Seen) -> Iterator[FileProblem]:
+    stem = stem_of(shard.kind, shard.obligation_class, shard.split)
+    if not shard.path.startswith(stem):
+        yield FileProblem(shard.path, f"its name does not start with {stem}")
+    try:
+        with pq.ParquetFile(corpus.path(shard), page_checksum_verification=True) as file:
+            yield from _parquet_problems(file, corpus.manifest, shard, seen)
+    except (pa.ArrowInvalid, OSError) as error:
+        yield FileProblem(shard.path, f"cannot be read as Parquet: {error}")
+
+
+def _parquet_problems(
+    file: pq.ParquetFile, manifest: Manifest, shard: Shard, seen: Seen
+) -> Iterator[FileProblem]:
+    if file.metadata.num_rows != shard.records:
+        rows = file.metadata.num_rows
+        yield FileProblem(shard.path, f"has {rows} records, the manifest says {shard.records}")
+    if not file.schema_arrow.equals(_SCHEMAS[shard.kind], check_metadata=True):
+        yield FileProblem(shard.path, f"its schema is not version {SCHEMA_VERSION} of stillroom's")
+        return
+    broken: dict[tuple[str, str], tuple[int, str]] = {}
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group)
+        for violation in _violations(table, shard, manifest, seen):
+            key = (violation.path, violation.what)
+            count, first = broken.get(key, (0, _name(table, violation)))
+            broken[key] = (count + len(violation.rows), first)
+    for (path, what), (count, first) in broken.items():
+        more = f" and {count - 1} more" if count > 1 else ""
+        yield FileProblem(shard.path, f"{path} {what}: {first}{more}")
+
+
+def _violations(
+    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+) -> Iterator[RowViolation]:
+    if shard.kind == "records":
+        return inspect_records(table, shard, manifest, seen)
+    if shard.kind == "preferences":
+        return inspect_pairs(table, shard, manifest, seen)
+    return inspect_rejected(table, manifest, seen)
+
+
+def _name(table: pa.Table, violation: RowViolation) -> str:
+    row, pairs = violation.rows[0], "pair_id" in table.column_names
+    name = table.column("pair_id" if pairs else "record_id")[row].as_py()
+    return f"{'pair' if pairs else 'record'} {name or f'in row {row}'}"
+
+
+def _id_problems(
+    corpus: Corpus, shards: Iterable[Shard], what: str, columns: Sequence[str]
+) -> Iterator[FileProblem]:
+    """Finds ids out of order or in two places, by merging the sorted ids of all partitions."""
+
+    def partition(shard: Shard) -> tuple[str, str]:
+        return shard.obligation_class, shard.split
+
+    disorder: dict[str, str] = {}
+    named = [shard for shard in shards if columns[0] in _SCHEMAS[shard.kind].names]
+    ordered = sorted(named, key=lambda shard: (partition(shard), shard.path))
+    parts = [list(part) for _, part in groupby(ordered, key=partition)]
+    streams = [_ids(corpus, part, columns, disorder) for part in parts]
+    twice: dict[str, str] = {}
+    for (before, one), (after, other) in pairwise(heapq.merge(*streams)):
+        if before == after:
+            twice.setdefault(other, f"{after} stands in {one} too")
+    yield from (FileProblem(file, f"{what} {said}") for file, said in (disorder | twice).items())
+
+
+def _ids(
+    corpus: Corpus, shards: Iterable[Shard], columns: Sequence[str], disorder: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yields ids with their files; notes for each file the first that does not ascend."""
+    last = ""
+    for shard in shards:
+        with pq.ParquetFile(corpus.path(shard)) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=columns)
+                ids = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+                for name in filter(None, map("-".join, ids)):
+                    if name < last:
+                        disorder.setdefault(shard.path, f"{name} is out of order")
+                    last = name
+                    yield name, shard.path
+
+
+def _funnel_problems(manifest: Manifest, seen: Seen) -> Iterator[FileProblem]:
+    """Compares what the manifest counts with what the files hold."""
+    funnel = manifest.funnel
+    accepted = sum(shard.records for shard in manifest.shards if shard.kind == "records")
+    for what, counted, found in (
+        ("accepted", funnel.accepted, accepted),
+        ("rejected", funnel.rejected, seen.reasons("rejected")),
+        ("duplicates", funnel.duplicates, sum(seen.reasons("duplicate").values())),
+        ("failed", funnel.failed, seen.reasons("failed")),
+        ("unread", funnel.unread, seen.reasons("unread")),
+    ):
+        if counted != found:
+            yield FileProblem(MANIFEST, f"counts {counted} {what}, the files hold {found}")
+
+
+def _removal_problems(manifest: Manifest, seen: Seen) -> Iterator[FileProblem]:
+    """Compares what the manifest says was withdrawn with the rows that are left of it."""
+    removed = manifest.removed
+    if removed is None:
+        return
+    ids = seen.withdrawn.get(detail_of(manifest.parent or "", removed.where), [])
+    found = digest_of(ids)
+    if (len(ids), found) != (removed.records, removed.sha256):
+        said = f"{removed.records} withdrawn records of digest {removed.sha256[:16]}"
+        yield FileProblem(MANIFEST, f"names {said}, the files hold {len(ids)} of {found[:16]}")

@@ -1,1 +1,0 @@
-"""What a bucket's responses become: records, or rejected ones with their reason."""

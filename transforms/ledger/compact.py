@@ -1,0 +1,83 @@
+"""Brings a ledger of many segments into one, sorted by id. Nothing is dropped.
+
+The new segment and its index are whole and safe on disk before it gets its name, and its name
+alone says that it holds all that the segments before it held. So a compaction that is killed has
+happened or has not; what it left lying about, the next one removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from transforms.ledger.entries import encode, make_line
+from transforms.ledger.folder import Ledger
+from transforms.ledger.index import ROW, IndexEntry, write_index, write_whole
+from transforms.ledger.reader import LedgerReader
+from transforms.ledger.segments import COMPACTED, next_number, sync_folder
+from transforms.storage.locks import ALL_DIGITS
+
+
+def compact(ledger: Ledger, run_id: str) -> int:
+    """Merges all segments into one. It needs as much room on disk again as they take.
+
+    Args:
+        ledger: The ledger.
+        run_id: Who asks, for those who find the ledger held.
+
+    Returns:
+        How many segments were merged.
+
+    Raises:
+        LedgerBusy: A run is writing to the ledger.
+        InputError: The folder is no ledger, or its disk is full.
+        StillroomError: An entry is damaged. Nothing has changed.
+    """
+    ledger.prepare()
+    with ledger.naming(), ledger.held(ALL_DIGITS, run_id):
+        merged = sorted(ledger.segments.glob("*.jsonl"))
+        for left in ledger.segments.glob(f"*{COMPACTED}.[ij]*"):
+            if left.with_suffix(".jsonl") not in merged:  # by a compaction that was killed
+                left.unlink()
+        if len(merged) < 2:
+            return 0
+        reader = ledger.reader()
+        _write(ledger, reader, run_id)
+        _remove(merged, {entry.segment for entry in reader.damaged()})
+        return len(merged)
+
+
+def _write(ledger: Ledger, reader: LedgerReader, run_id: str) -> None:
+    target = ledger.segments / f"{next_number(ledger.segments):08d}{COMPACTED}.jsonl"
+    header = make_line([encode(ledger.header(run_id))])
+    size = len(header) + sum(entry.length for entry in _entries(reader))
+    write_index(target, size, _rows(reader, len(header)))
+    write_whole(target, _lines(reader, header))
+    sync_folder(ledger.segments)
+
+
+def _entries(reader: LedgerReader) -> Iterator[IndexEntry]:
+    return (entry for found in reader.entries() for entry in found)
+
+
+def _rows(reader: LedgerReader, offset: int) -> Iterator[bytes]:
+    for entry in _entries(reader):
+        yield ROW.pack(entry.id, offset, entry.length, entry.flags)
+        offset += entry.length
+
+
+def _lines(reader: LedgerReader, header: bytes) -> Iterator[bytes]:
+    yield header
+    for entry in _entries(reader):
+        yield entry.line()
+
+
+def _remove(merged: list[Path], damaged: set[Path]) -> None:
+    """Removes what has been merged; a damaged segment is put aside, as evidence."""
+    for path in merged:
+        if path in damaged:
+            path.rename(path.with_suffix(".damaged"))
+        else:
+            path.unlink()
+        path.with_suffix(".idx").unlink(missing_ok=True)
+    sync_folder(merged[0].parent)

@@ -1,0 +1,40 @@
+"""The notes of a ledger in a bucket: an object each, made only where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transforms.ledger.notes import NOTES
+from transforms.storage.gcs import Store
+
+
+class GcsNotes:
+    """Keeps notes in a bucket; see `NotesLike`.
+
+    Args:
+        store: The ledger's objects.
+        check: Raises `LedgerBusy` where the locks have run out: then nothing more may be ordered.
+    """
+
+    def __init__(self, store: Store, check: Callable[[], None]) -> None:
+        self._store = store
+        self._check = check
+
+    def names(self) -> list[str]:
+        """Returns the names of all notes, sorted."""
+        return [listed.name.removeprefix(f"{NOTES}/") for listed in self._store.list(f"{NOTES}/")]
+
+    def get(self, name: str) -> bytes | None:
+        """Returns a note; None where there is none of that name."""
+        return self._store.get(f"{NOTES}/{name}")
+
+    def put(self, name: str, data: bytes = b"") -> None:
+        """Makes a note; it is safe in the bucket when this returns."""
+        self._store.put(f"{NOTES}/{name}", data)
+        self._check()
+
+    def drop(self, name: str) -> None:
+        """Removes a note, if it is there."""
+        found = self._store.get_with_generation(f"{NOTES}/{name}")
+        if found is not None:
+            self._store.delete(f"{NOTES}/{name}", found[1])

@@ -1,0 +1,285 @@
+"""Reads a ledger in a bucket: lists a range of ids when one of them is first asked for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import StillroomError
+from schemas.responses import Response
+from transforms.ledger.entries import decode_response
+from transforms.ledger.gcs_names import (
+    RANGE_DIGITS,
+    RESPONSES,
+    Stored,
+    decision_name,
+    range_name,
+    read_listed,
+    response_name,
+)
+from transforms.ledger.reader import RequestOutcome
+from transforms.storage.gcs import Store
+
+_RANGES = [f"{number:0{RANGE_DIGITS}x}" for number in range(16**RANGE_DIGITS)]
+# Who asks for more ranges than these will ask for all: the rest is listed at once, side by side.
+_RANGES_ONE_BY_ONE = 16
+
+WHOLE = 1000  # one page of a listing
+
+_ID_BYTES = 32
+_ROW_TYPE = np.dtype([("id", f"S{_ID_BYTES}"), ("sent_at", "<i8")])
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """What a listing showed: 40 bytes an answer, since a ledger may hold many millions.
+
+    Attributes:
+        answers: Ids (less any zeros at the end) and times of sending, sorted by id.
+        tries: The other attempts at each request, in the order they were sent.
+    """
+
+    answers: npt.NDArray[np.void]
+    tries: dict[str, list[Stored]]
+
+    def of(self, request_id: str) -> list[Stored]:
+        """Returns the responses to a request: the answer that counts first, then the rest."""
+        key = np.array(bytes.fromhex(request_id), f"S{_ID_BYTES}")
+        place = int(self.answers["id"].searchsorted(key))
+        tries = self.tries.get(request_id, [])
+        if place == len(self.answers) or self.answers["id"][place] != key:
+            return tries
+        return [Stored(request_id, "answer.json", int(self.answers["sent_at"][place])), *tries]
+
+    def ids(self) -> list[str]:
+        """Returns the ids of all requests, sorted."""
+        answered = (bytes(key).ljust(_ID_BYTES, b"\0").hex() for key in self.answers["id"])
+        return sorted({*answered, *self.tries})
+
+
+class GcsReader:
+    """A ledger in a bucket, each range of ids as it was when it was first asked for.
+
+    Of all responses to a request the first answer counts, since later runs were built on it;
+    where none answered, the last attempt. Several threads may use it.
+
+    Args:
+        store: The ledger's objects.
+        connections: How many objects are read or ranges listed at once.
+        whole: Of so many responses a ledger is listed range by range; a smaller one in one go.
+
+    Attributes:
+        at_once: The same as `connections`.
+    """
+
+    def __init__(self, store: Store, connections: int, whole: int = WHOLE) -> None:
+        self._store = store
+        self.at_once = connections
+        self._whole = whole
+        self._looked = False
+        self._ranges: dict[str, _Range] = {}
+        self._listing = threading.Lock()
+
+    def outcome(self, request_id: str) -> RequestOutcome | None:
+        """Returns what is known of a request; None where it was never asked."""
+        found = self._find(request_id)
+        if not found:
+            return None
+        return RequestOutcome(found[0].is_answer, _deciding(found).is_final)
+
+    def read(self, request_id: str) -> Response | None:
+        """Returns the response that counts; None where the request was never asked.
+
+        Raises:
+            StillroomError: The object is damaged, or cannot be read.
+        """
+        found = self._find(request_id)
+        return self._response(_deciding(found)) if found else None
+
+    def attempts(self, request_id: str) -> list[Response]:
+        """Returns every response to a request, in the order they were sent.
+
+        Raises:
+            StillroomError: An object is damaged, or cannot be read.
+        """
+        found = [self._response(stored) for stored in self._find(request_id)]
+        return sorted(found, key=attrgetter("sent_at", "attempt"))
+
+    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
+        """Yields the response that counts of each request in a bucket, other runs' too.
+
+        Args:
+            bucket: The bucket, from 0.
+            bits: How many leading bits of an id name a bucket.
+
+        Yields:
+            One response a request, in the order of ids; a few are read ahead.
+
+        Raises:
+            StillroomError: An object is damaged, or cannot be read.
+        """
+        return self._read_ahead(_deciding(found) for found in self._in_bucket(bucket, bits))
+
+    def since(self, milliseconds: int) -> Iterator[Response]:
+        """Yields every response sent since a moment, attempts that failed included.
+
+        Only those are read; when the others were sent, their listing says.
+
+        Args:
+            milliseconds: Since 1970 UTC.
+
+        Yields:
+            Responses, range by range; a few are read ahead.
+
+        Raises:
+            StillroomError: An object is damaged, or cannot be read.
+        """
+        self._list_all()
+        recent = (
+            stored
+            for found in self._in_bucket(0, 0)
+            for stored in found
+            if stored.sent_at >= milliseconds
+        )
+        for response in self._read_ahead(recent):
+            if response.sent_at >= milliseconds:
+                yield response
+
+    def request(self, request_id: str) -> dict[str, Any] | None:
+        """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
+        found = self._find(request_id)
+        if not found:
+            return None
+        asked: dict[str, Any] = self._entry(_name(found[0]))["request"]
+        return asked
+
+    def decision(self, decision_id: str) -> dict[str, Any] | None:
+        """Returns the verdict that responses name, as plain data; None where none was noted."""
+        data = self._store.get(decision_name(decision_id))
+        if data is None:
+            return None
+        verdict: dict[str, Any] = _parse(self._store, decision_name(decision_id), data)["verdict"]
+        return verdict
+
+    def damage(self) -> list[str]:
+        """Returns nothing: objects are written whole, and one that is spoiled says so when read."""
+        return []
+
+    def _find(self, request_id: str) -> list[Stored]:
+        return self._range(request_id[:RANGE_DIGITS]).of(request_id)
+
+    def _range(self, digits: str) -> _Range:
+        with self._listing:
+            self._look()
+            if digits not in self._ranges:
+                self._ranges[digits] = self._list(digits)
+            listed = len(self._ranges)
+        if listed > _RANGES_ONE_BY_ONE:
+            self._list_all()
+        return self._ranges[digits]
+
+    def _list_all(self) -> None:
+        with self._listing:
+            self._look()
+            missing = [digits for digits in _RANGES if digits not in self._ranges]
+            if missing:
+                with ThreadPoolExecutor(self.at_once) as pool:
+                    self._ranges.update(zip(missing, pool.map(self._list, missing), strict=True))
+
+    def _look(self) -> None:
+        """Lists the ledger in one go, the first time, if it is small."""
+        if self._looked:
+            return
+        found = [*map(read_listed, self._store.list(RESPONSES, self._whole))]
+        if len(found) < self._whole:
+            self._ranges = dict.fromkeys(_RANGES, _range_of([]))
+            for digits, of_range in groupby(found, lambda stored: stored.request_id[:RANGE_DIGITS]):
+                self._ranges[digits] = _range_of(of_range)
+        self._looked = True
+
+    def _list(self, digits: str) -> _Range:
+        return _range_of(map(read_listed, self._store.list(range_name(digits))))
+
+    def _in_bucket(self, bucket: int, bits: int) -> Iterator[list[Stored]]:
+        """Yields the responses to each request of a bucket, in the order of ids."""
+        # Five digits, as what lies beyond the last bucket needs them.
+        first, beyond = (f"{(bucket + step) << (16 - bits):05x}" for step in (0, 1))
+        for digits in _RANGES:
+            if f"0{digits}ff" < first or f"0{digits}00" >= beyond:
+                continue
+            listed = self._range(digits)
+            ids = listed.ids()
+            low, high = (bisect_left(ids, edge, key="0".__add__) for edge in (first, beyond))
+            yield from (listed.of(request_id) for request_id in ids[low:high])
+
+    def _read_ahead(self, wanted: Iterable[Stored]) -> Iterator[Response]:
+        """Yields responses in the order given, reading as many at once as there are connections."""
+        reading: deque[Future[Response]] = deque()
+        with ThreadPoolExecutor(self.at_once) as pool:
+            for stored in wanted:
+                reading.append(pool.submit(self._response, stored))
+                if len(reading) >= 2 * self.at_once:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+
+    def _response(self, stored: Stored) -> Response:
+        entry = self._entry(_name(stored))
+        try:
+            return decode_response(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self._store, _name(stored)) from error
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        data = self._store.get(name)
+        if data is None:
+            raise StillroomError(
+                f"{self._store.address}/{name}: it was deleted while the ledger was read; run again"
+            )
+        return _parse(self._store, name, data)
+
+
+def _range_of(listed: Iterable[Stored]) -> _Range:
+    rows = bytearray()
+    tries: dict[str, list[Stored]] = {}
+    for stored in listed:
+        if stored.is_answer:
+            rows += bytes.fromhex(stored.request_id) + stored.sent_at.to_bytes(8, "little")
+        else:
+            tries.setdefault(stored.request_id, []).append(stored)
+    return _Range(np.frombuffer(rows, _ROW_TYPE), tries)
+
+
+def _deciding(found: list[Stored]) -> Stored:
+    return found[0] if found[0].is_answer else found[-1]
+
+
+def _name(stored: Stored) -> str:
+    return response_name(stored.request_id, stored.name)
+
+
+def _parse(store: Store, name: str, data: bytes) -> dict[str, Any]:
+    try:
+        entry: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise _damaged(store, name) from error
+    return entry
+
+
+def _damaged(store: Store, name: str) -> StillroomError:
+    return StillroomError(
+        f"{store.address}/{name}: the object is damaged\n"
+        f"  restore it from a copy; or, to do without it and have its request asked again, delete "
+        f"it and run again"
+    )

@@ -1,0 +1,205 @@
+"""Where each entry of a segment stands: its index, sorted by id, mapped from disk.
+
+An index is a header (magic, bytes of the segment that it describes) and one packed row an entry:
+id, offset, length, flags. It is derived from the segment, and may be deleted at any time. As it is
+mapped and not read, a ledger of any size is searched in little memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import StillroomError
+from transforms.ledger.entries import is_intact, read_line
+
+_log = logging.getLogger(__name__)
+
+ANSWERED, FINAL, DECISION, DAMAGED = 1, 2, 4, 8  # the flags of an entry
+
+ROW = struct.Struct("<32sQIB")  # id, offset, length, flags
+_ROW_TYPE = np.dtype([("id", "S32"), ("offset", "<u8"), ("length", "<u4"), ("flags", "u1")])
+_HEADER = struct.Struct("<8sQ")
+_MAGIC = b"STILLIX1"
+_ROWS_AT_ONCE = 4096
+
+Rows = npt.NDArray[np.void]
+
+
+class IndexEntry(NamedTuple):
+    """Where an entry stands.
+
+    Attributes:
+        id: Id of the request (or of the decision), 32 bytes less any zeros at the end.
+        offset: First byte of its line in the segment.
+        length: Bytes of the line, its newline included.
+        flags: `ANSWERED`, `FINAL`, `DECISION`, `DAMAGED`.
+        segment: The file.
+    """
+
+    id: bytes
+    offset: int
+    length: int
+    flags: int
+    segment: Path
+
+    def read(self) -> dict[str, Any]:
+        """Reads the entry's JSON object; raises as `line` does."""
+        return read_line(self.line())
+
+    def line(self) -> bytes:
+        """Reads the entry's line.
+
+        Raises:
+            StillroomError: It is no longer there, or no longer as it was written.
+        """
+        try:
+            with self.segment.open("rb", buffering=0) as file:
+                line = os.pread(file.fileno(), self.length, self.offset)
+        except FileNotFoundError:
+            raise StillroomError(
+                f"{self.segment}: the ledger was compacted while it was read; run again"
+            ) from None
+        if not is_intact(line):
+            raise StillroomError(
+                f"{self.segment}: the entry at byte {self.offset} ({self.length} bytes) is "
+                f"damaged: its checksum does not match\n  restore the file from a copy; or, to do "
+                f"without the entry and have its request asked again, delete "
+                f"{self.segment.with_suffix('.idx').name} and run again"
+            )
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment and its index, as they were when it was opened.
+
+    Attributes:
+        path: The file.
+        rows: Its entries, sorted by id; those of one id in the order they came.
+        ids: The rows' column of ids.
+    """
+
+    path: Path
+    rows: Rows
+    ids: npt.NDArray[np.bytes_]
+
+    @classmethod
+    def of(cls, path: Path, rows: Rows) -> Segment:
+        """Makes a segment of its rows, which are sorted."""
+        rows = np.asarray(rows)  # a plain view: taking elements of a memmap costs ten times as much
+        return cls(path, rows, rows["id"])
+
+    def find(self, key: bytes) -> list[IndexEntry]:
+        """Returns the entries of one id, in the order they came.
+
+        Args:
+            key: The id, 32 bytes.
+        """
+        wanted = np.array(key, "S32")
+        start = self.ids.searchsorted(wanted)
+        if start == len(self.ids) or self.ids[start] != wanted:
+            return []
+        return list(self._between(int(start), int(self.ids.searchsorted(wanted, "right"))))
+
+    def entries(self, low: bytes = b"", high: bytes | None = None) -> Iterator[IndexEntry]:
+        """Yields the entries whose id lies in a range, in the order of ids.
+
+        Args:
+            low: The range's first id, or its leading bytes.
+            high: The first id beyond the range, or its leading bytes; None for no end.
+        """
+        start = self.ids.searchsorted(np.array(low, "S32"))
+        stop = len(self.ids) if high is None else self.ids.searchsorted(np.array(high, "S32"))
+        return self._between(int(start), int(stop))
+
+    def damaged(self) -> list[IndexEntry]:
+        """Returns where the segment is spoiled."""
+        spoiled = self.rows[self.rows["flags"] & DAMAGED != 0].tolist()
+        return [IndexEntry._make((*row, self.path)) for row in spoiled]
+
+    def _between(self, start: int, stop: int) -> Iterator[IndexEntry]:
+        for first in range(start, stop, _ROWS_AT_ONCE):
+            for row in self.rows[first : min(first + _ROWS_AT_ONCE, stop)].tolist():
+                yield IndexEntry._make((*row, self.path))
+
+
+def response_flags(answered: bool, final: bool) -> int:
+    """Returns the flags of a response."""
+    return ANSWERED * answered | FINAL * final
+
+
+def decision_key(decision_id: str) -> bytes:
+    """Returns the 32 bytes under which a decision is indexed."""
+    return hashlib.sha256(decision_id.encode()).digest()
+
+
+def sorted_rows(packed: bytearray) -> Rows:
+    """Sorts packed rows by id; those of one id keep their order."""
+    rows = np.frombuffer(packed, _ROW_TYPE)
+    return rows[np.argsort(rows["id"], kind="stable")]
+
+
+def keep_index(segment: Path, size: int, rows: Rows) -> None:
+    """Writes a segment's index, if that can be done: it is derived, and a full disk is no reason
+    not to read.
+
+    Args:
+        segment: The segment.
+        size: Its bytes.
+        rows: Its rows, sorted.
+    """
+    try:
+        write_index(segment, size, [rows.tobytes()])
+    except OSError as error:
+        _log.warning("%s: no index could be written: %s", segment, error)
+
+
+def write_index(segment: Path, size: int, rows: Iterable[bytes]) -> None:
+    """Writes a segment's index, whole or not at all.
+
+    Args:
+        segment: The segment.
+        size: Its bytes.
+        rows: Packed rows, sorted.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_whole(segment.with_suffix(".idx"), [_HEADER.pack(_MAGIC, size), *rows])
+
+
+def read_index(segment: Path) -> Rows | None:
+    """Maps a segment's index; None where there is none that fits the segment."""
+    try:
+        with segment.with_suffix(".idx").open("rb") as file:
+            header = file.read(_HEADER.size)
+            count, rest = divmod(os.fstat(file.fileno()).st_size - len(header), ROW.size)
+            if rest or header != _HEADER.pack(_MAGIC, segment.stat().st_size):
+                return None
+            return np.memmap(file, _ROW_TYPE, "r", offset=len(header), shape=(count,))
+    except FileNotFoundError:
+        return None
+
+
+def write_whole(path: Path, parts: Iterable[bytes]) -> None:
+    """Writes a file so that it is there, whole and safe on disk, or not at all."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

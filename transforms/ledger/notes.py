@@ -1,0 +1,87 @@
+"""Notes beside a ledger's responses: small files, each made once and never changed.
+
+They say what was ordered and has not come yet. All that must be known of one without reading it
+stands in its name, so that a listing is enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from schemas.errors import StillroomError
+from transforms.ledger.index import write_whole
+from transforms.ledger.segments import sync_folder
+
+NOTES = "batches"
+
+
+class NotesLike(Protocol):
+    """Keeps notes, wherever the ledger is. Each method may block, and raise a `StillroomError`."""
+
+    def names(self) -> list[str]:
+        """Returns the names of all notes, sorted."""
+
+    def get(self, name: str) -> bytes | None:
+        """Returns a note; None where there is none of that name."""
+
+    def put(self, name: str, data: bytes = b"") -> None:
+        """Makes a note; it is safe when this returns. One of that name is left as it is."""
+
+    def drop(self, name: str) -> None:
+        """Removes a note that is no longer needed, if it is there."""
+
+
+class FolderNotes:
+    """The notes of a ledger in a folder.
+
+    Args:
+        folder: Where they are; made with the first one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        """Returns the names of all notes, sorted."""
+        with self._naming():
+            if not self._folder.exists():
+                return []
+            return sorted(
+                path.name for path in self._folder.iterdir() if not path.name.startswith(".")
+            )
+
+    def get(self, name: str) -> bytes | None:
+        """Returns a note; None where there is none of that name."""
+        with self._naming(), contextlib.suppress(FileNotFoundError):
+            return (self._folder / name).read_bytes()
+        return None
+
+    def put(self, name: str, data: bytes = b"") -> None:
+        """Makes a note; it is safe on disk when this returns."""
+        path = self._folder / name
+        with self._naming():
+            if path.exists():
+                return
+            if not self._folder.exists():
+                self._folder.mkdir(exist_ok=True)
+                sync_folder(self._folder.parent)
+            write_whole(path, [data])
+            sync_folder(self._folder)
+
+    def drop(self, name: str) -> None:
+        """Removes a note, if it is there."""
+        with self._naming():
+            (self._folder / name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StillroomError(
+                f"the ledger's folder {self._folder} cannot be used: {error.strerror or error}\n"
+                f"  what the ledger holds is safe; mend it, then run again"
+            ) from error

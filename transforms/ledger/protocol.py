@@ -1,0 +1,114 @@
+"""What a ledger is to those who use it, wherever it is kept: in a folder or in a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from schemas.requests import Request
+from schemas.responses import Response
+from schemas.terms import Verdict
+from transforms.ledger.notes import NotesLike
+from transforms.ledger.reader import RequestOutcome
+
+
+class ReaderLike(Protocol):
+    """Reads a ledger. Of all responses to a request the first answer counts, else the last attempt.
+
+    Each method that reads a response raises a `StillroomError` where it is damaged.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """How many requests to look at side by side: 1 where that saves no time."""
+
+    def outcome(self, request_id: str) -> RequestOutcome | None:
+        """Returns what is known of a request; None where it was never asked."""
+
+    def read(self, request_id: str) -> Response | None:
+        """Returns the response that counts; None where the request was never asked."""
+
+    def attempts(self, request_id: str) -> list[Response]:
+        """Returns every response to a request, in the order they came."""
+
+    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
+        """Yields the response that counts of each request in a bucket, in the order of ids."""
+
+    def since(self, milliseconds: int) -> Iterator[Response]:
+        """Yields every response sent since a moment (milliseconds since 1970 UTC)."""
+
+    def request(self, request_id: str) -> dict[str, Any] | None:
+        """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
+
+    def decision(self, decision_id: str) -> dict[str, Any] | None:
+        """Returns the verdict that responses name, as plain data; None where none was noted."""
+
+    def damage(self) -> list[str]:
+        """Returns where the ledger is known to be spoiled, each place in words."""
+
+
+class WriterLike(Protocol):
+    """Appends responses; a context manager, used from one event loop.
+
+    While it is entered, no other writer writes to its digits.
+    """
+
+    @property
+    def snapshot(self) -> ReaderLike:
+        """What the ledger held when the writer was entered; it may know more."""
+
+    @property
+    def digits(self) -> str:
+        """The leading hex digits of the ids that it may write."""
+
+    @property
+    def notes(self) -> NotesLike:
+        """What is kept of batches."""
+
+    def __enter__(self) -> Self:
+        """Locks the digits, then looks at what is there; raises `LedgerBusy`, `InputError`."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it."""
+
+    def close(self) -> None:
+        """Writes what waits and lets go of the locks."""
+
+    async def append(self, response: Response, request: Request) -> None:
+        """Appends a response; it is safe when this returns, and written even if cancelled."""
+
+    def note_decision(self, verdict: Verdict) -> None:
+        """Keeps a verdict, once; it is safe when the next response that names it is."""
+
+    def outcome(self, request_id: str) -> RequestOutcome | None:
+        """Returns what is known of a request, from before and by now; None if never asked."""
+
+    def answered(self, request_id: str) -> bool:
+        """Tells whether a request was answered, before or by now."""
+
+
+class LedgerLike(Protocol):
+    """A ledger. It holds nothing open, and travels to workers by pickle."""
+
+    def preflight(self, run_id: str) -> None:
+        """Finds out, before anything is paid for, whether a run can write to the ledger.
+
+        Raises:
+            InputError: It is no ledger, or cannot be written.
+            LedgerBusy: Another run is writing to it.
+        """
+
+    def prepare(self) -> None:
+        """Makes the ledger, if need be; raises `InputError` where that cannot be done."""
+
+    def reader(self) -> ReaderLike:
+        """Opens the ledger; one that was never made is an empty one."""
+
+    def writer(self, digits: str, run_id: str) -> WriterLike:
+        """Returns a writer of the ids that begin with some hex digits; enter it to begin."""

@@ -1,0 +1,189 @@
+"""Reads a ledger: what is known of a request, its responses, and all of a bucket in order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from schemas.responses import Response
+from transforms.ledger.entries import decode_response
+from transforms.ledger.index import (
+    ANSWERED,
+    DAMAGED,
+    DECISION,
+    FINAL,
+    IndexEntry,
+    Segment,
+    decision_key,
+)
+
+_BUCKET_DIGITS = 16  # buckets are cut from the first 16 bits of an id
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What is known of a request that was asked.
+
+    Attributes:
+        answered: Whether the teacher answered, be the answer of use or not.
+        final: Whether it need not be asked again: it was answered, or failed for good.
+    """
+
+    answered: bool
+    final: bool
+
+
+class LedgerReader:
+    """A ledger as it was at one moment. It holds no file open, and no text in memory.
+
+    Of all responses to a request the first answer counts, since later runs were built on it;
+    where none answered, the last attempt.
+
+    Args:
+        segments: The segments in the order in which they were begun.
+    """
+
+    at_once = 1  # a mapped file is read faster than a thread is told to
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        self._segments = segments
+
+    def __len__(self) -> int:
+        """Returns how many responses it holds, attempts that failed included."""
+        other = DECISION | DAMAGED
+        return sum(
+            int(np.count_nonzero(segment.rows["flags"] & other == 0)) for segment in self._segments
+        )
+
+    def outcome(self, request_id: str) -> RequestOutcome | None:
+        """Returns what is known of a request; None where it was never asked."""
+        found = self._find(request_id)
+        return outcome_of(_deciding(found).flags) if found else None
+
+    def read(self, request_id: str) -> Response | None:
+        """Returns the response that counts; None where the request was never asked.
+
+        Raises:
+            StillroomError: The entry is damaged; the message says where it stands.
+        """
+        found = self._find(request_id)
+        return decode_response(_deciding(found).read()) if found else None
+
+    def attempts(self, request_id: str) -> list[Response]:
+        """Returns every response to a request, in the order they came.
+
+        Raises:
+            StillroomError: An entry is damaged.
+        """
+        return [decode_response(entry.read()) for entry in self._find(request_id)]
+
+    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
+        """Yields the response that counts of each request in a bucket.
+
+        It yields all that the ledger holds, other runs' responses too.
+
+        Args:
+            bucket: The bucket, from 0.
+            bits: How many leading bits of an id name a bucket.
+
+        Yields:
+            One response a request, in the order of ids.
+
+        Raises:
+            StillroomError: An entry is damaged.
+        """
+        for found in self.entries(*_id_range(bucket, bits)):
+            if asked := [entry for entry in found if not entry.flags & DECISION]:
+                yield decode_response(_deciding(asked).read())
+
+    def since(self, milliseconds: int) -> Iterator[Response]:
+        """Yields every response sent since a moment, attempts that failed included.
+
+        Segments that were last written to before it are not read.
+
+        Args:
+            milliseconds: Since 1970 UTC.
+
+        Yields:
+            Responses, segment by segment.
+
+        Raises:
+            StillroomError: An entry is damaged.
+        """
+        for segment in self._segments:
+            if segment.path.stat().st_mtime * 1000 < milliseconds:
+                continue
+            for entry in segment.entries():
+                if not entry.flags & (DECISION | DAMAGED):
+                    response = decode_response(entry.read())
+                    if response.sent_at >= milliseconds:
+                        yield response
+
+    def request(self, request_id: str) -> dict[str, Any] | None:
+        """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
+        read = (entry.read() for entry in self._find(request_id))
+        return next((entry["request"] for entry in read if "request" in entry), None)
+
+    def decision(self, decision_id: str) -> dict[str, Any] | None:
+        """Returns the verdict that responses name, as plain data; None where none was noted."""
+        key = decision_key(decision_id)
+        found = (entry for segment in self._segments for entry in segment.find(key))
+        return next((entry.read()["verdict"] for entry in found), None)
+
+    def damaged(self) -> list[IndexEntry]:
+        """Returns where a segment is spoiled, found when its index was made.
+
+        The rest is read all the same. What stood there counts as never received, so its requests
+        will be asked again: somebody should be told.
+        """
+        return [entry for each in self._segments for entry in each.damaged()]
+
+    def damage(self) -> list[str]:
+        """Returns where the ledger is known to be spoiled, each place in words."""
+        return [f"{entry.segment}: the entry at byte {entry.offset}" for entry in self.damaged()]
+
+    def entries(self, low: bytes = b"", high: bytes | None = None) -> Iterator[list[IndexEntry]]:
+        """Yields the entries of each id in a range, in the order of ids, without reading them.
+
+        Args:
+            low: The range's first id, or its leading bytes.
+            high: The first id beyond the range, or its leading bytes; None for no end.
+
+        Yields:
+            The entries of one id, in the order they came.
+        """
+        key = itemgetter(0)
+        merged = heapq.merge(*(each.entries(low, high) for each in self._segments), key=key)
+        intact = (entry for entry in merged if not entry.flags & DAMAGED)
+        for _, found in groupby(intact, key):
+            yield list(found)
+
+    def followed_by(self, segment: Segment) -> LedgerReader:
+        """Returns a reader that sees one more segment, the newest."""
+        return LedgerReader((*self._segments, segment))
+
+    def _find(self, request_id: str) -> list[IndexEntry]:
+        key = bytes.fromhex(request_id)
+        return [entry for segment in self._segments for entry in segment.find(key)]
+
+
+def outcome_of(flags: int) -> RequestOutcome:
+    """Returns the outcome that an entry's flags say."""
+    return RequestOutcome(bool(flags & ANSWERED), bool(flags & FINAL))
+
+
+def _deciding(found: list[IndexEntry]) -> IndexEntry:
+    return next((entry for entry in found if entry.flags & ANSWERED), found[-1])
+
+
+def _id_range(bucket: int, bits: int) -> tuple[bytes, bytes | None]:
+    """Returns the leading bytes of a bucket's first id and of the first one beyond it."""
+    step = 1 << (_BUCKET_DIGITS - bits)
+    low, high = bucket * step, (bucket + 1) * step
+    return low.to_bytes(2, "big"), high.to_bytes(2, "big") if high >> 16 == 0 else None

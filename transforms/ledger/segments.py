@@ -1,0 +1,232 @@
+"""The ledger's files: segments that only grow, and an index beside each that has stopped growing.
+
+    segments/00000007.jsonl              entries in the order they came, one writer's
+    segments/00000007.idx                where each entry stands, sorted by id
+    segments/00000008-compacted.jsonl    all that the segments before it hold
+
+A segment belongs to the writer that made it, and is locked while that writer lives. What a
+writer that was killed left unfinished at the end is cut by whoever opens the segment next; it was
+promised to nobody. An index is made when a segment is sealed, or else when it is first read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+from schemas.errors import StillroomError
+from transforms.ledger.entries import encode, is_intact, make_line, read_line
+from transforms.ledger.index import (
+    ANSWERED,
+    DAMAGED,
+    DECISION,
+    ROW,
+    Rows,
+    Segment,
+    decision_key,
+    keep_index,
+    read_index,
+    response_flags,
+    sorted_rows,
+)
+
+_log = logging.getLogger(__name__)
+
+COMPACTED = "-compacted"
+_NO_ID = bytes(32)
+_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class OpenSegment:
+    """A segment that is being written, by one process and one thread.
+
+    Args:
+        folder: The folder of segments.
+        header: What its first line says.
+
+    Attributes:
+        path: The file.
+        size: Bytes that are safe on disk.
+        flags: The flags of the newest entry by id; an answer's, where there is one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, folder: Path, header: dict[str, Any]) -> None:
+        self.path, self._file = _create(folder)
+        self.size = 0
+        self.flags: dict[bytes, int] = {}
+        self._rows = bytearray()
+        self._append(make_line([encode(header)]))
+        sync_folder(folder)
+
+    def __len__(self) -> int:
+        return len(self._rows) // ROW.size
+
+    def append(self, entries: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Appends entries; they are safe on disk when it returns, all of them or none.
+
+        Args:
+            entries: Id (32 bytes), flags and line of each.
+
+        Raises:
+            OSError: The disk is full or fails. What was written before stays as it was.
+        """
+        entries = list(entries)
+        offset = self.size
+        self._append(b"".join(line for _, _, line in entries))
+        for key, flags, line in entries:
+            self._rows += ROW.pack(key, offset, len(line), flags)
+            if not self.flags.get(key, 0) & ANSWERED:
+                self.flags[key] = flags
+            offset += len(line)
+
+    def seal(self) -> Segment:
+        """Writes the index, lets go of the file, and returns what it now is."""
+        with self._file:
+            rows = sorted_rows(self._rows)
+            keep_index(self.path, self.size, rows)
+        return Segment.of(self.path, rows)
+
+    def _append(self, data: bytes) -> None:
+        descriptor, rest = self._file.fileno(), memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            _fdatasync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # else the next who opens the segment cuts it
+                os.ftruncate(descriptor, self.size)
+            raise
+        self.size += len(data)
+
+
+def open_segments(folder: Path) -> tuple[Segment, ...]:
+    """Opens all segments as they are now, those that are being written included.
+
+    Args:
+        folder: The folder of segments; it may be missing.
+
+    Returns:
+        The segments in the order in which they were begun.
+    """
+    paths = sorted(folder.glob("*.jsonl"))
+    newest = max((path for path in paths if path.stem.endswith(COMPACTED)), default=None)
+    # What a compaction has taken over but, killed, not yet removed, counts no more.
+    return tuple(open_segment(path) for path in paths if newest is None or path >= newest)
+
+
+def open_segment(path: Path) -> Segment:
+    """Opens a segment, makes its index if it has none, and cuts an unfinished end.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The segment as it is now.
+
+    Raises:
+        StillroomError: It was removed by a compaction just now.
+    """
+    try:
+        rows = read_index(path)
+        return Segment.of(path, _index(path) if rows is None else rows)
+    except FileNotFoundError:
+        raise StillroomError(
+            f"{path}: the ledger was compacted while it was read; run again"
+        ) from None
+
+
+def next_number(folder: Path) -> int:
+    """Returns the number of the segment to be made next."""
+    return max((int(path.name[:8]) for path in folder.glob("*.jsonl")), default=0) + 1
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _create(folder: Path) -> tuple[Path, IO[bytes]]:
+    """Makes and locks the next segment; no two writers get the same."""
+    for number in count(next_number(folder)):
+        path = folder / f"{number:08d}.jsonl"
+        with contextlib.suppress(FileExistsError):
+            file = path.open("xb", buffering=0)
+            # Between the two calls a reader may hold the lock for a moment; it finds the file
+            # empty then, and leaves it alone.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return path, file
+    raise AssertionError("count() has no end")
+
+
+def _index(path: Path) -> Rows:
+    """Returns the sorted rows of a segment without an index, and keeps them if no one writes it."""
+    if not os.access(path, os.W_OK):
+        return sorted_rows(_scan(path)[0])
+    with path.open("rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return sorted_rows(_scan(path)[0])
+        return _adopt(path, file)
+
+
+def _adopt(path: Path, file: IO[bytes]) -> Rows:
+    """Finishes a segment whose writer is gone, under its lock."""
+    packed, end = _scan(path)
+    rows = sorted_rows(packed)
+    unfinished = os.fstat(file.fileno()).st_size - end
+    for _, offset, length, _ in rows[rows["flags"] & DAMAGED != 0].tolist():
+        _log.warning("%s: damaged: %d bytes from byte %d are not read", path, length, offset)
+    if unfinished:
+        _log.warning("%s: cut an unfinished entry: %d bytes from byte %d", path, unfinished, end)
+        file.truncate(end)
+    os.fsync(file.fileno())
+    if end:
+        keep_index(path, end, rows)
+    return rows
+
+
+def _scan(path: Path) -> tuple[bytearray, int]:
+    """Reads a segment from end to end.
+
+    Returns:
+        Its packed rows in the order of the file, and where its last intact line ends. A spoiled
+        line before that place is damage, and has a row that says so; after it, it is unfinished.
+    """
+    rows, spoiled, offset, end = bytearray(), bytearray(), 0, 0
+    with path.open("rb", buffering=2**20) as file:
+        for line in file:
+            if is_intact(line):
+                rows += spoiled + _row(line, offset)
+                spoiled.clear()
+                end = offset + len(line)
+            else:
+                spoiled += ROW.pack(_NO_ID, offset, len(line), DAMAGED)
+            offset += len(line)
+    return rows, end
+
+
+def _row(line: bytes, offset: int) -> bytes:
+    entry = read_line(line)
+    match entry["kind"]:
+        case "response":
+            key = bytes.fromhex(entry["request_id"])
+            flags = response_flags(entry["outcome"] == "answer", entry["final"])
+        case "decision":
+            key, flags = decision_key(entry["verdict"]["decision_id"]), DECISION
+        case _:
+            return b""
+    return ROW.pack(key, offset, len(line), flags)

@@ -1,0 +1,174 @@
+"""Our own cap on a run and on a month: reserved before a request is sent, settled when paid for.
+
+Money is counted in whole picodollars, so that a million small sums add up to what they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from schemas.registry import Price
+from schemas.run import Budget as Caps
+from transforms.providers.tokens import Tokens
+
+_PICO = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What something costs.
+
+    Attributes:
+        picodollars: Millionths of a millionth of a US dollar.
+        requests: Attempts sent.
+        tokens: Tokens of prompts and completions together.
+    """
+
+    picodollars: int = 0
+    requests: int = 0
+    tokens: int = 0
+
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(
+            self.picodollars + other.picodollars,
+            self.requests + other.requests,
+            self.tokens + other.tokens,
+        )
+
+    def __sub__(self, other: Spend) -> Spend:
+        return Spend(
+            self.picodollars - other.picodollars,
+            self.requests - other.requests,
+            self.tokens - other.tokens,
+        )
+
+    @property
+    def usd(self) -> float:
+        """US dollars."""
+        return self.picodollars / _PICO
+
+
+def cost(tokens: Tokens, price: Price) -> Spend:
+    """Returns what one attempt costs; a fraction of a picodollar counts as a whole one."""
+    return Spend(
+        tokens.prompt * _each(price.input_usd_per_million)
+        + tokens.completion * _each(price.output_usd_per_million),
+        1,
+        tokens.total,
+    )
+
+
+class BudgetTracker:
+    """What may be spent, shared by all routes of a slice.
+
+    Args:
+        caps: The run's budget; None sets no cap.
+        share: This slice's share of it; the shares of all slices sum to at most 1.
+        spent: What the slice spent before, in an earlier try of the same run.
+        month: What other runs spent this month, all slices together.
+
+    Attributes:
+        spent: What was spent so far, as far as it is settled; what can no longer be settled, since
+            nobody knows what it cost, counts as reserved.
+    """
+
+    def __init__(
+        self,
+        caps: Caps,
+        share: Fraction = Fraction(1),
+        spent: Spend | None = None,
+        month: Spend | None = None,
+    ) -> None:
+        before = (month or Spend()).picodollars
+        self._picodollars = min(
+            _floor(caps.usd, share * _PICO),
+            _floor(caps.usd_per_month, share * _PICO, share * before),
+        )
+        self._requests = _floor(caps.requests, share)
+        self._tokens = _floor(caps.tokens, share)
+        self.spent = spent or Spend()
+        self._committed = self.spent  # with what is reserved
+        self._turn = asyncio.Lock()
+        self._settled = asyncio.Event()
+
+    async def reserve(self, most: Spend) -> bool:
+        """Reserves what an attempt may cost; waits while what is in flight may yet leave room.
+
+        Args:
+            most: The most that it can cost.
+
+        Returns:
+            Whether it was reserved. If not, it never can be: the budget is spent.
+        """
+        if not self._turn.locked() and self._take(most):
+            return True  # as nearly always: nobody waits, and there is room
+        async with self._turn:
+            while not self._take(most):
+                if not self._fits(self.spent + most):
+                    return False
+                self._settled.clear()
+                await self._settled.wait()
+            return True
+
+    def take(self, most: Spend) -> bool:
+        """Reserves what something may cost if there is room for it now; waits for nobody.
+
+        Args:
+            most: The most that it can cost.
+
+        Returns:
+            Whether it was reserved.
+        """
+        return self._take(most)
+
+    def adopt(self, reserved: Spend) -> None:
+        """Takes over what was reserved, and is still owed, for attempts that were made before.
+
+        It may be more than the budget: then nothing else is reserved until it is settled.
+        """
+        self._committed += reserved
+
+    def settle(self, reserved: Spend, spent: Spend | None) -> None:
+        """Puts what an attempt cost in place of what was reserved for it.
+
+        Args:
+            reserved: What was reserved.
+            spent: What it cost; None where nobody knows, which counts as all that was reserved.
+        """
+        if spent is None:
+            spent = reserved
+        self._committed += spent - reserved
+        self.spent += spent
+        self._settled.set()
+
+    def release(self, reserved: Spend) -> None:
+        """Gives back what was reserved for an attempt that was not made."""
+        self.settle(reserved, Spend())
+
+    def _take(self, most: Spend) -> bool:
+        total = self._committed + most
+        if not self._fits(total):
+            return False
+        self._committed = total
+        return True
+
+    def _fits(self, total: Spend) -> bool:
+        return (
+            total.picodollars <= self._picodollars
+            and total.requests <= self._requests
+            and total.tokens <= self._tokens
+        )
+
+
+@functools.cache
+def _each(usd_per_million: float) -> int:
+    """Returns picodollars a token, rounded up."""
+    return math.ceil(Fraction(str(usd_per_million)) * (_PICO // 10**6))
+
+
+def _floor(cap: float | None, factor: Fraction, less: Fraction = Fraction(0)) -> float:
+    return math.inf if cap is None else math.floor(Fraction(str(cap)) * factor - less)

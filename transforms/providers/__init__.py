@@ -1,0 +1,1 @@
+"""The providers' side: wire formats, HTTP, keys, retries, and the embedded model."""

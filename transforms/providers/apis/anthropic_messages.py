@@ -1,0 +1,178 @@
+"""Anthropic's Messages API.
+
+Fields and stop reasons: https://platform.claude.com/docs/en/api/messages, and
+https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; tools:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview. A model may take fewer
+parameters than the API has; it then answers with status 400.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.requests import Request, completion_limit
+from schemas.responses import Completion, FinishReason, Malformed, Usage
+from transforms.providers.apis import HttpCall, apart, translated
+from transforms.providers.wire import (
+    Unreadable,
+    count_of,
+    fields_of,
+    label_of,
+    objects_in,
+    raise_error_object,
+    read_field,
+    read_object,
+    sum_of,
+    text_of,
+    tool_call,
+    with_calls,
+)
+
+PATH = "/v1/messages"
+VERSION = "2023-06-01"  # https://platform.claude.com/docs/en/api/versioning: the latest there is
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+# `pause_turn` is of tools that the server runs; we ask for none.
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+# `input_tokens` counts only what comes after the last cached token:
+# https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+_CACHED_TOKENS = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_NAMES = {
+    "max_tokens": "max_tokens",
+    "stop": "stop_sequences",
+    "temperature": "temperature",
+    "top_p": "top_p",
+}
+
+
+class AnthropicMessages:
+    """The client of the API `anthropic-messages`."""
+
+    parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
+
+    def build(self, request: Request) -> HttpCall:
+        """Makes the call that asks a request; see `Api.build`.
+
+        The API wants to be told how long an answer may be. A run file that does not say so means
+        what is reserved for the answer.
+        """
+        system, turns = apart(request.messages)
+        body = {
+            "model": request.model,
+            "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
+            "max_tokens": completion_limit(request.parameters),
+            **({"system": system} if system else {}),
+            **_settings(json.loads(request.parameters)),
+        }
+        return HttpCall(PATH, _ENCODER.encode(body).encode())
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Returns the headers that show a key; see `Api.headers`."""
+        return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
+
+    def parse(self, body: bytes) -> Completion | Malformed:
+        """Reads an answer.
+
+        Args:
+            body: Body of a response with status 2xx, as received.
+
+        Returns:
+            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
+            `wire.text_of`, `error_object` or `no_content`.
+        """
+        try:
+            return _completion(read_object(body))
+        except Unreadable as error:
+            return error.malformed
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`."""
+        return _usage(read_field(body, "usage"))
+
+
+def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
+    wanted = parameters.pop("response_format", None)
+    tools, choice = parameters.pop("tools", None), parameters.pop("tool_choice", None)
+    settings = translated(parameters, _NAMES)
+    if tools is not None:
+        settings["tools"] = [_tool(tool["function"]) for tool in tools]
+    if choice is not None:
+        settings["tool_choice"] = _tool_choice(choice)
+    if wanted is not None:
+        # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+        schema = wanted["json_schema"]["schema"]
+        settings["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    return settings
+
+
+def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in function.items() if name != "parameters"}
+    return rest | {"input_schema": function.get("parameters", {"type": "object"})}
+
+
+def _tool_choice(choice: str | Mapping[str, Any]) -> dict[str, str]:
+    if isinstance(choice, str):
+        return {"type": _TOOL_CHOICES[choice]}
+    return {"type": "tool", "name": choice["function"]["name"]}
+
+
+def _completion(data: Mapping[str, Any]) -> Completion:
+    raise_error_object(data)
+    if data.get("content") is None:
+        raise Unreadable("no_content", "no content: is the route's API another one?")
+    blocks = objects_in(data["content"], "content")
+    ending = data.get("stop_reason")
+    finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    calls = tuple(
+        tool_call(block.get("id"), block.get("name"), block.get("input"))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    )
+    return Completion(
+        text="".join(_texts(blocks, "text")),
+        reasoning="\n".join(filter(None, _texts(blocks, "thinking"))),
+        finish_reason=with_calls(finish, calls),
+        usage=_usage(data.get("usage")),
+        response_model=text_of(data.get("model"), "model"),
+        response_id=label_of(data.get("id")),
+        system_fingerprint="",
+        refusal=_refusal(data) if ending == "refusal" else "",
+        tool_calls=calls,
+    )
+
+
+def _texts(blocks: Iterable[Mapping[str, Any]], kind: str) -> list[str]:
+    """Returns the texts of all blocks of a kind, which stand under the kind's own name."""
+    return [text_of(block.get(kind), kind) for block in blocks if block.get("type") == kind]
+
+
+def _refusal(data: Mapping[str, Any]) -> str:
+    named = fields_of(data.get("stop_details"))
+    explained = text_of(named.get("explanation"), "the explanation of a refusal")
+    return explained or label_of(named.get("category")) or "refusal"
+
+
+def _usage(value: object) -> Usage:
+    usage = fields_of(value)
+    cached = [count_of(usage[name]) for name in _CACHED_TOKENS if usage.get(name) is not None]
+    prompt = sum_of(count_of(usage.get("input_tokens")), *cached)
+    return Usage(
+        prompt,
+        count_of(usage.get("output_tokens")),
+        count_of(usage.get("cache_read_input_tokens")),
+        count_of(fields_of(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )
+
+
+API = AnthropicMessages()

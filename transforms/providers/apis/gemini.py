@@ -1,0 +1,257 @@
+"""Gemini's generateContent, of Google AI with an API key and of Vertex AI with that or a token.
+
+Fields, finish and block reasons: https://ai.google.dev/api/generate-content, and for Vertex AI
+https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse.
+Tools: https://ai.google.dev/gemini-api/docs/function-calling. Of messages in JSON, Google leaves
+out what is empty, zero or false.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from schemas.logprobs import TokenLogprob, TopLogprob
+from schemas.prompts import Message
+from schemas.requests import Request
+from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
+from transforms.providers.apis import HttpCall, apart, translated
+from transforms.providers.wire import (
+    Unreadable,
+    count_of,
+    fields_of,
+    label_of,
+    logprob_of,
+    logprobs_of,
+    objects_in,
+    raise_error_object,
+    read_object,
+    sum_of,
+    text_of,
+    tool_call,
+    with_calls,
+    wrong_type,
+)
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+# The answer was withheld for what it says; MODEL_ARMOR is Vertex AI's.
+_REFUSALS = frozenset({"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"})
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "RECITATION": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "tool_calls",
+    "UNEXPECTED_TOOL_CALL": "tool_calls",
+    "TOO_MANY_TOOL_CALLS": "tool_calls",
+    **dict.fromkeys(_REFUSALS, "content_filter"),
+}
+# Endings that explain an answer of which there is nothing.
+_MAY_BE_SILENT = ("content_filter", "tool_calls", "length")
+_NAMES = {
+    "frequency_penalty": "frequencyPenalty",
+    "logprobs": "responseLogprobs",
+    "max_tokens": "maxOutputTokens",
+    "presence_penalty": "presencePenalty",
+    "seed": "seed",
+    "stop": "stopSequences",
+    "temperature": "temperature",
+    "top_logprobs": "logprobs",
+    "top_p": "topP",
+}
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+class Gemini:
+    """The client of the API `gemini`."""
+
+    parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
+
+    def build(self, request: Request) -> HttpCall:
+        """Makes the call that asks a request; see `Api.build`."""
+        system, turns = apart(request.messages)
+        parameters = json.loads(request.parameters)
+        tools = _tools(parameters)
+        settings = _settings(parameters)
+        body = {
+            "contents": [_content(turn) for turn in turns],
+            **tools,
+            **({"systemInstruction": {"parts": [{"text": system}]}} if system else {}),
+            **({"generationConfig": settings} if settings else {}),
+        }
+        path = f"/models/{quote(request.model, safe='')}:generateContent"
+        return HttpCall(path, _ENCODER.encode(body).encode())
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Returns the headers that show a key; see `Api.headers`."""
+        return {"x-goog-api-key": key} if key else {}
+
+    def parse(self, body: bytes) -> Completion | Malformed:
+        """Reads an answer.
+
+        Args:
+            body: Body of a response with status 2xx, as received.
+
+        Returns:
+            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
+            `wire.text_of`, `error_object`, `no_candidates` or `null_content`.
+        """
+        try:
+            return _completion(read_object(body))
+        except Unreadable as error:
+            return error.malformed
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`.
+
+        What a number that was left out means depends on the answer, so all of it is read.
+        """
+        answer = self.parse(body)
+        return answer.usage if isinstance(answer, Completion) else Usage(None, None)
+
+
+def _content(turn: Message) -> dict[str, Any]:
+    role = "model" if turn.role == "assistant" else turn.role
+    return {"role": role, "parts": [{"text": turn.content}]}
+
+
+def _tools(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Takes tools and the choice among them out of parameters, in the words of the API.
+
+    Calls are held to their schemas where one must be made (ANY), and else in the mode VALIDATED.
+    """
+    tools, choice = parameters.pop("tools", None), parameters.pop("tool_choice", "auto")
+    if tools is None:
+        return {}
+    functions = [tool["function"] for tool in tools]
+    if isinstance(choice, str):
+        config: dict[str, Any] = {"mode": _MODES[choice]}
+        if choice == "auto" and any(function.get("strict") for function in functions):
+            config["mode"] = "VALIDATED"
+    else:
+        config = {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
+    return {
+        "tools": [{"functionDeclarations": [_declared(function) for function in functions]}],
+        "toolConfig": {"functionCallingConfig": config},
+    }
+
+
+def _declared(function: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"name": "name", "description": "description", "parameters": "parametersJsonSchema"}
+    return {names[name]: value for name, value in function.items() if name in names}
+
+
+def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
+    wanted = parameters.pop("response_format", None)
+    settings = translated(parameters, _NAMES)
+    if wanted is not None:  # https://ai.google.dev/gemini-api/docs/structured-output
+        schema = wanted["json_schema"]["schema"]
+        settings |= {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    return settings
+
+
+def _completion(data: Mapping[str, Any]) -> Completion:
+    raise_error_object(data)
+    candidate = _candidate(data)
+    ending = label_of(candidate.get("finishReason"))
+    parts = _parts(candidate)
+    calls = _tool_calls(parts)
+    finish = with_calls(_FINISH_REASONS.get(ending, "unknown"), calls)
+    if candidate.get("content") is None and finish not in _MAY_BE_SILENT:
+        raise Unreadable("null_content", f"no content, and finishReason {finish!r}")
+    text, reasoning = _joined(parts, thought=False), _joined(parts, thought=True)
+    return Completion(
+        text=text,
+        reasoning=reasoning,
+        finish_reason=finish,
+        usage=_usage(data.get("usageMetadata"), silent=not (text or calls)),
+        response_model=text_of(data.get("modelVersion"), "modelVersion"),
+        response_id=label_of(data.get("responseId")),
+        system_fingerprint="",
+        refusal=_refusal(candidate) if ending in _REFUSALS else "",
+        tool_calls=calls,
+        logprobs=logprobs_of(candidate.get("logprobsResult"), _logprobs),
+    )
+
+
+def _candidate(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the first candidate: we never ask for more than one.
+
+    There is none where the prompt was blocked, which is a refusal, whatever it was blocked for.
+    """
+    candidates = data.get("candidates")
+    if candidates is not None and candidates != []:
+        return objects_in(candidates, "candidates")[0]
+    feedback = data.get("promptFeedback")
+    blocked = label_of(fields_of(feedback).get("blockReason"))
+    if not blocked:
+        raise Unreadable("no_candidates", "no candidates, and the prompt was not blocked")
+    return {"finishReason": "SAFETY", "finishMessage": f"the prompt was blocked: {blocked}"}
+
+
+def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = candidate.get("content")
+    if content is None:
+        return []
+    if not isinstance(content, dict):
+        raise wrong_type("content", "an object", content)
+    parts = content.get("parts")
+    return [] if parts is None else objects_in(parts, "parts")
+
+
+def _tool_calls(parts: list[Mapping[str, Any]]) -> tuple[ToolCall, ...]:
+    called = [part["functionCall"] for part in parts if part.get("functionCall") is not None]
+    return tuple(
+        tool_call(call.get("id"), call.get("name"), call.get("args"))
+        for call in objects_in(called, "functionCall")
+    )
+
+
+def _logprobs(value: object) -> Iterator[TokenLogprob]:
+    """Reads what was chosen, and the likeliest at each step where they were asked for."""
+    result = fields_of(value)
+    chosen = objects_in(result.get("chosenCandidates"), "chosenCandidates")
+    steps = objects_in(result.get("topCandidates") or [{}] * len(chosen), "topCandidates")
+    for each, step in zip(chosen, steps, strict=True):
+        token = _logprob(each)
+        top = objects_in(step.get("candidates") or [], "candidates")
+        yield TokenLogprob(token.token, token.logprob, tuple(map(_logprob, top)))
+
+
+def _logprob(candidate: Mapping[str, Any]) -> TopLogprob:
+    return logprob_of(candidate.get("token"), candidate.get("logProbability", 0.0))
+
+
+def _joined(parts: list[Mapping[str, Any]], *, thought: bool) -> str:
+    """Returns what was thought, or what was said."""
+    chosen = [part for part in parts if (part.get("thought") is True) is thought]
+    return "".join(text_of(part.get("text"), "text") for part in chosen)
+
+
+def _refusal(candidate: Mapping[str, Any]) -> str:
+    explained = text_of(candidate.get("finishMessage"), "finishMessage")
+    return explained or label_of(candidate.get("finishReason"))
+
+
+def _usage(value: object, *, silent: bool) -> Usage:
+    """Reads usage: thoughts are counted apart from the candidates, cached tokens in the prompt.
+
+    https://googleapis.github.io/js-genai/release_docs/classes/types.GenerateContentResponseUsageMetadata.html
+
+    Args:
+        value: What stands in the body.
+        silent: Whether nothing was answered: a number that was left out is then a zero.
+    """
+    usage = fields_of(value)
+    prompt = count_of(usage.get("promptTokenCount"))
+    if prompt is None:
+        return Usage(None, None)
+    said = count_of(usage.get("candidatesTokenCount", 0 if silent else None))
+    thought = count_of(usage.get("thoughtsTokenCount", 0))
+    cached = count_of(usage.get("cachedContentTokenCount", 0))
+    return Usage(prompt, sum_of(said, thought), cached, thought)
+
+
+API = Gemini()

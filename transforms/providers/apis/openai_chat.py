@@ -1,0 +1,223 @@
+"""OpenAI's chat completions, as spoken by vLLM, SGLang, llama.cpp, Together, Mistral and others.
+
+They agree on the request and differ in the answer: where reasoning stands, what a finish reason is
+called, whether content is a text or a list of parts. All of it is read here, none of it guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.logprobs import TokenLogprob
+from schemas.requests import Request
+from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
+from transforms.providers.apis import HttpCall
+from transforms.providers.wire import (
+    Unreadable,
+    count_of,
+    fields_of,
+    label_of,
+    logprob_of,
+    logprobs_of,
+    objects_in,
+    raise_error_object,
+    read_field,
+    read_object,
+    text_of,
+    tool_call,
+    with_calls,
+    wrong_type,
+)
+
+PATH = "/chat/completions"
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+# OpenAI's five, and what others say for the same: `eos` Together, `model_length` Mistral.
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "model_length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+# `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
+# Models write it where no server takes it apart; it is cut short when the tokens run out.
+_THINKING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
+# Endings that explain an answer without a text.
+_MAY_BE_SILENT = ("content_filter", "tool_calls")
+
+
+class OpenAiChat:
+    """The client of the API `openai-chat`."""
+
+    # What a run file may say, it says in the words of this API: a test holds the two equal.
+    parameters = frozenset(
+        {
+            "frequency_penalty",
+            "logprobs",
+            "max_completion_tokens",
+            "max_tokens",
+            "presence_penalty",
+            "reasoning_effort",
+            "response_format",
+            "seed",
+            "stop",
+            "temperature",
+            "tool_choice",
+            "tools",
+            "top_logprobs",
+            "top_p",
+        }
+    )
+
+    def build(self, request: Request) -> HttpCall:
+        """Makes the call that asks a request; see `Api.build`."""
+        turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+        body = {"model": request.model, "messages": turns, **json.loads(request.parameters)}
+        return HttpCall(PATH, _ENCODER.encode(body).encode())
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Returns the headers that show a key; see `Api.headers`."""
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def parse(self, body: bytes) -> Completion | Malformed:
+        """Reads an answer.
+
+        Args:
+            body: Body of a response with status 2xx, as received.
+
+        Returns:
+            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
+            `wire.text_of`, `error_object`, `no_choices`, `no_message` or `null_content`.
+        """
+        try:
+            return _completion(read_object(body))
+        except Unreadable as error:
+            return error.malformed
+
+    def usage(self, body: bytes) -> Usage:
+        """Reads what an answer used; see `Api.usage`."""
+        return _usage(read_field(body, "usage"))
+
+
+def _completion(data: Mapping[str, Any]) -> Completion:
+    raise_error_object(data)
+    choice = _choice(data)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Unreadable("no_message", "the first choice holds no message")
+    ending = choice.get("finish_reason")
+    finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    calls = _tool_calls(message.get("tool_calls"))
+    finish = with_calls(finish, calls)
+    text, reasoning = _content(message)
+    refusal = text_of(message.get("refusal"), "refusal")
+    explained = reasoning or refusal or calls or finish in _MAY_BE_SILENT
+    if message.get("content") is None and not explained:
+        raise Unreadable("null_content", f"no content, and finish_reason {finish!r}")
+    return Completion(
+        text=text,
+        reasoning=reasoning,
+        finish_reason=finish,
+        usage=_usage(data.get("usage")),
+        response_model=text_of(data.get("model"), "model"),
+        response_id=label_of(data.get("id")),
+        system_fingerprint=label_of(data.get("system_fingerprint")),
+        refusal=refusal,
+        tool_calls=calls,
+        logprobs=logprobs_of(choice.get("logprobs"), _logprobs),
+    )
+
+
+def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the first choice: we never ask for more than one."""
+    choices = data.get("choices")
+    if choices is None or choices == []:
+        raise Unreadable("no_choices", "no choices, or an empty list of them")
+    if not isinstance(choices, list):
+        raise wrong_type("choices", "a list", choices)
+    if not isinstance(choices[0], dict):
+        raise wrong_type("the first choice", "an object", choices[0])
+    return choices[0]
+
+
+def _content(message: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns the text and the reasoning, which stand in different places with each server."""
+    content = message.get("content")
+    parts = _parts(content) if isinstance(content, list) else (content, "")
+    text, thought = _without_thinking(text_of(parts[0], "content"))
+    reported = next((message[name] for name in _REASONING_FIELDS if message.get(name)), "")
+    reasoning = [
+        text_of(reported, "reasoning") if isinstance(reported, str) else "",
+        text_of(parts[1], "reasoning"),
+        thought,
+    ]
+    return text, "\n".join(part for part in reasoning if part)
+
+
+def _parts(content: list[Any]) -> tuple[str, str]:
+    """Reads content in parts: Mistral's models that think give a list of `thinking` and `text`."""
+    thinking = [
+        part.get("thinking") for part in _of_type("thinking", content) if part.get("thinking")
+    ]
+    thoughts = [_joined(parts) for parts in thinking if isinstance(parts, list)]
+    return _joined(content), "".join(thoughts)
+
+
+def _joined(parts: list[Any]) -> str:
+    return "".join(text_of(part.get("text"), "content") for part in _of_type("text", parts))
+
+
+def _of_type(kind: str, parts: list[Any]) -> Iterator[Mapping[str, Any]]:
+    for part in parts:
+        if not isinstance(part, dict):
+            raise wrong_type("a part of the content", "an object", part)
+        if part.get("type") == kind:
+            yield part
+
+
+def _without_thinking(text: str) -> tuple[str, str]:
+    found = _THINKING.match(text)
+    return (text[found.end() :], found[1].strip()) if found else (text, "")
+
+
+def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    calls = objects_in(value, "tool_calls")
+    named = objects_in([call.get("function") for call in calls], "tool_calls")
+    return tuple(
+        tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+        for call, function in zip(calls, named, strict=True)
+    )
+
+
+def _logprobs(value: object) -> Iterator[TokenLogprob]:
+    for each in objects_in(fields_of(value).get("content"), "logprobs"):
+        chosen = logprob_of(each.get("token"), each.get("logprob"))
+        others = objects_in(each.get("top_logprobs") or [], "top_logprobs")
+        top = (logprob_of(other.get("token"), other.get("logprob")) for other in others)
+        yield TokenLogprob(chosen.token, chosen.logprob, tuple(top))
+
+
+def _usage(value: object) -> Usage:
+    """Reads usage, with its parts where OpenAI has them, or where DeepSeek and SGLang do."""
+    usage = fields_of(value)
+    asked = fields_of(usage.get("prompt_tokens_details"))
+    said = fields_of(usage.get("completion_tokens_details"))
+    return Usage(
+        count_of(usage.get("prompt_tokens")),
+        count_of(usage.get("completion_tokens")),
+        count_of(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
+        count_of(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+    )
+
+
+API = OpenAiChat()

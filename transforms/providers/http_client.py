@@ -1,0 +1,292 @@
+"""Sends one call and returns what came of it, whatever came of it.
+
+Nothing that a server does raises here: an attempt ends as an `Exchange` with a reason code. A
+redirect is never followed, since it would take the key to another host; TLS is verified; a proxy
+is used only if configured, whatever the environment says; what comes back is bounded in size
+(after decompression) and in time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.metadata import version
+from io import BytesIO
+from types import TracebackType
+from typing import IO, Self
+
+import aiohttp
+from yarl import URL
+
+from schemas.registry import Timeouts
+
+# A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
+MAX_BODY_BYTES = 16 * 2**20
+# Below the 5 s after which uvicorn, which serves vLLM and SGLang, closes an idle connection: a
+# request sent into a connection that is just being closed is lost, and may have been paid for.
+_KEEPALIVE_SECONDS = 4.0
+# A batch of 100,000 results of 40 KiB. They go to a file, never into memory.
+MAX_FILE_BYTES = 4 * 2**30
+_LARGE_BYTES = 2**20  # from here on aiohttp wants to send a body in pieces
+
+_KEPT_HEADERS = frozenset({"content-type", "date", "request-id", "retry-after", "x-request-id"})
+_KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # so that the ledger keeps the very bytes that were sent
+    "Content-Type": "application/json",
+    "User-Agent": f"stillroom/{version('stillroom')}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came of one attempt.
+
+    Attributes:
+        outcome: `answer` for a status of success; `http_NNN`; `redirect`; `body_too_large`;
+            `timeout`, `connect_timeout`, `connection_failed`, `connection_closed`, `tls_failed`,
+            `bad_http`.
+        status: HTTP status, or None where none came.
+        headers: Those that are kept, names in lower case.
+        body: As much of the body as came.
+        detail: What went wrong, for a person; "" for an answer.
+    """
+
+    outcome: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    detail: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the teacher answered, be the answer of use or not."""
+        return self.outcome == "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """Where to post and how: made once for each route, used for each request.
+
+    Attributes:
+        url: The address.
+        headers: Headers of the API, the key among them.
+        timeout: How long to wait.
+    """
+
+    url: URL
+    headers: Mapping[str, str]
+    timeout: aiohttp.ClientTimeout
+
+    def __repr__(self) -> str:
+        return f"Target({str(self.url)!r})"  # the headers hold the key
+
+
+def make_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    """Returns a route's timeouts in aiohttp's form."""
+    return aiohttp.ClientTimeout(
+        total=timeouts.response_seconds, connect=timeouts.connect_seconds, ceil_threshold=3600
+    )
+
+
+class HttpClient:
+    """One pool of connections for all routes. Use it as an asynchronous context manager.
+
+    Args:
+        max_body_bytes: Largest body that is read.
+        proxy: Address of a proxy, or None for none.
+        tls: Whom to trust, where that is not what the system trusts.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        proxy: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._max_body_bytes = max_body_bytes
+        self._proxy = proxy
+        self._tls = tls
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                # How many connections there are is for each route's concurrency to say.
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=self._tls or True
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_HEADERS,
+                trust_env=False,
+            )
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def post(self, target: HttpTarget, body: bytes) -> Exchange:
+        """Posts a body.
+
+        Args:
+            target: Where to.
+            body: JSON.
+
+        Returns:
+            What came of it. Only being cancelled raises.
+        """
+        return await self._send(
+            "POST", target, body if len(body) < _LARGE_BYTES else BytesIO(body), bytearray()
+        )
+
+    async def get(self, target: HttpTarget) -> Exchange:
+        """Gets what is at an address; as `post`."""
+        return await self._send("GET", target, None, bytearray())
+
+    async def post_file(self, target: HttpTarget, file: IO[bytes]) -> Exchange:
+        """Posts a file, piece by piece; as `post`.
+
+        Args:
+            target: Where to.
+            file: At the beginning of what is to be posted. It is closed afterwards.
+        """
+        return await self._send("POST", target, file, bytearray())
+
+    async def get_file(
+        self, target: HttpTarget, file: IO[bytes], most_bytes: int = MAX_FILE_BYTES
+    ) -> Exchange:
+        """Gets what is at an address into a file.
+
+        Args:
+            target: Where from.
+            file: Written to as the body comes, whatever its status.
+            most_bytes: Largest body that is read.
+
+        Returns:
+            What came of it, without the body.
+        """
+        return await self._send("GET", target, None, _FileSink(file, most_bytes))
+
+    async def _send(
+        self,
+        method: str,
+        target: HttpTarget,
+        data: bytes | IO[bytes] | None,
+        received: bytearray | _FileSink,
+    ) -> Exchange:
+        try:
+            async with self._session.request(
+                method,
+                target.url,
+                data=data,
+                headers=target.headers,
+                timeout=target.timeout,
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as response:
+                whole = await self._read(response, received)
+                return _exchange(response, _body(received), whole, len(received))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            detail = _describe(error, len(received))
+            return Exchange(_outcome(error), body=_body(received), detail=detail)
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, received: bytearray | _FileSink
+    ) -> bool:
+        """Reads the body into `received`; False where it is larger than may be."""
+        most = received.most_bytes if isinstance(received, _FileSink) else self._max_body_bytes
+        async for chunk in response.content.iter_any():
+            room = most - len(received)
+            received.extend(chunk[:room])
+            if len(chunk) > room:
+                response.close()
+                return False
+        return True
+
+
+class _FileSink:
+    """A body that goes to a file; a bytearray as far as the client uses one."""
+
+    def __init__(self, file: IO[bytes], most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._file = file
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def extend(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._size += len(chunk)
+
+
+def _body(received: bytearray | _FileSink) -> bytes:
+    return b"" if isinstance(received, _FileSink) else bytes(received)
+
+
+def _exchange(
+    response: aiohttp.ClientResponse, body: bytes, whole: bool, received: int
+) -> Exchange:
+    status = response.status
+    if not whole:
+        outcome, detail = "body_too_large", f"cut after {received} bytes"
+    elif 200 <= status < 300:
+        outcome, detail = "answer", ""
+    elif 300 <= status < 400:
+        outcome, detail = "redirect", f"HTTP {status}: redirects are never followed"
+    else:
+        outcome, detail = f"http_{status}", _phrase(status)
+    return Exchange(outcome, status, _kept(response), body, detail)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Returns the headers that are kept. Bytes that are not UTF-8 become question marks."""
+    kept: dict[str, str] = {}
+    for name, value in response.headers.items():
+        name = name.lower()
+        if name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES):
+            kept[name] = value.encode(errors="replace").decode()
+    return kept
+
+
+def _outcome(error: Exception) -> str:
+    """Returns the reason code of an attempt that brought no whole response."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls_failed"
+        case aiohttp.ConnectionTimeoutError():
+            return "connect_timeout"
+        case TimeoutError():
+            return "timeout"
+        case aiohttp.ClientConnectorError():
+            return "connection_failed"
+        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
+            return "connection_closed"
+        case _:
+            return "bad_http"
+
+
+def _describe(error: Exception, received: int) -> str:
+    """Says what happened without quoting the server, whose words may hold anything."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    reason = getattr(cause, "strerror", None) or ""
+    heard = f" after {received} bytes of the body" if received else ""
+    return f"{type(error).__name__}{heard}{': ' if reason else ''}{reason}"

@@ -1,0 +1,1 @@
+"""The last stage: apply the verdicts, write the shards, publish the version."""

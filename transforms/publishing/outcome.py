@@ -1,0 +1,151 @@
+"""Finishes a run: applies the verdicts on duplicates, writes the shards, publishes the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.manifest import Funnel, Manifest, SpendSummary
+from schemas.records import Preference, Record, Rejected
+from schemas.stops import Stop
+from transforms.auditing.decisions import gather_decisions
+from transforms.choosing.rejected_sides import make_preference, read_sides
+from transforms.corpus.facts import RECORD, WORSE_SIDE
+from transforms.corpus.publish import Build, make_funnel, make_spend, publish
+from transforms.corpus.shards import BucketShards, write_bucket
+from transforms.dedupe.blocks import VerdictBlock
+from transforms.job import Job
+from transforms.records.filtered_bucket import Tally, last_stage, read_filtered
+from transforms.records.rows import make_duplicate
+from transforms.work import REJECTED_SIDES, SHARDS, UNREAD, read_staged
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to, for the launcher.
+
+    Attributes:
+        funnel: Where every request ended.
+        spend: What it cost.
+        manifest: Of the published version; None where no record was accepted.
+        tally: Counts of all requests.
+        stops: Why routes were stopped early.
+        falls_short: Whether fewer records were accepted than are wanted, with nothing in the way
+            of asking for more: nothing is published yet.
+    """
+
+    funnel: Funnel
+    spend: SpendSummary
+    manifest: Manifest | None
+    tally: Tally
+    stops: tuple[Stop, ...]
+    falls_short: bool = False
+
+
+def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[BucketShards, Tally]:
+    """Writes a bucket's shards, now that it is known which of its records stay.
+
+    Args:
+        job: The execution.
+        bucket: Which bucket.
+        verdicts: Which of its records go, and which stand for others.
+
+    Returns:
+        The shards, and counts of the bucket's requests. Doing it again writes the same files.
+    """
+    sifted = read_filtered(job, last_stage(job.run), bucket)
+    kept: list[Record] = []
+    rejected = list(sifted.rejected)
+    for record in sifted.records:
+        row = apply_verdict(record, verdicts)
+        if isinstance(row, Record):
+            kept.append(row)
+        else:
+            rejected.append(row)
+    pairs = _pairs(job, bucket, kept)
+    return write_bucket(kept, rejected, job.work / SHARDS, bucket, pairs), sifted.tally
+
+
+def _pairs(job: Job, bucket: int, kept: Iterable[Record]) -> list[Preference]:
+    """Returns the pairs whose better side is a record of this bucket."""
+    wanted = job.run.preferences
+    if wanted is None:
+        return []
+    records = {record.record_id: record for record in kept}
+    sides = read_sides(job.work / REJECTED_SIDES, bucket, 1 << job.bits)
+    return [make_preference(records[side.chosen_id], side, wanted.by) for side in sides]
+
+
+def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
+    """Returns a record with the cluster that it stands for, or the row of a duplicate."""
+    removal = verdicts.removed.get(record.record_id)
+    if removal:
+        return make_duplicate(
+            record, removal.witness, removal.similarity, removal.method, removal.of
+        )
+    cluster = verdicts.clusters.get(record.record_id)
+    if cluster is None:
+        return record
+    return replace(record, provenance=replace(record.provenance, dedupe=cluster))
+
+
+def publish_run(
+    job: Job, written: Iterable[tuple[BucketShards, Tally]], stops: Iterable[Stop]
+) -> RunOutcome:
+    """Publishes what all buckets came to, unless not one record was accepted, or too few yet.
+
+    Args:
+        job: The execution.
+        written: The shards and counts of each bucket, in any order.
+        stops: Why routes were stopped early.
+
+    Returns:
+        What the run came to.
+
+    Raises:
+        StillroomError: The requests do not balance: nothing is published.
+    """
+    buckets = sorted(written, key=lambda bucket: bucket[0].bucket)
+    tally = sum((tally for _, tally in buckets), Tally())
+    unread = write_bucket([], read_staged(job.work / UNREAD), job.work / SHARDS, 1 << job.bits)
+    shards = [*(shards for shards, _ in buckets), unread]
+    build = _build(job, shards, tally)
+    funnel, spend = make_funnel(shards, build), make_spend(shards, build)
+    stopped = tuple(stops)
+    if _falls_short(job, funnel, stopped):
+        return RunOutcome(funnel, spend, None, tally, stopped, falls_short=True)
+    manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
+    return RunOutcome(funnel, spend, manifest, tally, stopped)
+
+
+def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
+    wanted = job.run.target.accepted if job.run.target else 0
+    return job.widens and funnel.accepted < wanted and not (funnel.pending or stops)
+
+
+def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
+    return Build(
+        name=job.run.name,
+        purpose=job.run.purpose,
+        unapproved=job.run.unapproved,
+        config_digest=job.run.config_digest,
+        registry_digest=job.guard.registry_digest,
+        verdicts=job.verdicts,
+        decisions=gather_decisions(_provenances(shards), job.guard, job.run.purpose),
+        requests=job.requests,
+        pending=tally.pending,
+        usd_judge=tally.judgements.usd,
+        run_id=job.run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        against=tuple(index.version for index in job.against),
+        usd_uncertain=tally.uncertain.usd,
+    )
+
+
+def _provenances(shards: Iterable[BucketShards]) -> Iterator[tuple[Path, str]]:
+    """Yields where the records, and the worse sides of pairs, tell their provenance."""
+    for bucket in shards:
+        yield from ((Path(part.shard.path), RECORD) for part in bucket.partitions)
+        yield from ((Path(part.shard.path), WORSE_SIDE) for part in bucket.preferences)

@@ -1,0 +1,1 @@
+"""Turns a bucket of responses into records and rejected rows."""

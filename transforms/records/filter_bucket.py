@@ -1,0 +1,226 @@
+"""Sifts one response: parse it, ask the guard again, filter it, and make a record of it.
+
+Whatever is not a record says where it ended and why. Nothing here asks anybody or reads a clock:
+the same request, response and job give the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from schemas.records import Record, RecordedFinding, Rejected
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.responses import Completion, Malformed, Response
+from schemas.terms import Verdict
+from transforms.filters import policy
+from transforms.filters.decontaminate import RULE, VERSION, EvaluationIndex
+from transforms.filters.json_schema import schema_asked_for
+from transforms.filters.language import detect_language
+from transforms.filters.publishable import is_publishable
+from transforms.filters.rules import Candidate
+from transforms.filters.structure import asks_for_logprobs
+from transforms.filters.tool_calls import tools_asked_for
+from transforms.job import Job
+from transforms.providers.tokens import count_tokens
+from transforms.records.filtered_bucket import SetAside
+from transforms.records.replies import Replies
+from transforms.records.rows import AnsweredRequest, make_record, make_rejected
+from transforms.records.splits import split_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why an answer is no record."""
+
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFilter:
+    """Everything that sifting a response needs; made once a bucket.
+
+    Attributes:
+        job: The execution.
+        routes: The routes that the run's teachers name.
+        evaluation: Evaluation sets to keep out, or None.
+    """
+
+    job: Job
+    routes: Mapping[str, Route]
+    evaluation: EvaluationIndex | None
+
+    def sift(self, request: Request, replies: Replies) -> Record | Rejected | SetAside | None:
+        """Makes a record of the answer to a request, or tells why it is none.
+
+        Args:
+            request: What was asked.
+            replies: What the ledger holds for it.
+
+        Returns:
+            A record; or a rejection, with its record where the run wants pairs and it may be shown
+            in one; or None where the request has no final answer yet.
+        """
+        response, completion = replies.response, replies.completion
+        if response is None or not (response.answered or response.final):
+            return None
+        if completion is None:
+            return self._failed(request, replies, "ask", response.outcome, response.detail)
+        if isinstance(completion, Malformed):
+            return self._failed(request, replies, "parse", completion.reason, completion.detail)
+        return self._sift_answer(request, replies, response, completion)
+
+    def _sift_answer(
+        self, request: Request, replies: Replies, response: Response, completion: Completion
+    ) -> Record | Rejected | SetAside:
+        candidate = _candidate(request, completion)
+        contaminated = self._contaminated(candidate)
+        findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
+        kept = self.job.filters.redact(candidate)
+        if kept is not candidate:
+            request, completion = _with_texts(request, completion, kept)
+            candidate = _candidate(request, completion)
+        answer = AnsweredRequest(
+            request,
+            replies,
+            response,
+            completion,
+            self.routes[request.teacher],
+            self._verdict(request, _day(response)),
+            candidate.language,
+            candidate.counted_tokens,
+            findings,
+        )
+        reason = self._terms(answer) or _served_model(answer) or _filtered(answer)
+        if reason is None:
+            return self._record(answer)
+        row = _rejected(answer, reason)
+        return SetAside(row, self._record(answer)) if self._may_pair(row) else row
+
+    def _may_pair(self, row: Rejected) -> bool:
+        """Whether pairs are wanted, and only filter rules stand against this answer."""
+        wanted = self.job.run.preferences is not None
+        return wanted and row.stage == "filter" and is_publishable(row.findings)
+
+    def _failed(
+        self, request: Request, replies: Replies, stage: str, reason: str, detail: str
+    ) -> Rejected:
+        """A prompt that got no answer is published beside the corpus, redacted like any other."""
+        asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
+        request = _with_messages(request, asked)
+        return make_rejected(
+            request, replies, stage=stage, kind="failed", reason=reason, detail=detail
+        )
+
+    def _record(self, answer: AnsweredRequest) -> Record:
+        split = split_of(answer.request.prompt.prompt_id, self.job.run.splits)
+        return make_record(answer, split, self.job.run.config_digest)
+
+    def _verdict(self, request: Request, on: date) -> Verdict:
+        return self.job.guard.decide(
+            request.teacher,
+            self.job.run.purpose,
+            on,
+            prompt_license=request.prompt.license,
+            confidential=request.prompt.confidential,
+        )
+
+    def _terms(self, answer: AnsweredRequest) -> _Reason | None:
+        """Both clocks must permit: the day of collection, and today."""
+        first = answer.replies.repairs or answer.response
+        for reason, verdict in (
+            ("terms_at_collection", self._verdict(answer.request, _day(first))),
+            ("terms_at_collection", answer.verdict),
+            ("terms_at_build", self._verdict(answer.request, self.job.today)),
+        ):
+            if not verdict.permits:
+                return _Reason("guard", reason, f"{verdict.status} on {verdict.on}")
+        return None
+
+    def _contaminated(self, candidate: Candidate) -> RecordedFinding | None:
+        found = self.evaluation.check(candidate) if self.evaluation else None
+        return found.finding(RULE, VERSION, "quarantine", "risk") if found else None
+
+
+def _day(response: Response) -> date:
+    return datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
+
+
+def _rejected(answer: AnsweredRequest, reason: _Reason) -> Rejected:
+    return make_rejected(
+        answer.request,
+        answer.replies,
+        stage=reason.stage,
+        kind="rejected",
+        reason=reason.reason,
+        detail=reason.detail,
+        completion=answer.completion,
+        findings=answer.findings,
+    )
+
+
+def _filtered(answer: AnsweredRequest) -> _Reason | None:
+    found = policy.verdict(answer.findings)
+    if found is None:
+        return None
+    stage = "decontaminate" if found.rule == RULE else "filter"
+    return _Reason(stage, found.code, found.finding)
+
+
+def _served_model(answer: AnsweredRequest) -> _Reason | None:
+    served = answer.completion.response_model
+    if served in (answer.route.model, *answer.route.served_as):
+        return None
+    detail = f"asked {answer.route.model!r}, answered by {served!r}"
+    return _Reason("parse", "served_model_differs", detail)
+
+
+def _with_texts(
+    request: Request, completion: Completion, kept: Candidate
+) -> tuple[Request, Completion]:
+    """Puts a candidate's texts back where they came from. Ids stay: they name what was asked.
+
+    Log probabilities go: token by token they spell out what was redacted.
+    """
+    return (
+        _with_messages(request, kept),
+        replace(
+            completion,
+            text=kept.completion,
+            reasoning=kept.reasoning,
+            tool_calls=kept.tool_calls,
+            logprobs=None,
+        ),
+    )
+
+
+def _with_messages(request: Request, kept: Candidate) -> Request:
+    before = len(request.messages) - len(kept.messages)  # the run's system prompt, if any
+    return replace(
+        request,
+        prompt=replace(request.prompt, messages=kept.messages),
+        messages=(*request.messages[:before], *kept.messages),
+    )
+
+
+def _candidate(request: Request, completion: Completion) -> Candidate:
+    language, score = detect_language(completion.text)
+    return Candidate(
+        messages=request.prompt.messages,
+        completion=completion.text,
+        reasoning=completion.reasoning,
+        finish_reason=completion.finish_reason,
+        refusal=completion.refusal,
+        language=language,
+        language_score=score,
+        counted_tokens=count_tokens(completion.text),
+        response_schema=schema_asked_for(request.parameters),
+        tool_calls=completion.tool_calls,
+        tools=tools_asked_for(request.parameters),
+        lacks_logprobs=completion.logprobs is None and asks_for_logprobs(request.parameters),
+        gold=request.prompt.gold,
+    )

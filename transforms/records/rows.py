@@ -1,0 +1,281 @@
+"""Makes the rows of the corpus: a record of an accepted answer, a rejected row of any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+
+from schemas.canonical import sha256
+from schemas.logprobs import Logprobs
+from schemas.manifest import Compared
+from schemas.prompts import Message
+from schemas.records import (
+    DecisionProvenance,
+    DedupeProvenance,
+    Generator,
+    PipelineProvenance,
+    PromptProvenance,
+    Provenance,
+    Record,
+    RecordedFinding,
+    Rejected,
+    RequestProvenance,
+    ResponseProvenance,
+    TeacherProvenance,
+)
+from schemas.registry import Route
+from schemas.requests import Request
+from schemas.responses import Completion, Response
+from schemas.terms import Verdict
+from transforms.filters.policy import tags
+from transforms.filters.structure import asks_for_logprobs
+from transforms.records.replies import Replies
+
+_VERSION = version("stillroom")
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """An answered request with all that is known of it.
+
+    Attributes:
+        request: What was asked.
+        replies: What the ledger holds for it.
+        response: The response that counts.
+        completion: What could be read out of it.
+        route: The route asked.
+        verdict: The guard's verdict on the day of collection.
+        language: ISO 639-1 code of the completion, or "".
+        counted_tokens: Tokens of the completion by our own count.
+        findings: What the rules found.
+    """
+
+    request: Request
+    replies: Replies
+    response: Response
+    completion: Completion
+    route: Route
+    verdict: Verdict
+    language: str
+    counted_tokens: int
+    findings: tuple[RecordedFinding, ...] = field(default=())
+
+
+def make_record(answer: AnsweredRequest, split: str, config_digest: str) -> Record:
+    """Makes the record of an accepted answer.
+
+    Args:
+        answer: The answer.
+        split: Split of its prompt.
+        config_digest: Digest of the run file.
+
+    Returns:
+        The record, as a cluster of its own.
+    """
+    request, completion = answer.request, answer.completion
+    logprobs = completion.logprobs if asks_for_logprobs(request.parameters) else None
+    return Record(
+        record_id=request.request_id,
+        prompt_id=request.prompt.prompt_id,
+        messages=(*request.messages, Message("assistant", completion.text)),
+        completion=completion.text,
+        reasoning=completion.reasoning,
+        tool_calls=completion.tool_calls,
+        language=answer.language,
+        split=split,
+        tags=tags(answer.findings),
+        counted_tokens=answer.counted_tokens,
+        logprobs=logprobs or Logprobs(),
+        provenance=_provenance(answer, config_digest),
+    )
+
+
+def make_rejected(
+    request: Request,
+    replies: Replies,
+    *,
+    stage: str,
+    kind: str,
+    reason: str,
+    detail: str,
+    completion: Completion | None = None,
+    findings: tuple[RecordedFinding, ...] = (),
+) -> Rejected:
+    """Makes the row of a request that did not make it into the corpus.
+
+    Args:
+        request: What was asked.
+        replies: What the ledger holds for it.
+        stage: Where it ended.
+        kind: `rejected` or `failed`.
+        reason: Reason code.
+        detail: What was found, for a person.
+        completion: The answer, where one could be read.
+        findings: What the rules found.
+
+    Returns:
+        The row. It has no line, since that is not the same for the same prompts in another order.
+    """
+    return Rejected(
+        record_id=request.request_id,
+        prompt_id=request.prompt.prompt_id,
+        stage=stage,
+        kind=kind,
+        reason=reason,
+        detail=detail,
+        file=request.prompt.file,
+        line=None,
+        teacher=request.teacher,
+        sample_index=request.sample_index,
+        messages=request.messages,
+        completion=completion.text if completion else "",
+        reasoning=completion.reasoning if completion else "",
+        tool_calls=completion.tool_calls if completion else (),
+        usd=replies.usd,
+        finish_reason=completion.finish_reason if completion else "",
+        prompt_tokens=replies.usage.prompt_tokens,
+        completion_tokens=replies.usage.completion_tokens,
+        findings=findings,
+        witness="",
+        similarity=None,
+    )
+
+
+def reject_record(
+    record: Record,
+    *,
+    stage: str,
+    reason: str,
+    detail: str,
+    findings: tuple[RecordedFinding, ...] = (),
+) -> Rejected:
+    """Makes the row of a record that a stage after filtering keeps out of the corpus.
+
+    Args:
+        record: The record that goes.
+        stage: Where it ended.
+        reason: Reason code.
+        detail: What was found, for a person.
+        findings: What the stage found, beside what the rules did.
+
+    Returns:
+        The row.
+    """
+    provenance = record.provenance
+    return Rejected(
+        record_id=record.record_id,
+        prompt_id=record.prompt_id,
+        stage=stage,
+        kind="rejected",
+        reason=reason,
+        detail=detail,
+        file=provenance.prompt.file,
+        line=None,
+        teacher=provenance.teacher.route,
+        sample_index=provenance.request.sample_index,
+        messages=record.messages[:-1],
+        completion=record.completion,
+        reasoning=record.reasoning,
+        tool_calls=record.tool_calls,
+        usd=provenance.response.usd,
+        finish_reason=provenance.response.finish_reason,
+        prompt_tokens=provenance.response.prompt_tokens,
+        completion_tokens=provenance.response.completion_tokens,
+        findings=(*provenance.filters, *findings),
+        witness="",
+        similarity=None,
+    )
+
+
+def make_not_best(record: Record, witness: str, detail: str) -> Rejected:
+    """Makes the row of a sample that is not among the best ones of its prompt.
+
+    Args:
+        record: The record that goes.
+        witness: Id of the best sample.
+        detail: What the record scores, for a person.
+
+    Returns:
+        The row.
+    """
+    row = reject_record(record, stage="choose", reason="not_best", detail=detail)
+    return replace(row, witness=witness)
+
+
+def make_duplicate(
+    record: Record, witness: str, similarity: float, method: str, of: Compared | None = None
+) -> Rejected:
+    """Makes the row of a record that duplicates a surviving one.
+
+    Args:
+        record: The record that goes.
+        witness: Id of the record that stays.
+        similarity: How alike the two are, from 0 to 1.
+        method: How it was found: `exact` or `near`.
+        of: The earlier version of a corpus that the witness is of; None for this corpus's own.
+
+    Returns:
+        The row.
+    """
+    detail = f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else "")
+    row = reject_record(record, stage="dedupe", reason=f"{method}_duplicate", detail=detail)
+    return replace(row, kind="duplicate", witness=witness, similarity=similarity)
+
+
+def _provenance(answer: AnsweredRequest, config_digest: str) -> Provenance:
+    request, response, verdict = answer.request, answer.response, answer.verdict
+    completion, prompt = answer.completion, answer.request.prompt
+    usage = answer.replies.usage
+    return Provenance(
+        prompt=PromptProvenance(prompt.source, prompt.license, prompt.file, prompt.sha256),
+        teacher=_teacher(answer),
+        request=RequestProvenance(
+            request.request_id,
+            request.sample_index,
+            request.parameters,
+            response.sent_at,
+            response.received_at,
+            response.attempt,
+        ),
+        response=ResponseProvenance(
+            completion.response_id,
+            completion.finish_reason,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
+            answer.replies.usd,
+            sha256(response.body),
+            answer.replies.repair_of,
+        ),
+        terms=verdict.terms,
+        decision=DecisionProvenance(
+            verdict.decision_id,
+            verdict.use,
+            verdict.registry_digest,
+            response.sent_at,
+            verdict.authorisations,
+        ),
+        duties=verdict.duties,
+        obligation_class=verdict.obligation_class,
+        generators=(
+            Generator("teacher", request.teacher, completion.response_model, verdict.decision_id),
+        ),
+        pipeline=PipelineProvenance(_VERSION, config_digest, response.run_id),
+        filters=answer.findings,
+        judgements=(),
+        dedupe=DedupeProvenance(request.request_id, 1, "none"),
+    )
+
+
+def _teacher(answer: AnsweredRequest) -> TeacherProvenance:
+    completion = answer.completion
+    return TeacherProvenance(
+        answer.route.id,
+        answer.route.api,
+        answer.response.host,
+        answer.request.model,
+        completion.response_model,
+        answer.request.revision,
+        completion.system_fingerprint,
+    )

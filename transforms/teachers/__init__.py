@@ -1,1 +1,0 @@
-"""Asking: the APIs that teachers speak, quota, budget, retry and the ledger."""

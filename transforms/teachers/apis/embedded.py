@@ -1,5 +1,0 @@
-"""The embedded teacher speaks the API of the others."""
-
-from transforms.teachers.apis.openai_chat import OpenAiChat
-
-API = OpenAiChat()
