@@ -18,7 +18,7 @@ SHOUTING = """
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.filters.rules import Candidate, Found, Rule
+from transforms.filters.rules import Candidate, Finding, Rule
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Settings:
     min_characters: int = 5
 
 
-def find_shouting(candidate: Candidate, settings: Settings) -> Iterator[Found]:
+def find_shouting(candidate: Candidate, settings: Settings) -> Iterator[Finding]:
     text = candidate.completion
     if text.isupper() and len(text) >= settings.min_characters:
-        yield Found("all_capitals", "the whole answer is in capitals")
+        yield Finding("all_capitals", "the whole answer is in capitals")
 
 
 SHOUTING = Rule("shouting", 3, "quarantine", ("all_capitals",), find_shouting, Settings())
