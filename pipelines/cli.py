@@ -111,7 +111,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Tell one record's whole story."""
-    from pipelines.display.run import console, show_story
+    from pipelines.display.run import console, show_explanation
     from schemas.files import unstructure
     from transforms.auditing.explain import explain as explain_record
 
@@ -119,7 +119,7 @@ def explain(
     if as_json:
         _print_json(unstructure(story))
     else:
-        show_story(story, console())
+        show_explanation(story, console())
 
 
 @app.command()

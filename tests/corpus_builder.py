@@ -31,7 +31,8 @@ from schemas.records import (
 from schemas.run import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
 from transforms.choosing.rejected_sides import Side, make_preference
-from transforms.corpus.publish import Build, publish
+from transforms.corpus.manifest import Build
+from transforms.corpus.publish import publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.guard.evaluate import decision_id
 from transforms.guard.obligations import obligation_class

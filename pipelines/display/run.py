@@ -13,7 +13,7 @@ from pipelines.planning.plan import Plan
 from pipelines.results import RunResult
 from schemas.manifest import SpendSummary
 from schemas.terms import Verdict
-from transforms.auditing.explain import Story
+from transforms.auditing.explain import Explanation
 from transforms.auditing.verify import Verification
 
 _HOW_TO_GO_ON = {
@@ -146,7 +146,7 @@ def show_verification(verification: Verification, out: Console) -> None:
     )
 
 
-def show_story(story: Story, out: Console) -> None:
+def show_explanation(story: Explanation, out: Console) -> None:
     """Prints a record's story, section by section."""
     out.print(f"[bold]{story.record_id}[/bold] {story.outcome}, version {story.version}")
     for section in story.sections:

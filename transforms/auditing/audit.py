@@ -23,7 +23,7 @@ from schemas.registry import BindingTerms, Route
 from schemas.run import Purpose
 from schemas.terms import Status, Verdict
 from transforms.corpus.facts import column, combinations, generators_of, read_generators
-from transforms.corpus.pairs import SIDES, sides_of
+from transforms.corpus.pairs import SIDES, read_side
 from transforms.corpus.read import Corpus
 from transforms.guard.evaluate import Guard
 
@@ -109,11 +109,11 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
         InputError: A route is in no registry, and in none of the manifest's decisions.
     """
     counts = _count(corpus.tables("records", COLUMNS))
-    sides = _count(sides_of(corpus, "rejected", COLUMNS))
+    sides = _count(read_side(corpus, "rejected", COLUMNS))
     asked = counts | sides
     gone = {route for question in asked for _, route in _read(question)[0]} - set(guard.routes)
     if gone:
-        guard = guard.knowing(_routes_of_records(corpus, gone))
+        guard = guard.knowing(_recorded_routes(corpus, gone))
     denied = {
         question: verdicts
         for question in asked
@@ -146,7 +146,7 @@ def _pairs_denied(corpus: Corpus, denied: Collection[str]) -> int:
     lost = 0
     if denied:
         names = pa.array(sorted(denied), pa.string())
-        sides = (sides_of(corpus, side, COLUMNS) for side in SIDES)
+        sides = (read_side(corpus, side, COLUMNS) for side in SIDES)
         for one, other in zip(*sides, strict=True):
             marks = (pc.is_in(questions_of(table), value_set=names) for table in (one, other))
             lost += pc.sum(pc.or_(*marks)).as_py() or 0
@@ -178,7 +178,7 @@ def denied_ids(corpus: Corpus, found: Audit) -> Iterator[str]:
     The worse sides of pairs are among them, be they records of the corpus or not.
     """
     names = ("record_id", *COLUMNS)
-    for table in chain(corpus.tables("records", names), sides_of(corpus, "rejected", names)):
+    for table in chain(corpus.tables("records", names), read_side(corpus, "rejected", names)):
         yield from table.column("record_id").filter(denied_rows(table, found)).to_pylist()
 
 
@@ -196,7 +196,7 @@ def _denials(question: str, guard: Guard, purpose: Purpose, on: date) -> list[Ve
     return [verdict for verdict in verdicts if not verdict.permits]
 
 
-def _routes_of_records(corpus: Corpus, names: Collection[str]) -> Iterator[Route]:
+def _recorded_routes(corpus: Corpus, names: Collection[str]) -> Iterator[Route]:
     """Yields routes as a corpus tells of them: their model, and the documents that bound them."""
     bound: dict[str, dict[BindingTerms, None]] = {}
     for decision in corpus.manifest.decisions:
@@ -216,7 +216,7 @@ def _models(corpus: Corpus) -> dict[str, str]:
     """Returns the model of each route: as it was asked for, or as a judge told its own name."""
     told: dict[str, str] = {}
     asked: dict[str, str] = {}
-    sides = sides_of(corpus, "rejected", _OF_A_MODEL)
+    sides = read_side(corpus, "rejected", _OF_A_MODEL)
     for table in chain(corpus.tables("records", _OF_A_MODEL), sides):
         columns = {
             "models": generators_of(table, "route", "model"),

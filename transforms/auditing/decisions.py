@@ -109,7 +109,7 @@ def _of_judges(
     return {name: pa.chunked_array([values]) for name, values in columns.items()}
 
 
-def changed_decisions(manifest: Manifest) -> Iterator[str]:
+def decision_problems(manifest: Manifest) -> Iterator[str]:
     """Finds what is wrong with the decisions that a manifest holds.
 
     Args:
@@ -131,7 +131,9 @@ def changed_decisions(manifest: Manifest) -> Iterator[str]:
             yield f"the decision {verdict.decision_id[:16]} denies {verdict.teacher}"
 
 
-def undecided(provenance: pa.StructArray, manifest: Manifest, path: str) -> Iterator[RowViolation]:
+def decision_violations(
+    provenance: pa.StructArray, manifest: Manifest, path: str
+) -> Iterator[RowViolation]:
     """Finds records whose decisions the manifest does not hold, or holds in other words.
 
     Args:
@@ -160,7 +162,7 @@ def undecided(provenance: pa.StructArray, manifest: Manifest, path: str) -> Iter
         verdicts = [held[one["decision_id"]] for one in named if one["decision_id"] in held]
         if len(verdicts) < len(named):
             yield RowViolation(f"{path}.decision.id", "is none of the manifest's decisions", [row])
-        elif _said(record, named) != _meant(verdicts, named):
+        elif _recorded(record, named) != _expected(verdicts, named):
             what = "names a decision of which the manifest says otherwise"
             yield RowViolation(f"{path}.decision.id", what, [row])
 
@@ -197,13 +199,13 @@ def _named(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [teacher, *judges]
 
 
-def _said(record: dict[str, Any], named: list[dict[str, Any]]) -> list[Any]:
+def _recorded(record: dict[str, Any], named: list[dict[str, Any]]) -> list[Any]:
     """Returns what a record says of its decisions, and of what they ask for together."""
     touched = [(model["route"], model["decision_id"]) for model in record["generators"]]
     return [named, touched, record["terms"], record["duties"], record["obligation_class"]]
 
 
-def _meant(verdicts: list[Verdict], named: list[dict[str, Any]]) -> list[Any]:
+def _expected(verdicts: list[Verdict], named: list[dict[str, Any]]) -> list[Any]:
     """Returns what the decisions say of the same themselves."""
     asked: dict[str, Any] = unstructure(fold(verdicts))
     plain = [unstructure(verdict) for verdict in verdicts]

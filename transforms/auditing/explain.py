@@ -32,7 +32,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Explanation:
     """A record's story.
 
     Attributes:
@@ -52,7 +52,7 @@ class Story:
     record: Row
 
 
-def explain(path: Path, record_id: str, version: str | None = None) -> Story:
+def explain(path: Path, record_id: str, version: str | None = None) -> Explanation:
     """Tells the story of one record, accepted or not.
 
     Args:
@@ -70,7 +70,7 @@ def explain(path: Path, record_id: str, version: str | None = None) -> Story:
     found = find(corpus, record_id)
     accepted = found.shard.kind == "records"
     tell = _accepted if accepted else _rejected
-    return Story(
+    return Explanation(
         record_id=found.row["record_id"],
         outcome="accepted" if accepted else found.row["kind"],
         version=corpus.manifest.version,

@@ -14,8 +14,8 @@ from schemas.manifest import Manifest, Shard
 from schemas.records import pair_id
 from schemas.terms import Duty
 from transforms.auditing.constraints import RowViolation, violations
-from transforms.auditing.decisions import undecided
-from transforms.auditing.tombstones import WITHDRAWN
+from transforms.auditing.decisions import decision_violations
+from transforms.auditing.withdrawn_rows import WITHDRAWN
 from transforms.guard.obligations import joint_class
 
 Duties = tuple[Duty, ...]
@@ -26,7 +26,7 @@ _DUPLICATE_OF = "^duplicates [0-9a-f]{64} of (?P<version>.+)$"  # see `rows.make
 
 
 @dataclass(slots=True)
-class Seen:
+class InspectionState:
     """What the shards inspected so far have said.
 
     Attributes:
@@ -47,7 +47,7 @@ class Seen:
 
 
 def inspect_records(
-    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+    table: pa.Table, shard: Shard, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
     """Finds what is wrong with accepted records.
 
@@ -55,7 +55,7 @@ def inspect_records(
         table: A row group of the shard.
         shard: Where it is from.
         manifest: The corpus's manifest.
-        seen: What other row groups have said; added to.
+        state: What other row groups have said; added to.
 
     Yields:
         Each problem once, with all rows that have it.
@@ -63,47 +63,49 @@ def inspect_records(
     yield from violations(table, "record")
     records = table.to_struct_array().combine_chunks()
     provenance = records.field("provenance")
-    yield from _found(
+    yield from _failed_checks(
         ("split", pc.not_equal(records.field("split"), shard.split), "is not the shard's"),
         (
             "provenance.obligation_class",
             pc.not_equal(provenance.field("obligation_class"), shard.obligation_class),
             "is not the shard's",
         ),
-        ("messages", _ends_otherwise(records), "do not end with the completion"),
+        ("messages", _completion_is_not_last(records), "do not end with the completion"),
     )
-    yield from _unexplained("provenance", provenance, records.field("record_id"), manifest, seen)
+    yield from _provenance_violations(
+        "provenance", provenance, records.field("record_id"), manifest, state
+    )
 
 
 def inspect_pairs(
-    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+    table: pa.Table, shard: Shard, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
     """Finds what is wrong with pairs of answers; see `inspect_records`."""
     yield from violations(table, "preference")
     pairs = table.to_struct_array().combine_chunks()
     sides = {name: pairs.field(f"{name}_provenance") for name in ("chosen", "rejected")}
     scores = [pairs.field(f"{name}_score") for name in sides]
-    yield from _found(
+    yield from _failed_checks(
         ("split", pc.not_equal(pairs.field("split"), shard.split), "is not the shard's"),
-        ("pair_id", _named_otherwise(pairs), "is not the digest of the ids of its sides"),
+        ("pair_id", _have_other_ids(pairs), "is not the digest of the ids of its sides"),
         ("rejected_score", pc.equal(*scores), "is that of the chosen side"),
         (
             "rejected_provenance.obligation_class",
-            _filed_otherwise(sides["chosen"], sides["rejected"], shard.obligation_class),
+            _have_another_class(sides["chosen"], sides["rejected"], shard.obligation_class),
             "makes with the chosen side's another class than the shard's",
         ),
     )
     for name, provenance in sides.items():
         ids = pairs.field(f"{name}_id")
-        yield from _unexplained(f"{name}_provenance", provenance, ids, manifest, seen)
+        yield from _provenance_violations(f"{name}_provenance", provenance, ids, manifest, state)
 
 
-def _unexplained(
-    path: str, provenance: pa.StructArray, ids: pa.Array, manifest: Manifest, seen: Seen
+def _provenance_violations(
+    path: str, provenance: pa.StructArray, ids: pa.Array, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
     """Finds provenance that does not explain its record, or is not of one mind with the rest."""
     decision, request = provenance.field("decision"), provenance.field("request")
-    yield from _found(
+    yield from _failed_checks(
         (
             f"{path}.request.id",
             pc.not_equal(request.field("id"), ids),
@@ -130,13 +132,13 @@ def _unexplained(
             f"is not the corpus's, {manifest.purpose.use}",
         ),
         (f"{path}.generators", _without_teacher(provenance), "name no teacher"),
-        (f"{path}.terms", _unread_terms(provenance), "name no version or text that was read"),
+        (f"{path}.terms", _unidentified_terms(provenance), "name no version or text that was read"),
     )
-    yield from _contradictions(path, provenance, seen)
-    yield from undecided(provenance, manifest, path)
+    yield from _contradictions(path, provenance, state)
+    yield from decision_violations(provenance, manifest, path)
 
 
-def _found(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]:
+def _failed_checks(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]:
     """Yields the checks that mark any row: a path, the rows that are wrong, and what is."""
     for path, broken, what in checks:
         rows = pc.indices_nonzero(broken).to_pylist()
@@ -144,13 +146,15 @@ def _found(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]:
             yield RowViolation(path, what, rows)
 
 
-def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterator[RowViolation]:
+def inspect_rejected(
+    table: pa.Table, manifest: Manifest, state: InspectionState
+) -> Iterator[RowViolation]:
     """Finds what is wrong with rejected rows; see `inspect_records`."""
     yield from violations(table, "rejected")
     kinds = table.column("kind").combine_chunks()
     without_id = pc.equal(table.column("record_id").combine_chunks(), "")
     without_witness = pc.equal(table.column("witness").combine_chunks(), "")
-    yield from _found(
+    yield from _failed_checks(
         (
             "record_id",
             pc.not_equal(pc.equal(kinds, "unread"), without_id),
@@ -169,10 +173,10 @@ def inspect_rejected(table: pa.Table, manifest: Manifest, seen: Seen) -> Iterato
     )
     buried = table.filter(pc.equal(table.column("reason"), WITHDRAWN))
     for row in buried.select(["detail", "record_id"]).to_pylist():
-        seen.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
+        state.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
     counts = table.group_by(["kind", "reason"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
-        seen.ends[row["kind"], row["reason"]] += row["count_all"]
+        state.ends[row["kind"], row["reason"]] += row["count_all"]
 
 
 def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
@@ -185,7 +189,7 @@ def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
     return pc.and_(pc.is_valid(versions), pc.invert(pc.is_in(versions, value_set=listed)))
 
 
-def _ends_otherwise(records: pa.StructArray) -> pa.Array:
+def _completion_is_not_last(records: pa.StructArray) -> pa.Array:
     """Marks the records whose last message is not the completion, or not the assistant's."""
     messages = records.field("messages")
     ends = pc.subtract(messages.offsets[1:], 1)
@@ -199,13 +203,13 @@ def _ends_otherwise(records: pa.StructArray) -> pa.Array:
     return pc.invert(pc.fill_null(pc.and_(same, pc.invert(empty)), fill_value=False))
 
 
-def _named_otherwise(pairs: pa.StructArray) -> pa.Array:
+def _have_other_ids(pairs: pa.StructArray) -> pa.Array:
     columns = (pairs.field(name).to_pylist() for name in ("pair_id", "chosen_id", "rejected_id"))
     named = [pair_id(*sides) != name for name, *sides in zip(*columns, strict=True)]
     return pa.array(named, pa.bool_())
 
 
-def _filed_otherwise(one: pa.StructArray, other: pa.StructArray, name: str) -> pa.Array:
+def _have_another_class(one: pa.StructArray, other: pa.StructArray, name: str) -> pa.Array:
     """Marks the pairs of whom what both sides owe together is not what a class stands for."""
     names = [side.field("obligation_class").to_pylist() for side in (one, other)]
     known: dict[tuple[str, str], bool] = {}
@@ -224,7 +228,7 @@ def _without_teacher(provenance: pa.StructArray) -> pa.Array:
     return pc.invert(pc.is_in(rows, value_set=teachers))
 
 
-def _unread_terms(provenance: pa.StructArray) -> pa.Array:
+def _unidentified_terms(provenance: pa.StructArray) -> pa.Array:
     """Marks the records with terms that nobody can look up, though they do not say `unknown`.
 
     The licence of a prompt is a name of the SPDX list, without version or text of its own.
@@ -239,7 +243,9 @@ def _unread_terms(provenance: pa.StructArray) -> pa.Array:
     return pc.is_in(pa.array(range(len(provenance)), parents.type), value_set=parents)
 
 
-def _contradictions(path: str, provenance: pa.StructArray, seen: Seen) -> Iterator[RowViolation]:
+def _contradictions(
+    path: str, provenance: pa.StructArray, state: InspectionState
+) -> Iterator[RowViolation]:
     """Finds decisions that say two things, and classes that stand for two sets of duties."""
     decision, duties = provenance.field("decision"), provenance.field("duties")
     generators = provenance.field("generators")
@@ -256,11 +262,11 @@ def _contradictions(path: str, provenance: pa.StructArray, seen: Seen) -> Iterat
     kinds = table.group_by(list(said)).aggregate([("row", "min")]).sort_by("row_min")
     for kind in kinds.to_pylist():
         row, name = kind.pop("row_min"), kind["class"]
-        if seen.decisions.setdefault(kind["id"], kind) != kind:
+        if state.decisions.setdefault(kind["id"], kind) != kind:
             what = "names a decision that says otherwise elsewhere"
             yield RowViolation(f"{path}.decision.id", what, [row])
         owed = {(duty["kind"], duty["text"], duty["due"]) for duty in duties[row].as_py()}
-        if seen.classes.setdefault(name, owed) != owed:
+        if state.classes.setdefault(name, owed) != owed:
             what = "stands for other duties elsewhere"
             yield RowViolation(f"{path}.obligation_class", what, [row])
 

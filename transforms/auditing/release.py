@@ -65,7 +65,7 @@ class _Release:
     corpus_inside: bool
     sources: Mapping[str, list[str]]
 
-    def lacks(self, words: list[str]) -> list[str]:
+    def missing(self, words: list[str]) -> list[str]:
         """Returns those of some words that the card does not have."""
         return [word for word in words if not _has(self.card, word)]
 
@@ -123,14 +123,14 @@ def _in_card(duty: Duty, release: _Release) -> DutyCheck:
     """Looks for the duty's own words, or else for what it asks to be shown or named."""
     quoted = _QUOTED.findall(duty.text)
     if quoted:
-        met = len(release.lacks(quoted)) < len(quoted)
+        met = len(release.missing(quoted)) < len(quoted)
         looked_for = f"in the card: {' or '.join(map(repr, quoted))}"
         return DutyCheck(duty, met, looked_for, "" if met else looked_for)
     words = _names(duty, release)
     looked_for = f"in the card: {_listed(words)}" if words else f"in the card: {duty.text!r}"
     if _has(release.card, duty.text.rstrip(".")):
         return DutyCheck(duty, True, looked_for)
-    lacking = release.lacks(words) if words else [duty.text]
+    lacking = release.missing(words) if words else [duty.text]
     return DutyCheck(duty, not lacking, looked_for, _listed(lacking))
 
 
@@ -147,8 +147,8 @@ def _disclosed(duty: Duty, release: _Release) -> DutyCheck:
     more = ["errors"] if "errors" in duty.text else []
     if more:
         looked_for += f"; and {_listed(more)}"
-    said = len(release.lacks(list(_GENERATED))) < len(_GENERATED)
-    lacking = [*([] if said else ["that a model wrote it"]), *release.lacks(more)]
+    said = len(release.missing(list(_GENERATED))) < len(_GENERATED)
+    lacking = [*([] if said else ["that a model wrote it"]), *release.missing(more)]
     return DutyCheck(duty, not lacking, looked_for, _listed(lacking))
 
 
@@ -158,7 +158,7 @@ def _flow_down(duty: Duty, release: _Release) -> DutyCheck:
     looked_for = "a licence of your own, LicenseRef-…, or one that holds the restriction already"
     if words:
         looked_for += f"; in the card: {_listed(words)}"
-    lacking = release.lacks(words)
+    lacking = release.missing(words)
     if not carries(release.license, duty):
         lacking = [f"{release.license} cannot hold it", *lacking]
     return DutyCheck(duty, not lacking, looked_for, _listed(lacking))
@@ -181,7 +181,7 @@ def _keep_internal(duty: Duty, release: _Release) -> DutyCheck:
     return DutyCheck(duty, False, looked_for, f"the {kept} may not leave it")
 
 
-def _later(duty: Duty, release: _Release) -> DutyCheck:
+def _on_request(duty: Duty, release: _Release) -> DutyCheck:
     del release
     return DutyCheck(duty, True, "nothing: it falls due when the provider asks")
 
@@ -194,7 +194,7 @@ _CHECKS: Mapping[str, Callable[[Duty, _Release], DutyCheck]] = {
     "flow_down": _flow_down,
     "share_alike": _share_alike,
     "keep_internal": _keep_internal,
-    "delete_on_request": _later,
+    "delete_on_request": _on_request,
 }
 
 

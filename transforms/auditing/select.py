@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from schemas.errors import InputError, nearest
 from schemas.manifest import Kind
 from transforms.auditing.audit import Audit, denied_rows
-from transforms.corpus.facts import Facts, column, gather
+from transforms.corpus.facts import Facts, column, gather_facts
 from transforms.corpus.read import Corpus, read_bytes
 
 FORMS = "route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, audit"
 
 _KINDS: tuple[Kind, ...] = ("records", "preferences")
 
-Choose = Callable[[pa.Table], pa.ChunkedArray]
+RowMask = Callable[[pa.Table], pa.ChunkedArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Selection:
 
     Attributes:
         where: What was selected, as it was written.
-        choose: Marks the selected rows of a table with `record_id` and `provenance`: of accepted
+        mask: Marks the selected rows of a table with `record_id` and `provenance`: of accepted
             records, or of one side of pairs.
     """
 
     where: str
-    choose: Choose
+    mask: RowMask
 
 
 def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selection:
@@ -60,7 +60,7 @@ def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selectio
         raise InputError("no such selection", where="--where", found=where, expected=FORMS)
     if kind == "records":
         return Selection(where, _with_ids(_read_ids(Path(value))))
-    facts = gather(*(map(corpus.path, corpus.shards(kind)) for kind in _KINDS))
+    facts = gather_facts(*(map(corpus.path, corpus.shards(kind)) for kind in _KINDS))
     _check_known(kind, value, _known(kind, facts))
     choose = {"route": _by_route, "document": _by_document, "source": _by_source}[kind]
     return Selection(where, choose(value))
@@ -68,7 +68,7 @@ def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selectio
 
 def _known(kind: str, facts: Facts) -> set[str]:
     """Returns the values that would select something, the worse sides of pairs included."""
-    sides = _known(kind, facts.sides) if facts.sides else set()
+    sides = _known(kind, facts.rejected_sides) if facts.rejected_sides else set()
     if kind == "source":
         return sides | set(facts.sources)
     if kind == "route":
@@ -88,7 +88,7 @@ def _check_known(kind: str, value: str, known: Collection[str]) -> None:
         )
 
 
-def _by_route(value: str) -> Choose:
+def _by_route(value: str) -> RowMask:
     """Selects what any model of the route touched."""
 
     def choose(table: pa.Table) -> pa.ChunkedArray:
@@ -97,7 +97,7 @@ def _by_route(value: str) -> Choose:
     return choose
 
 
-def _by_document(value: str) -> Choose:
+def _by_document(value: str) -> RowMask:
     document, at, version = value.partition("@")
 
     def bound(each: pa.StructArray) -> pa.Array:
@@ -107,11 +107,11 @@ def _by_document(value: str) -> Choose:
     return lambda table: _any(table, "terms", bound)
 
 
-def _by_source(value: str) -> Choose:
+def _by_source(value: str) -> RowMask:
     return lambda table: pc.equal(column(table, ("provenance", "prompt", "source")), value)
 
 
-def _with_ids(ids: pa.Array) -> Choose:
+def _with_ids(ids: pa.Array) -> RowMask:
     return lambda table: pc.is_in(table.column("record_id"), value_set=ids)
 
 

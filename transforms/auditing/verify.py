@@ -23,16 +23,21 @@ from schemas.canonical import sha256
 from schemas.errors import InputError
 from schemas.manifest import Manifest, Shard, version_of
 from transforms.auditing.constraints import RowViolation
-from transforms.auditing.decisions import changed_decisions
-from transforms.auditing.inspection import Seen, inspect_pairs, inspect_records, inspect_rejected
-from transforms.auditing.tombstones import detail_of, digest_of
-from transforms.corpus.pairs import absent_sides
+from transforms.auditing.decisions import decision_problems
+from transforms.auditing.inspection import (
+    InspectionState,
+    inspect_pairs,
+    inspect_records,
+    inspect_rejected,
+)
+from transforms.auditing.withdrawn_rows import ids_digest, withdrawal_detail
+from transforms.corpus.pairs import missing_sides
 from transforms.corpus.read import (
     LATEST,
     MANIFEST,
     Corpus,
-    Located,
-    locate,
+    ManifestFile,
+    find_manifest,
     parse,
     read_bytes,
     stem_of,
@@ -88,9 +93,9 @@ def verify(path: Path, version: str | None = None) -> Verification:
     Raises:
         InputError: There is no corpus, or no such version.
     """
-    located = locate(path, version)
-    folder = located.path.parent
-    manifest = _manifest(located)
+    found = find_manifest(path, version)
+    folder = found.path.parent
+    manifest = _manifest(found)
     if isinstance(manifest, FileProblem):
         return Verification(False, folder.name, 0, 0, (manifest,))
     corpus = Corpus(folder, manifest)
@@ -99,35 +104,35 @@ def verify(path: Path, version: str | None = None) -> Verification:
     return Verification(not problems, manifest.version, records, len(manifest.shards), problems)
 
 
-def _manifest(located: Located) -> Manifest | FileProblem:
-    file = located.path.name
+def _manifest(found: ManifestFile) -> Manifest | FileProblem:
+    file = found.path.name
     try:
-        data = read_bytes(located.path)
-        if located.sha256 not in (None, sha256(data)):
-            return FileProblem(file, f"SHA-256 is {sha256(data)}, {LATEST} says {located.sha256}")
-        return parse(data, located.path, "manifest", Manifest)
+        data = read_bytes(found.path)
+        if found.sha256 not in (None, sha256(data)):
+            return FileProblem(file, f"SHA-256 is {sha256(data)}, {LATEST} says {found.sha256}")
+        return parse(data, found.path, "manifest", Manifest)
     except InputError as error:
         return FileProblem(file, str(error))
 
 
 def _problems(corpus: Corpus) -> Iterator[FileProblem]:
     yield from _content_problems(corpus)
-    yield from _strays(corpus)
-    seen, sound, whole = Seen(), [], True
+    yield from _unlisted_files(corpus)
+    state, sound, whole = InspectionState(), [], True
     for shard in corpus.manifest.shards:
         found = list(_file_problems(corpus, shard))
         if not found:
             sound.append(shard)
-            found = list(_row_problems(corpus, shard, seen))
+            found = list(_row_problems(corpus, shard, state))
         yield from found
         whole = whole and not found
     yield from _id_problems(corpus, sound, "record", ("record_id",))
     yield from _id_problems(corpus, sound, "pair", ("chosen_id", "rejected_id"))
     if len(sound) == len(corpus.manifest.shards):
-        yield from _funnel_problems(corpus.manifest, seen)
-        yield from _removal_problems(corpus.manifest, seen)
+        yield from _funnel_problems(corpus.manifest, state)
+        yield from _removal_problems(corpus.manifest, state)
     if whole:
-        yield from (FileProblem(file, what) for file, what in absent_sides(corpus))
+        yield from (FileProblem(file, what) for file, what in missing_sides(corpus))
 
 
 def _content_problems(corpus: Corpus) -> Iterator[FileProblem]:
@@ -138,7 +143,7 @@ def _content_problems(corpus: Corpus) -> Iterator[FileProblem]:
         )
     if _VERSION.fullmatch(corpus.folder.name) and corpus.folder.name != manifest.version:
         yield FileProblem(file, f"version {manifest.version} stands in folder {corpus.folder.name}")
-    yield from (FileProblem(file, what) for what in changed_decisions(manifest))
+    yield from (FileProblem(file, what) for what in decision_problems(manifest))
     if not manifest.funnel.balances:
         ended = manifest.funnel.ended
         yield FileProblem(
@@ -146,7 +151,7 @@ def _content_problems(corpus: Corpus) -> Iterator[FileProblem]:
         )
 
 
-def _strays(corpus: Corpus) -> Iterator[FileProblem]:
+def _unlisted_files(corpus: Corpus) -> Iterator[FileProblem]:
     listed = {corpus.path(shard) for shard in corpus.manifest.shards}
     for part in ("data", "preferences", "rejected"):
         for path in sorted((corpus.folder / part).rglob("*")):
@@ -173,19 +178,19 @@ def _file_problems(corpus: Corpus, shard: Shard) -> Iterator[FileProblem]:
         yield FileProblem(shard.path, f"SHA-256 is {found}, the manifest says {shard.sha256}")
 
 
-def _row_problems(corpus: Corpus, shard: Shard, seen: Seen) -> Iterator[FileProblem]:
+def _row_problems(corpus: Corpus, shard: Shard, state: InspectionState) -> Iterator[FileProblem]:
     stem = stem_of(shard.kind, shard.obligation_class, shard.split)
     if not shard.path.startswith(stem):
         yield FileProblem(shard.path, f"its name does not start with {stem}")
     try:
         with pq.ParquetFile(corpus.path(shard), page_checksum_verification=True) as file:
-            yield from _parquet_problems(file, corpus.manifest, shard, seen)
+            yield from _parquet_problems(file, corpus.manifest, shard, state)
     except (pa.ArrowInvalid, OSError) as error:
         yield FileProblem(shard.path, f"cannot be read as Parquet: {error}")
 
 
 def _parquet_problems(
-    file: pq.ParquetFile, manifest: Manifest, shard: Shard, seen: Seen
+    file: pq.ParquetFile, manifest: Manifest, shard: Shard, state: InspectionState
 ) -> Iterator[FileProblem]:
     if file.metadata.num_rows != shard.records:
         rows = file.metadata.num_rows
@@ -196,7 +201,7 @@ def _parquet_problems(
     broken: dict[tuple[str, str], tuple[int, str]] = {}
     for group in range(file.num_row_groups):
         table = file.read_row_group(group)
-        for violation in _violations(table, shard, manifest, seen):
+        for violation in _violations(table, shard, manifest, state):
             key = (violation.path, violation.what)
             count, first = broken.get(key, (0, _name(table, violation)))
             broken[key] = (count + len(violation.rows), first)
@@ -206,13 +211,13 @@ def _parquet_problems(
 
 
 def _violations(
-    table: pa.Table, shard: Shard, manifest: Manifest, seen: Seen
+    table: pa.Table, shard: Shard, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
     if shard.kind == "records":
-        return inspect_records(table, shard, manifest, seen)
+        return inspect_records(table, shard, manifest, state)
     if shard.kind == "preferences":
-        return inspect_pairs(table, shard, manifest, seen)
-    return inspect_rejected(table, manifest, seen)
+        return inspect_pairs(table, shard, manifest, state)
+    return inspect_rejected(table, manifest, state)
 
 
 def _name(table: pa.Table, violation: RowViolation) -> str:
@@ -258,28 +263,28 @@ def _ids(
                     yield name, shard.path
 
 
-def _funnel_problems(manifest: Manifest, seen: Seen) -> Iterator[FileProblem]:
+def _funnel_problems(manifest: Manifest, state: InspectionState) -> Iterator[FileProblem]:
     """Compares what the manifest counts with what the files hold."""
     funnel = manifest.funnel
     accepted = sum(shard.records for shard in manifest.shards if shard.kind == "records")
     for what, counted, found in (
         ("accepted", funnel.accepted, accepted),
-        ("rejected", funnel.rejected, seen.reasons("rejected")),
-        ("duplicates", funnel.duplicates, sum(seen.reasons("duplicate").values())),
-        ("failed", funnel.failed, seen.reasons("failed")),
-        ("unread", funnel.unread, seen.reasons("unread")),
+        ("rejected", funnel.rejected, state.reasons("rejected")),
+        ("duplicates", funnel.duplicates, sum(state.reasons("duplicate").values())),
+        ("failed", funnel.failed, state.reasons("failed")),
+        ("unread", funnel.unread, state.reasons("unread")),
     ):
         if counted != found:
             yield FileProblem(MANIFEST, f"counts {counted} {what}, the files hold {found}")
 
 
-def _removal_problems(manifest: Manifest, seen: Seen) -> Iterator[FileProblem]:
+def _removal_problems(manifest: Manifest, state: InspectionState) -> Iterator[FileProblem]:
     """Compares what the manifest says was withdrawn with the rows that are left of it."""
     removed = manifest.removed
     if removed is None:
         return
-    ids = seen.withdrawn.get(detail_of(manifest.parent or "", removed.where), [])
-    found = digest_of(ids)
+    ids = state.withdrawn.get(withdrawal_detail(manifest.parent or "", removed.where), [])
+    found = ids_digest(ids)
     if (len(ids), found) != (removed.records, removed.sha256):
         said = f"{removed.records} withdrawn records of digest {removed.sha256[:16]}"
         yield FileProblem(MANIFEST, f"names {said}, the files hold {len(ids)} of {found[:16]}")

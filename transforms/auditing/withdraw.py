@@ -26,16 +26,22 @@ from schemas.arrow import PREFERENCES, RECORDS, REJECTED
 from schemas.errors import InputError, StillroomError
 from schemas.manifest import Manifest, Removed, Shard
 from transforms.auditing.select import Selection
-from transforms.auditing.tombstones import bury, detail_of, digest_of, without_text
+from transforms.auditing.withdrawn_rows import (
+    ids_digest,
+    make_withdrawn_rows,
+    withdrawal_detail,
+    without_text,
+)
 from transforms.corpus.facts import column
-from transforms.corpus.pairs import SIDES, side_of
-from transforms.corpus.publish import Build, preflight, publish
+from transforms.corpus.manifest import Build
+from transforms.corpus.pairs import SIDES, side_as_records
+from transforms.corpus.publish import preflight, publish
 from transforms.corpus.read import LATEST, MANIFEST, Corpus, open_corpus
 from transforms.corpus.shards import (
     BucketShards,
     Partition,
     ShardFile,
-    heading,
+    cost_category,
     picodollars,
     write_shard,
 )
@@ -70,10 +76,10 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
     run_id = f"withdrawal-{now:%Y%m%dT%H%M%S}"
     work = work_folder(str(to), run_id)
     with open_work_folder(work):
-        kept, tombstones = _keep_all(corpus, selection, work / SHARDS)
+        kept, tombstones = _keep_records(corpus, selection, work / SHARDS)
         pairs = list(_pairs(corpus, selection, work / SHARDS))
-        gone = _gone(corpus, pairs)
-        _check_number(corpus, selection, tombstones.num_rows, gone)
+        gone = _removed_pairs(corpus, pairs)
+        _check_counts(corpus, selection, tombstones.num_rows, gone)
         rejected = _rejected(corpus, tombstones, work / SHARDS)
         build = _build(corpus, selection, tombstones, gone, run_id, now)
         return publish([*kept, *pairs, *rejected], to, build)
@@ -97,7 +103,7 @@ def _check_target(corpus: Corpus, to: Path) -> None:
     )
 
 
-def _check_number(corpus: Corpus, selection: Selection, removed: int, pairs: int) -> None:
+def _check_counts(corpus: Corpus, selection: Selection, removed: int, pairs: int) -> None:
     if removed == pairs == 0:
         raise InputError(
             "no record is selected: there is nothing to withdraw", where=selection.where
@@ -110,18 +116,18 @@ def _check_number(corpus: Corpus, selection: Selection, removed: int, pairs: int
         )
 
 
-def _keep_all(
+def _keep_records(
     corpus: Corpus, selection: Selection, folder: Path
 ) -> tuple[list[BucketShards], pa.Table]:
     """Returns what is left of the accepted records, a bucket a shard, and all tombstones by id."""
-    detail = detail_of(corpus.manifest.version, selection.where)
+    detail = withdrawal_detail(corpus.manifest.version, selection.where)
     buckets: list[BucketShards] = []
     tombstones = [REJECTED.empty_table()]
     for shard in corpus.shards("records"):
         rows = _read(corpus, shard)
-        selected = selection.choose(rows)
+        selected = selection.mask(rows)
         left = rows.filter(pc.invert(selected))
-        tombstones.append(bury(rows.filter(selected), detail))
+        tombstones.append(make_withdrawn_rows(rows.filter(selected), detail))
         if left.num_rows == rows.num_rows:
             same = ShardFile(str(corpus.path(shard)), shard.records, shard.bytes, shard.sha256)
             buckets.append(_accepted(left, shard, same, len(buckets)))
@@ -161,7 +167,7 @@ def _pairs(corpus: Corpus, selection: Selection, folder: Path) -> Iterator[Bucke
     """Yields what is left of the pairs of answers, a bucket a shard."""
     for number, shard in enumerate(corpus.shards("preferences"), len(corpus.manifest.shards)):
         rows = _read(corpus, shard)
-        marks = (selection.choose(side_of(rows, side)) for side in SIDES)
+        marks = (selection.mask(side_as_records(rows, side)) for side in SIDES)
         left = rows.filter(pc.invert(pc.or_(*marks)))
         file = ShardFile(str(corpus.path(shard)), shard.records, shard.bytes, shard.sha256)
         if left.num_rows == 0:
@@ -173,7 +179,7 @@ def _pairs(corpus: Corpus, selection: Selection, folder: Path) -> Iterator[Bucke
         yield BucketShards(number, (), None, {}, {}, 0, 0, preferences=(partition,))
 
 
-def _gone(corpus: Corpus, pairs: Iterable[BucketShards]) -> int:
+def _removed_pairs(corpus: Corpus, pairs: Iterable[BucketShards]) -> int:
     """Returns how many pairs are not left."""
     left = sum(part.shard.records for bucket in pairs for part in bucket.preferences)
     return corpus.manifest.rows("preferences") - left
@@ -187,13 +193,13 @@ def _rejected(corpus: Corpus, tombstones: pa.Table, folder: Path) -> Iterator[Bu
         here = pc.less_equal(tombstones.column("record_id"), pc.max(rows.column("record_id")))
         rows = pa.concat_tables([rows, tombstones.filter(here)])
         tombstones = tombstones.filter(pc.invert(here))
-        yield _ended(rows, folder, bucket)
+        yield _write_rejected(rows, folder, bucket)
         bucket += 1
     if tombstones.num_rows:
-        yield _ended(tombstones, folder, bucket)
+        yield _write_rejected(tombstones, folder, bucket)
 
 
-def _ended(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
+def _write_rejected(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
     file = write_shard(rows, REJECTED, folder / "rejected", f"rejected-{bucket:05d}")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     cost: Counter[str] = Counter()
@@ -202,7 +208,7 @@ def _ended(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
         *(rows.column(name).to_pylist() for name in names), strict=True
     ):
         counts[kind][reason] += 1
-        cost[heading(kind, ending)] += picodollars(usd)
+        cost[cost_category(kind, ending)] += picodollars(usd)
     return BucketShards(
         bucket=bucket,
         partitions=(),
@@ -211,8 +217,8 @@ def _ended(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
         picodollars=dict(cost),
         prompt_tokens=0,
         completion_tokens=0,
-        other_prompt_tokens=pc.sum(rows.column("prompt_tokens")).as_py() or 0,
-        other_completion_tokens=pc.sum(rows.column("completion_tokens")).as_py() or 0,
+        rejected_prompt_tokens=pc.sum(rows.column("prompt_tokens")).as_py() or 0,
+        rejected_completion_tokens=pc.sum(rows.column("completion_tokens")).as_py() or 0,
     )
 
 
@@ -241,7 +247,7 @@ def _build(
         decisions=parent.decisions,
         usd_judge=parent.spend.usd_judge,
         parent=parent.version,
-        removed=Removed(selection.where, len(ids), digest_of(ids), pairs),
+        removed=Removed(selection.where, len(ids), ids_digest(ids), pairs),
         against=parent.against,
         usd_uncertain=parent.spend.usd_uncertain,
     )

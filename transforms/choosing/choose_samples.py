@@ -22,8 +22,8 @@ from transforms.choosing.samples import (
     score_of,
     split_samples,
 )
-from transforms.dedupe.blocks import Rows, pack, split
-from transforms.dedupe.spill import Piece, Spill
+from transforms.dedupe.row_files import RowFiles, RowSlice
+from transforms.dedupe.rows import Rows, pack, split
 from transforms.job import Job
 from transforms.records.filtered_bucket import (
     CHOSEN,
@@ -38,9 +38,9 @@ from transforms.work import BEST_OF, report_errors
 # A sample that is not among the best, and the best one, by their ids.
 LOSS = np.dtype([("id", "V32"), ("best", "V32")])
 
-_Placed = tuple[int, Piece]
-_Grouped = tuple[int, Iterable[Piece]]
-_Joined = tuple[int, dict[str, Iterable[Piece]]]
+_Placed = tuple[int, RowSlice]
+_Grouped = tuple[int, Iterable[RowSlice]]
+_Joined = tuple[int, dict[str, Iterable[RowSlice]]]
 
 
 @dataclass(eq=False)
@@ -159,9 +159,9 @@ def _with_nothing(bucket: int) -> tuple[int, None]:
     return bucket, None
 
 
-def _samples(job: Job) -> Spill:
-    return Spill(job.work / BEST_OF / "samples", SAMPLE)
+def _samples(job: Job) -> RowFiles:
+    return RowFiles(job.work / BEST_OF / "samples", SAMPLE)
 
 
-def _losses(job: Job) -> Spill:
-    return Spill(job.work / BEST_OF / "lost", LOSS)
+def _losses(job: Job) -> RowFiles:
+    return RowFiles(job.work / BEST_OF / "lost", LOSS)

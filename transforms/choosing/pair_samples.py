@@ -23,8 +23,9 @@ from transforms.choosing.samples import (
     make_sample,
     split_samples,
 )
-from transforms.dedupe.blocks import Rows, VerdictBlock, pack, split
-from transforms.dedupe.spill import Piece, Spill
+from transforms.dedupe.blocks import VerdictBlock
+from transforms.dedupe.row_files import RowFiles, RowSlice
+from transforms.dedupe.rows import Rows, pack, split
 from transforms.job import Job
 from transforms.records.filtered_bucket import FilteredBucket, last_stage, read_filtered
 from transforms.work import PAIRS, REJECTED_SIDES, read_staged, report_errors, write_staged
@@ -34,9 +35,9 @@ PAIR = np.dtype(
     [("chosen", "V32"), ("rejected", "V32"), ("chosen_score", "<f8"), ("rejected_score", "<f8")]
 )
 
-_Placed = tuple[int, Piece]
-_Grouped = tuple[int, Iterable[Piece]]
-_Joined = tuple[int, dict[str, Iterable[Piece]]]
+_Placed = tuple[int, RowSlice]
+_Grouped = tuple[int, Iterable[RowSlice]]
+_Joined = tuple[int, dict[str, Iterable[RowSlice]]]
 
 
 @dataclass(eq=False)
@@ -157,9 +158,9 @@ def _bucket(element: tuple[int, VerdictBlock]) -> tuple[int, None]:
     return element[0], None
 
 
-def _samples(job: Job) -> Spill:
-    return Spill(job.work / PAIRS / "samples", SAMPLE)
+def _samples(job: Job) -> RowFiles:
+    return RowFiles(job.work / PAIRS / "samples", SAMPLE)
 
 
-def _pairs(job: Job) -> Spill:
-    return Spill(job.work / PAIRS / "pairs", PAIR)
+def _pairs(job: Job) -> RowFiles:
+    return RowFiles(job.work / PAIRS / "pairs", PAIR)

@@ -1,8 +1,8 @@
 """What choosing knows of a sample: which prompt it answers, what it scores, never its text.
 
-The samples of a prompt lie in different buckets. So their rows travel packed, by `Spill`, to one of
-64 partitions by the prompt's id: 89 bytes a sample on the way, some 400 in the memory of the worker
-that chooses among the samples of a partition.
+The samples of a prompt lie in different buckets. So their rows travel packed, by `RowFiles`, to one
+of 64 partitions by the prompt's id: 89 bytes a sample on the way, some 400 in the memory of the
+worker that chooses among the samples of a partition.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from schemas.records import Record
 from schemas.run import JUDGE, BestOf, Preferences
-from transforms.dedupe.blocks import PARTITION_BITS, Rows, pack, split
 from transforms.dedupe.keys import answer_text, exact_key
+from transforms.dedupe.rows import PARTITION_BITS, Rows, pack, split
 
 SAMPLE = np.dtype(
     [("prompt", "V32"), ("id", "V32"), ("text", "V16"), ("score", "<f8"), ("accepted", "?")]

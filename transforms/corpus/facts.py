@@ -20,8 +20,8 @@ from schemas.terms import Duty, TermsVersion
 
 # Columns that hold provenance: a record's, and that of the worse side of a pair. The better side is
 # a record of the corpus.
-RECORD = "provenance"
-WORSE_SIDE = "rejected_provenance"
+RECORD_PROVENANCE = "provenance"
+REJECTED_PROVENANCE = "rejected_provenance"
 
 # One combination of these is one line of a card; a corpus has few of them.
 _KEYS = {
@@ -72,7 +72,7 @@ class Facts:
         others: By judge, or whatever else touched them.
         terms: By version of a document that binds them.
         duties: By duty that they owe.
-        sides: The same of the worse sides of pairs; None where there are no pairs.
+        rejected_sides: The same of the worse sides of pairs; None where there are no pairs.
     """
 
     records: int = 0
@@ -84,15 +84,15 @@ class Facts:
     others: Counter[OtherModel] = field(default_factory=Counter)
     terms: Counter[TermsVersion] = field(default_factory=Counter)
     duties: Counter[Duty] = field(default_factory=Counter)
-    sides: Facts | None = None
+    rejected_sides: Facts | None = None
 
     def owed(self) -> list[Duty]:
         """Returns the duties, those of pairs among them, in the order in which they fall due."""
-        duties = {*self.duties, *(self.sides.duties if self.sides else ())}
+        duties = {*self.duties, *(self.rejected_sides.duties if self.rejected_sides else ())}
         return sorted(duties, key=lambda duty: (duty.due, duty.kind, duty.document, duty.text))
 
 
-def gather(records: Iterable[Path], pairs: Iterable[Path] = ()) -> Facts:
+def gather_facts(records: Iterable[Path], pairs: Iterable[Path] = ()) -> Facts:
     """Counts what the records of some shards say of themselves.
 
     Args:
@@ -102,13 +102,17 @@ def gather(records: Iterable[Path], pairs: Iterable[Path] = ()) -> Facts:
     Returns:
         The counts.
     """
-    sides = _gather(pairs, WORSE_SIDE)
-    return replace(_gather(records, RECORD), sides=sides if sides.records else None)
+    sides = _gather(pairs, REJECTED_PROVENANCE)
+    return replace(
+        _gather(records, RECORD_PROVENANCE), rejected_sides=sides if sides.records else None
+    )
 
 
 def _gather(shards: Iterable[Path], provenance: str) -> Facts:
     keys = {name: (provenance, *path) for name, path in _KEYS.items()}
-    keys |= {"split": ("split",)} | ({"language": ("language",)} if provenance == RECORD else {})
+    keys |= {"split": ("split",)} | (
+        {"language": ("language",)} if provenance == RECORD_PROVENANCE else {}
+    )
     generators = f"{provenance}.{_GENERATORS}"
     names = [*(".".join(path) for path in keys.values()), generators]
     of_decisions = [generators, f"{provenance}.terms", f"{provenance}.duties"]
@@ -129,7 +133,7 @@ def _gather(shards: Iterable[Path], provenance: str) -> Facts:
                     decisions[row["decisions"]] += row["count"]
                 if not decisions.keys() <= bound.keys():
                     told = file.read_row_group(group, columns=of_decisions)
-                    _learn(told, provenance, bound)
+                    _add_decisions(told, provenance, bound)
     for named, count in decisions.items():
         terms, duties = bound[named]
         facts.terms.update(dict.fromkeys(terms, count))
@@ -146,7 +150,9 @@ def column(table: pa.Table, path: Iterable[str]) -> pa.ChunkedArray:
     )
 
 
-def generators_of(table: pa.Table, *fields: str, provenance: str = RECORD) -> pa.ChunkedArray:
+def generators_of(
+    table: pa.Table, *fields: str, provenance: str = RECORD_PROVENANCE
+) -> pa.ChunkedArray:
     """Returns what is said of each row's models, as one text a row; equal ones say the same.
 
     Args:
@@ -207,7 +213,7 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
     facts.others.update({OtherModel(*model): count for model in models})
 
 
-def _learn(
+def _add_decisions(
     group: pa.Table,
     provenance: str,
     bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]],

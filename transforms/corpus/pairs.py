@@ -15,13 +15,13 @@ from transforms.corpus.read import Corpus
 SIDES = ("chosen", "rejected")
 
 # What the worse side of a pair may be; the better one is a record of the corpus.
-_STANDS_IN: dict[str, tuple[Kind, ...]] = {
+_SIDE_KINDS: dict[str, tuple[Kind, ...]] = {
     "chosen": ("records",),
     "rejected": ("records", "rejected"),
 }
 
 
-def side_of(pairs: pa.Table, side: str) -> pa.Table:
+def side_as_records(pairs: pa.Table, side: str) -> pa.Table:
     """Returns one side of pairs under the names that records have.
 
     Args:
@@ -36,7 +36,7 @@ def side_of(pairs: pa.Table, side: str) -> pa.Table:
     return pairs.select(present).rename_columns([names[name] for name in present])
 
 
-def sides_of(corpus: Corpus, side: str, columns: Iterable[str]) -> Iterator[pa.Table]:
+def read_side(corpus: Corpus, side: str, columns: Iterable[str]) -> Iterator[pa.Table]:
     """Reads one side of all pairs as a stream.
 
     Args:
@@ -45,14 +45,14 @@ def sides_of(corpus: Corpus, side: str, columns: Iterable[str]) -> Iterator[pa.T
         columns: Names that records have: `record_id`, `provenance`, or fields within.
 
     Yields:
-        Tables as `side_of` makes them, in the same order for both sides.
+        Tables as `side_as_records` makes them, in the same order for both sides.
     """
     names = [f"{side}_{name.removeprefix('record_')}" for name in columns]
     for table in corpus.tables("preferences", names):
-        yield side_of(table, side)
+        yield side_as_records(table, side)
 
 
-def absent_sides(corpus: Corpus) -> Iterator[tuple[str, str]]:
+def missing_sides(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """Finds pairs with a side that the corpus does not hold, as an answer to the same prompt.
 
     Ids are compared by 64 bits of a hash of theirs and their prompts': 8 bytes a side are held.
@@ -65,7 +65,7 @@ def absent_sides(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """
     if not corpus.shards("preferences"):
         return
-    for side, kinds in _STANDS_IN.items():
+    for side, kinds in _SIDE_KINDS.items():
         names = (f"{side}_id", "prompt_id")
         wanted = np.unique(_hashes(corpus, ("preferences",), names))
         there = np.zeros(wanted.size, np.bool_)

@@ -82,7 +82,7 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class ManifestFile:
     """Where a manifest stands, and what it should be.
 
     Attributes:
@@ -107,29 +107,29 @@ def open_corpus(path: Path, version: str | None = None) -> Corpus:
     Raises:
         InputError: There is no corpus, no such version, or its manifest is not the published one.
     """
-    located = locate(path, version)
-    data = read_bytes(located.path)
-    if located.sha256 not in (None, sha256(data)):
+    found = find_manifest(path, version)
+    data = read_bytes(found.path)
+    if found.sha256 not in (None, sha256(data)):
         raise InputError(
             f"the manifest is not the one that {LATEST} points to",
-            where=str(located.path),
+            where=str(found.path),
             found=f"SHA-256 {sha256(data)}",
-            expected=str(located.sha256),
+            expected=str(found.sha256),
             remedy="restore the file, or publish the corpus again",
         )
-    return Corpus(located.path.parent, parse(data, located.path, "manifest", Manifest))
+    return Corpus(found.path.parent, parse(data, found.path, "manifest", Manifest))
 
 
-def locate(path: Path, version: str | None = None) -> Located:
+def find_manifest(path: Path, version: str | None = None) -> ManifestFile:
     """Finds a manifest; see `open_corpus`."""
     if path.is_file() and path.name != LATEST:
-        return Located(path, None)
+        return ManifestFile(path, None)
     folder = path.parent if path.is_file() else path
     if version is None and (folder / MANIFEST).is_file():
-        return Located(folder / MANIFEST, None)
+        return ManifestFile(folder / MANIFEST, None)
     latest = _latest(folder)
     if version in (None, latest.version):
-        return Located(folder / latest.manifest, latest.sha256)
+        return ManifestFile(folder / latest.manifest, latest.sha256)
     manifest = folder / version / MANIFEST
     if not manifest.is_file():
         known = [found.parent.name for found in folder.glob(f"[!.]*/{MANIFEST}")]
@@ -138,7 +138,7 @@ def locate(path: Path, version: str | None = None) -> Located:
             where=str(folder),
             remedy=nearest(version, known),
         )
-    return Located(manifest, None)
+    return ManifestFile(manifest, None)
 
 
 def _latest(folder: Path) -> Latest:

@@ -74,11 +74,11 @@ class BucketShards:
         partitions: Shards of accepted records, by class and split.
         rejected: The shard of the rest, if there is any.
         counts: Rows of the rest, by kind and reason.
-        picodollars: Cost, by `heading`, and `accepted`.
+        picodollars: Cost, by `cost_category`, and `accepted`.
         prompt_tokens: Of the accepted records, as the providers counted.
         completion_tokens: The same.
-        other_prompt_tokens: Of the rest.
-        other_completion_tokens: The same.
+        rejected_prompt_tokens: Of the rest.
+        rejected_completion_tokens: The same.
         preferences: Shards of pairs of answers, by class and split.
     """
 
@@ -89,8 +89,8 @@ class BucketShards:
     picodollars: dict[str, int]
     prompt_tokens: int
     completion_tokens: int
-    other_prompt_tokens: int = 0
-    other_completion_tokens: int = 0
+    rejected_prompt_tokens: int = 0
+    rejected_completion_tokens: int = 0
     preferences: tuple[Partition, ...] = ()
 
     @property
@@ -122,7 +122,7 @@ def write_bucket(
         StillroomError: An id ends in two places, a class or a split is no name for a folder, or
             the folder cannot be written.
     """
-    _each_once(records, rejected)
+    _check_each_once(records, rejected)
     parts: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         parts[record.provenance.obligation_class, record.split].append(record)
@@ -140,12 +140,12 @@ def write_bucket(
         picodollars=_cost(records, rejected),
         prompt_tokens=sum(r.provenance.response.prompt_tokens or 0 for r in records),
         completion_tokens=sum(r.provenance.response.completion_tokens or 0 for r in records),
-        other_prompt_tokens=sum(row.prompt_tokens or 0 for row in rejected),
-        other_completion_tokens=sum(row.completion_tokens or 0 for row in rejected),
+        rejected_prompt_tokens=sum(row.prompt_tokens or 0 for row in rejected),
+        rejected_completion_tokens=sum(row.completion_tokens or 0 for row in rejected),
     )
 
 
-def heading(kind: str, finish_reason: str) -> str:
+def cost_category(kind: str, finish_reason: str) -> str:
     """Returns under what the cost of a row is told: its kind, apart from what was cut short."""
     return "truncated" if kind == "rejected" and finish_reason == "length" else kind
 
@@ -235,7 +235,7 @@ def _write_rejected(rejected: Sequence[Rejected], folder: Path, bucket: int) -> 
     return write_shard(rejected, REJECTED, folder / "rejected", f"rejected-{bucket:05d}")
 
 
-def _each_once(records: Iterable[Record], rejected: Iterable[Rejected]) -> None:
+def _check_each_once(records: Iterable[Record], rejected: Iterable[Rejected]) -> None:
     ends = Counter(row.record_id for rows in (records, rejected) for row in rows if row.record_id)
     twice = sorted(record_id for record_id, count in ends.items() if count > 1)
     if twice:
@@ -257,5 +257,5 @@ def _cost(records: Iterable[Record], rejected: Iterable[Rejected]) -> dict[str, 
     for record in records:
         cost["accepted"] += picodollars(record.provenance.response.usd)
     for row in rejected:
-        cost[heading(row.kind, row.finish_reason)] += picodollars(row.usd)
+        cost[cost_category(row.kind, row.finish_reason)] += picodollars(row.usd)
     return dict(sorted(cost.items()))

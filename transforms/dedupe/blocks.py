@@ -1,41 +1,14 @@
-"""What the steps of deduplication pass on: verdicts, and packed rows about records.
-
-Inside, a record is its reference: its bucket and its place among the bucket's ids, in one number.
-A bucket is a prefix of the id (`schemas.buckets`), so references stand in the order of ids, however
-many buckets there are. That order is the rank: of records that are the same, the least id stays.
-It depends on content alone, hence on no worker count and on no order of arrival.
-
-Records that were published before rank above all new ones. The leading bit of a reference says that
-a record is new. An index's files are numbered as buckets that no run has, from `INDEXED` up. So the
-order is: records of this run that the corpus has held before, indexed records, new records.
-"""
+"""What the Beam steps of deduplication pass on: one small block for each bucket."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
 
-Rows = NDArray[np.void]
 Method = Literal["exact", "near"]
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-PARTITION_BITS = 6  # keys are spread over 64 partitions: so many workers at most
-
-# A pair of records that are the same; `better` is of better rank: the lower reference.
-EDGE = np.dtype([("better", "<u8"), ("worse", "<u8"), ("similarity", "<f8")])
-
-INDEXED = 1 << 30  # buckets from here on are files of indexes
-
-_ROW_BITS = 32
-_ROW_MASK = np.uint64((1 << _ROW_BITS) - 1)
-_NEW = np.uint64(1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,73 +55,3 @@ class VerdictBlock:
     bucket: int
     removed: dict[str, Removal]
     clusters: dict[str, DedupeProvenance]
-
-
-def references(bucket: int, rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """Returns the references of a bucket's rows: new records, unless the bucket is an index's."""
-    refs = np.uint64(bucket << _ROW_BITS) | rows.astype(np.uint64)
-    return refs if bucket >= INDEXED else refs | _NEW
-
-
-def published(refs: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns the references that the same records have when they were published before."""
-    return refs & ~_NEW
-
-
-def are_new(refs: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Marks the references of records that were not published before."""
-    return refs >= _NEW
-
-
-def are_indexed(refs: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Marks the references of records that an index holds."""
-    return buckets_of(refs) >= INDEXED
-
-
-def buckets_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Returns the buckets, or files of indexes, that references lie in."""
-    return (published(refs) >> np.uint64(_ROW_BITS)).astype(np.int64)
-
-
-def rows_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Returns the places of references within their buckets."""
-    return (refs & _ROW_MASK).astype(np.int64)
-
-
-def pack(dtype: np.dtype[np.void], **columns: NDArray[Any]) -> Rows:
-    """Packs columns of one length, one for each field of a dtype, into rows."""
-    rows = np.empty(len(next(iter(columns.values()))), dtype)
-    for name, column in columns.items():
-        rows[name] = column
-    return rows
-
-
-def join(pieces: Iterable[Rows], dtype: np.dtype[np.void]) -> Rows:
-    """Joins pieces of packed rows into one; no pieces make no rows."""
-    return np.concatenate([np.empty(0, dtype), *pieces])
-
-
-def split(rows: NDArray[Scalar], parts: NDArray[Any]) -> Iterator[tuple[int, NDArray[Scalar]]]:
-    """Cuts rows into one piece a part.
-
-    Args:
-        rows: Any rows.
-        parts: Which part each of them belongs to.
-
-    Yields:
-        Part and its rows, in their order; parts ascending, none empty.
-    """
-    order = np.argsort(parts, kind="stable")
-    rows, parts = rows[order], parts[order]
-    starts = np.flatnonzero(changes(parts))
-    for start, piece in zip(starts, np.split(rows, starts[1:]), strict=False):
-        yield int(parts[start]), piece
-
-
-def changes(*columns: NDArray[Any]) -> NDArray[np.bool_]:
-    """Marks the rows that differ from the row before in any of some columns; the first always."""
-    marks = np.zeros(columns[0].size, np.bool_)
-    marks[:1] = True
-    for column in columns:
-        marks[1:] |= column[1:] != column[:-1]
-    return marks

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.dedupe.blocks import (
+from transforms.dedupe.rows import (
     PARTITION_BITS,
     Rows,
     are_new,

@@ -8,9 +8,9 @@ go, and are not compared with one another.
                                      └──────→ Settle ←──────────────── VerifyPairs
                                                 └─bucket→ JoinVerdicts
 
-Neither text nor sketches travel, but the places of packed rows on disk (`Spill`), so that memory
+Neither text nor sketches travel, but the places of packed rows on disk (`RowFiles`), so that memory
 grows with the largest bucket and with a partition: a sixty-fourth of all bands, 240 bytes a
-record, indexed ones included. All duplicates are settled in one worker, over edges that were
+record, indexed ones included. All duplicates are clustered in one worker, over edges that were
 verified: some 150 bytes an edge, and for a record and a hot key at most 16 edges to new records and
 16 to indexed ones.
 
@@ -31,20 +31,14 @@ from apache_beam.pvalue import PCollection
 
 from schemas.index import Index
 from schemas.run import NearDedupe
-from transforms.dedupe.blocks import (
-    EDGE,
-    SketchBlock,
-    VerdictBlock,
-    are_indexed,
-    are_new,
-    rows_of,
-)
+from transforms.dedupe.blocks import SketchBlock, VerdictBlock
 from transforms.dedupe.candidates import BAND, PAIR, find_candidates, split_bands, split_pairs
-from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
-from transforms.dedupe.settle import FATE, settle, split_fates
-from transforms.dedupe.similarity import verify
+from transforms.dedupe.clusters import MEMBER, form_clusters, split_members
+from transforms.dedupe.exact import KEY, find_exact, split_keys, split_removed
+from transforms.dedupe.row_files import RowFiles, RowSlice
+from transforms.dedupe.rows import EDGE, are_indexed, are_new, rows_of
+from transforms.dedupe.similarity import compare_pairs
 from transforms.dedupe.sources import Sources
-from transforms.dedupe.spill import Piece, Spill
 from transforms.dedupe.verdicts import verdict_block
 
 EXACT_DUPLICATES = "exact_duplicates"
@@ -52,11 +46,11 @@ NEAR_DUPLICATES = "near_duplicates"
 CAPPED_KEYS = "capped_keys"
 
 _NAMESPACE = "dedupe"
-_ONE_PLACE = 0  # the key, and the file, of what is settled in one worker
+_ONE_KEY = 0  # the key, and the file, of what is clustered in one worker
 
-_Placed = tuple[int, Piece]
-_Grouped = tuple[int, Iterable[Piece]]
-_Joined = tuple[int, dict[str, Iterable[Piece]]]
+_Placed = tuple[int, RowSlice]
+_Grouped = tuple[int, Iterable[RowSlice]]
+_Joined = tuple[int, dict[str, Iterable[RowSlice]]]
 _Sketches = PCollection[SketchBlock]
 _Verdicts = PCollection[tuple[int, VerdictBlock]]
 
@@ -96,17 +90,17 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
             | "GroupKeys" >> beam.GroupByKey()  # partition, places of keys
             | "FindExact" >> beam.FlatMap(_find_exact, self.folder)
         )
-        found = {"exact": exact | "ExactInOnePlace" >> beam.Map(_in_one_place)}
+        found = {"exact": exact | "ExactToOneKey" >> beam.Map(_to_one_key)}
         if self.near:
             near = (every, exact) | "FindNear" >> _FindNear(self.near, sources)
             found["near"] = near
-        settled = (
+        clustered = (
             found
             | "GroupEdges" >> beam.CoGroupByKey()  # one element: places of all edges
-            | "Settle" >> beam.FlatMap(_settle, self.folder)
+            | "FormClusters" >> beam.FlatMap(_form_clusters, self.folder)
         )
         verdicts: _Verdicts = (
-            {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "settled": settled}
+            {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "clustered": clustered}
             | "GroupVerdicts" >> beam.CoGroupByKey()  # bucket, places of what was decided
             | "JoinVerdicts" >> beam.ParDo(_JoinVerdictsFn(sources))
         )
@@ -127,12 +121,12 @@ class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollect
         sketches, exact = found
         edges: PCollection[_Placed] = (
             {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "exact": exact}
-            | "GroupLosers" >> beam.CoGroupByKey()  # bucket, places of its exact duplicates
+            | "GroupRemoved" >> beam.CoGroupByKey()  # bucket, places of its exact duplicates
             | "SplitBands" >> beam.FlatMap(_split_bands, self.sources)
             | "GroupBands" >> beam.GroupByKey()  # partition, places of bands
             | "FindCandidates" >> beam.ParDo(_FindCandidatesFn(self.sources.folder))
             | "GroupPairs" >> beam.GroupByKey()  # bucket, places of pairs
-            | "VerifyPairs" >> beam.FlatMap(_verify, self.near.threshold, self.sources)
+            | "ComparePairs" >> beam.FlatMap(_compare_pairs, self.near.threshold, self.sources)
         )
         return edges
 
@@ -159,8 +153,8 @@ class _JoinVerdictsFn(beam.DoFn):
 
     def process(self, element: _Joined) -> Iterator[tuple[int, VerdictBlock]]:
         bucket, joined = element
-        fates = _fates(self._sources.folder).read(joined["settled"])
-        block = verdict_block(bucket, fates, self._sources)
+        members = _members(self._sources.folder).read(joined["clustered"])
+        block = verdict_block(bucket, members, self._sources)
         for removal in block.removed.values():
             self._counters[removal.method].inc()
         yield bucket, block
@@ -175,59 +169,59 @@ def _split_keys(block: SketchBlock, sources: Sources) -> Iterator[_Placed]:
 def _find_exact(element: _Grouped, folder: Path) -> Iterator[_Placed]:
     partition, pieces = element
     edges = find_exact(_keys(folder).read(pieces))
-    return _exact(folder).write(partition, split_losers(edges))
+    return _exact(folder).write(partition, split_removed(edges))
 
 
 def _split_bands(element: _Joined, sources: Sources) -> Iterator[_Placed]:
     bucket, joined = element
-    losers = rows_of(_exact(sources.folder).read(joined["exact"])["worse"])
+    removed = rows_of(_exact(sources.folder).read(joined["exact"])["worse"])
     rows, bands = sources.sidecar(bucket).bands()
-    stay = ~np.isin(rows, losers)
+    stay = ~np.isin(rows, removed)
     refs = sources.references(bucket)[rows[stay]]
     return _bands(sources.folder).write(bucket, split_bands(refs, bands[stay]))
 
 
-def _verify(element: _Grouped, threshold: float, sources: Sources) -> Iterator[_Placed]:
+def _compare_pairs(element: _Grouped, threshold: float, sources: Sources) -> Iterator[_Placed]:
     bucket, pieces = element
-    edges = verify(_pairs(sources.folder).read(pieces), threshold, sources)
-    return _near(sources.folder).write(bucket, [(_ONE_PLACE, edges)])
+    edges = compare_pairs(_pairs(sources.folder).read(pieces), threshold, sources)
+    return _near(sources.folder).write(bucket, [(_ONE_KEY, edges)])
 
 
-def _settle(element: _Joined, folder: Path) -> Iterator[_Placed]:
+def _form_clusters(element: _Joined, folder: Path) -> Iterator[_Placed]:
     place, found = element
     exact = _exact(folder).read(found["exact"])
     near = _near(folder).read(found.get("near", ()))
-    fates = settle(exact[are_new(exact["worse"])], near)
-    return _fates(folder).write(place, split_fates(fates[~are_indexed(fates["ref"])]))
+    members = form_clusters(exact[are_new(exact["worse"])], near)
+    return _members(folder).write(place, split_members(members[~are_indexed(members["ref"])]))
 
 
 def _bucket(block: SketchBlock) -> tuple[int, int]:
     return block.bucket, block.records
 
 
-def _in_one_place(placed: _Placed) -> _Placed:
-    return _ONE_PLACE, placed[1]
+def _to_one_key(placed: _Placed) -> _Placed:
+    return _ONE_KEY, placed[1]
 
 
-def _keys(folder: Path) -> Spill:
-    return Spill(folder / "keys", KEY)
+def _keys(folder: Path) -> RowFiles:
+    return RowFiles(folder / "keys", KEY)
 
 
-def _exact(folder: Path) -> Spill:
-    return Spill(folder / "exact", EDGE)
+def _exact(folder: Path) -> RowFiles:
+    return RowFiles(folder / "exact", EDGE)
 
 
-def _bands(folder: Path) -> Spill:
-    return Spill(folder / "bands", BAND)
+def _bands(folder: Path) -> RowFiles:
+    return RowFiles(folder / "bands", BAND)
 
 
-def _pairs(folder: Path) -> Spill:
-    return Spill(folder / "pairs", PAIR)
+def _pairs(folder: Path) -> RowFiles:
+    return RowFiles(folder / "pairs", PAIR)
 
 
-def _near(folder: Path) -> Spill:
-    return Spill(folder / "near", EDGE)
+def _near(folder: Path) -> RowFiles:
+    return RowFiles(folder / "near", EDGE)
 
 
-def _fates(folder: Path) -> Spill:
-    return Spill(folder / "fates", FATE)
+def _members(folder: Path) -> RowFiles:
+    return RowFiles(folder / "members", MEMBER)

@@ -7,15 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.dedupe.blocks import (
-    EDGE,
-    PARTITION_BITS,
-    Rows,
-    buckets_of,
-    changes,
-    pack,
-    split,
-)
+from transforms.dedupe.rows import EDGE, PARTITION_BITS, Rows, buckets_of, changes, pack, split
 
 # A key as two numbers: any order that brings equal keys together will do.
 KEY = np.dtype([("key", "<u8", 2), ("ref", "<u8")])
@@ -60,6 +52,6 @@ def find_exact(rows: Rows) -> Rows:
     )
 
 
-def split_losers(edges: Rows) -> Iterator[tuple[int, Rows]]:
+def split_removed(edges: Rows) -> Iterator[tuple[int, Rows]]:
     """Splits edges by the bucket of the record that goes."""
     return split(edges, buckets_of(edges["worse"]))

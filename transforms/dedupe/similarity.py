@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.dedupe.blocks import EDGE, Rows, buckets_of, join, pack, rows_of, split
 from transforms.dedupe.candidates import distinct_pairs
 from transforms.dedupe.keys import Shingles
+from transforms.dedupe.rows import EDGE, Rows, buckets_of, join, pack, rows_of, split
 from transforms.dedupe.sources import Sources
 
 # Several answers to one prompt are asked for on purpose, and are alike by nature.
 SAME_PROMPT_THRESHOLD = 0.9
 
 
-def verify(pairs: Rows, threshold: float, sources: Sources) -> Rows:
+def compare_pairs(pairs: Rows, threshold: float, sources: Sources) -> Rows:
     """Compares candidates and keeps those that are alike enough.
 
     They are taken by the two buckets they lie in, so that memory grows with two buckets.
@@ -31,7 +31,7 @@ def verify(pairs: Rows, threshold: float, sources: Sources) -> Rows:
     """
     pairs = distinct_pairs(pairs)
     tiles = split(pairs, buckets_of(pairs["worse"]))
-    return join((_verify_tile(tile, threshold, sources) for _, tile in tiles), EDGE)
+    return join((_compare_tile(tile, threshold, sources) for _, tile in tiles), EDGE)
 
 
 def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
@@ -55,7 +55,7 @@ def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
     return (common - given) / union if union else 0.0
 
 
-def _verify_tile(pairs: Rows, threshold: float, sources: Sources) -> Rows:
+def _compare_tile(pairs: Rows, threshold: float, sources: Sources) -> Rows:
     """Compares pairs that lie in the same two buckets."""
     shingles, prompts = _load(pairs["better"], sources)
     others, other_prompts = _load(pairs["worse"], sources)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from schemas.index import Index, IndexFile
 from schemas.manifest import Compared
-from transforms.dedupe.blocks import INDEXED, SketchBlock, published, references
+from transforms.dedupe.blocks import SketchBlock
+from transforms.dedupe.rows import INDEXED, as_published, references
 from transforms.dedupe.sidecar import Sidecar, sidecar_file
 
 
@@ -53,9 +54,13 @@ class Sources:
         """
         sidecar = self.sidecar(bucket)
         refs = references(bucket, np.arange(sidecar.records))
-        return np.where(self._held(sidecar), published(refs), refs) if bucket < INDEXED else refs
+        return (
+            np.where(self._published_before(sidecar), as_published(refs), refs)
+            if bucket < INDEXED
+            else refs
+        )
 
-    def _held(self, sidecar: Sidecar) -> NDArray[np.bool_]:
+    def _published_before(self, sidecar: Sidecar) -> NDArray[np.bool_]:
         held = np.zeros(sidecar.records, np.bool_)
         if not sidecar.records:
             return held

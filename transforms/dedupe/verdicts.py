@@ -7,34 +7,26 @@ from numpy.typing import NDArray
 
 from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
-from transforms.dedupe.blocks import (
-    Method,
-    Removal,
-    Rows,
-    VerdictBlock,
-    are_indexed,
-    buckets_of,
-    rows_of,
-    split,
-)
+from transforms.dedupe.blocks import Method, Removal, VerdictBlock
+from transforms.dedupe.rows import Rows, are_indexed, buckets_of, rows_of, split
 from transforms.dedupe.sources import Sources
 
 
-def verdict_block(bucket: int, fates: Rows, sources: Sources) -> VerdictBlock:
+def verdict_block(bucket: int, members: Rows, sources: Sources) -> VerdictBlock:
     """Makes the verdicts on one bucket.
 
     Args:
         bucket: Which bucket.
-        fates: What was decided of its records, of dtype `FATE`.
+        members: What was decided of its records, of dtype `MEMBER`.
         sources: Where the records are.
 
     Returns:
         The verdicts, by id.
     """
     block = VerdictBlock(bucket, {}, {})
-    names = _names(np.concatenate((fates["ref"], fates["witness"])), sources)
-    of = _versions(fates["witness"], sources)
-    for ref, witness, similarity, exact, size in fates.tolist():
+    names = _names(np.concatenate((members["ref"], members["witness"])), sources)
+    of = _versions(members["witness"], sources)
+    for ref, witness, similarity, exact, size in members.tolist():
         method: Method = "exact" if exact else "near"
         if ref == witness:
             block.clusters[names[ref]] = DedupeProvenance(names[ref], size, method)

@@ -12,8 +12,9 @@ from schemas.records import Preference, Record, Rejected
 from schemas.stops import Stop
 from transforms.auditing.decisions import gather_decisions
 from transforms.choosing.rejected_sides import make_preference, read_sides
-from transforms.corpus.facts import RECORD, WORSE_SIDE
-from transforms.corpus.publish import Build, make_funnel, make_spend, publish
+from transforms.corpus.facts import RECORD_PROVENANCE, REJECTED_PROVENANCE
+from transforms.corpus.manifest import Build, make_funnel, make_spend
+from transforms.corpus.publish import publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
@@ -147,5 +148,5 @@ def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
 def _provenances(shards: Iterable[BucketShards]) -> Iterator[tuple[Path, str]]:
     """Yields where the records, and the worse sides of pairs, tell their provenance."""
     for bucket in shards:
-        yield from ((Path(part.shard.path), RECORD) for part in bucket.partitions)
-        yield from ((Path(part.shard.path), WORSE_SIDE) for part in bucket.preferences)
+        yield from ((Path(part.shard.path), RECORD_PROVENANCE) for part in bucket.partitions)
+        yield from ((Path(part.shard.path), REJECTED_PROVENANCE) for part in bucket.preferences)

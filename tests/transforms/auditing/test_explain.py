@@ -15,7 +15,7 @@ from tests.corpus_builder import (
     publish_typical,
     typical_rows,
 )
-from transforms.auditing.explain import Story, explain
+from transforms.auditing.explain import Explanation, explain
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(story: Story) -> str:
+def told(story: Explanation) -> str:
     parts = [part for section in story.sections for part in (*section.facts, *section.texts)]
     return "\n".join(f"{name}: {value}" for name, value in parts)
 

@@ -9,7 +9,7 @@ import yaml
 from schemas.records import Record
 from tests.corpus_builder import LLAMA_CLASS, make_record, publish_rows, publish_typical
 from transforms.corpus.card import card_data
-from transforms.corpus.facts import Facts, gather
+from transforms.corpus.facts import Facts, gather_facts
 from transforms.corpus.read import open_corpus
 from transforms.corpus.rendering import cell
 
@@ -22,7 +22,7 @@ def card(folder: Path) -> tuple[dict[str, Any], str]:
 
 def facts(folder: Path) -> Facts:
     corpus = open_corpus(folder)
-    return gather(corpus.path(shard) for shard in corpus.shards("records"))
+    return gather_facts(corpus.path(shard) for shard in corpus.shards("records"))
 
 
 def test_facts_count_what_the_records_say(tmp_path: Path) -> None:

@@ -225,8 +225,8 @@ def test_neither_order_nor_buckets_nor_repeated_bundles_change_a_verdict(
         _index(tmp_path / "b", {number + 200: (6, number) for number in range(2)}),
     )
     records = _records(new)
-    settled = deduplicate(records, NearDedupe(), 0, against=against)
-    assert {removal.of for removal in settled.removed.values()} >= {
+    clustered = deduplicate(records, NearDedupe(), 0, against=against)
+    assert {removal.of for removal in clustered.removed.values()} >= {
         None,
         *(index.version for index in against),
     }
@@ -234,4 +234,4 @@ def test_neither_order_nor_buckets_nor_repeated_bundles_change_a_verdict(
         records = records[bits:] + records[:bits][::-1]
         verdicts = deduplicate(records, NearDedupe(), bits, *options, against=against)
         assert verdicts.buckets == list(range(1 << bits))
-        assert (verdicts.removed, verdicts.clusters) == (settled.removed, settled.clusters)
+        assert (verdicts.removed, verdicts.clusters) == (clustered.removed, clustered.clusters)

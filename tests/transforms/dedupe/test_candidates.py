@@ -11,7 +11,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedupe.blocks import are_new, join, pack, published, references
 from transforms.dedupe.candidates import (
     BAND,
     HOT_MEMBERS,
@@ -22,6 +21,7 @@ from transforms.dedupe.candidates import (
     split_bands,
     split_pairs,
 )
+from transforms.dedupe.rows import are_new, as_published, join, pack, references
 
 NEW = 1 << 63
 
@@ -35,7 +35,7 @@ def _bands(
 
 def _places(pairs: np.ndarray[tuple[int], np.dtype[np.void]]) -> list[tuple[int, int]]:
     assert are_new(pairs["worse"]).all()
-    sides = (published(pairs[side]).tolist() for side in ("better", "worse"))
+    sides = (as_published(pairs[side]).tolist() for side in ("better", "worse"))
     return list(zip(*sides, strict=True))
 
 

@@ -150,7 +150,7 @@ def mixed(make_record: Make) -> list[Record]:
 
 
 @pytest.fixture(scope="session")
-def settled(mixed: list[Record], deduplicate: Run) -> Any:
+def clustered(mixed: list[Record], deduplicate: Run) -> Any:
     """The verdicts on them."""
     return deduplicate(mixed, NearDedupe(), 0)
 
@@ -158,27 +158,27 @@ def settled(mixed: list[Record], deduplicate: Run) -> Any:
 @settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(order=st.randoms(use_true_random=False), bits=st.integers(0, 4))
 def test_neither_order_nor_buckets_change_a_verdict(
-    order: Any, bits: int, mixed: list[Record], settled: Any, deduplicate: Run
+    order: Any, bits: int, mixed: list[Record], clustered: Any, deduplicate: Run
 ) -> None:
     shuffled = list(mixed)
     order.shuffle(shuffled)
     verdicts = deduplicate(shuffled, NearDedupe(), bits)
     assert verdicts.buckets == list(range(1 << bits))
-    assert verdicts.removed == settled.removed
-    assert verdicts.clusters == settled.clusters
+    assert verdicts.removed == clustered.removed
+    assert verdicts.clusters == clustered.clusters
 
 
 def test_bundles_that_run_three_times_change_no_verdict(
-    mixed: list[Record], settled: Any, deduplicate: Run
+    mixed: list[Record], clustered: Any, deduplicate: Run
 ) -> None:
     verdicts = deduplicate(mixed, NearDedupe(), 2, "--direct_runner_bundle_repeat=2")
-    assert len(settled.removed) > 10
-    assert verdicts.removed == settled.removed
-    assert verdicts.clusters == settled.clusters
+    assert len(clustered.removed) > 10
+    assert verdicts.removed == clustered.removed
+    assert verdicts.clusters == clustered.clusters
 
 
 def test_survivors_of_a_run_survive_the_next(
-    mixed: list[Record], settled: Any, deduplicate: Run
+    mixed: list[Record], clustered: Any, deduplicate: Run
 ) -> None:
-    survivors = [record for record in mixed if record.record_id not in settled.removed]
+    survivors = [record for record in mixed if record.record_id not in clustered.removed]
     assert deduplicate(survivors, NearDedupe()).removed == {}

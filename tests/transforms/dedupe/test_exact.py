@@ -10,17 +10,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedupe.blocks import (
+from transforms.dedupe.exact import KEY, find_exact, split_keys, split_removed
+from transforms.dedupe.rows import (
     INDEXED,
     PARTITION_BITS,
     Rows,
+    as_published,
     buckets_of,
     join,
-    published,
     references,
     rows_of,
 )
-from transforms.dedupe.exact import KEY, find_exact, split_keys, split_losers
 
 KEYS = st.lists(st.integers(0, 5), max_size=30)  # few distinct keys: many duplicates
 
@@ -65,10 +65,11 @@ def test_equal_keys_meet_in_one_partition() -> None:
 
 def test_losers_go_to_their_own_buckets() -> None:
     rows = join((rows for bucket in (2, 1) for _, rows in _split(bucket, _keys([3, 3]))), KEY)
-    losers = {
-        bucket: rows_of(edges["worse"]).tolist() for bucket, edges in split_losers(find_exact(rows))
+    removed = {
+        bucket: rows_of(edges["worse"]).tolist()
+        for bucket, edges in split_removed(find_exact(rows))
     }
-    assert losers == {1: [1], 2: [0, 1]}
+    assert removed == {1: [1], 2: [0, 1]}
 
 
 def test_published_records_stand_for_new_ones_whatever_their_ids() -> None:
@@ -76,7 +77,7 @@ def test_published_records_stand_for_new_ones_whatever_their_ids() -> None:
     keys = _keys([3])
     new = references(0, np.arange(1))
     indexed = references(INDEXED + 9, np.arange(1))
-    held = published(references(7, np.arange(1)))
+    held = as_published(references(7, np.arange(1)))
     rows = join((rows for refs in (new, indexed, held) for _, rows in split_keys(refs, keys)), KEY)
     pairs = [(int(held[0]), int(indexed[0]), 1.0), (int(held[0]), int(new[0]), 1.0)]
     assert find_exact(rows).tolist() == pairs

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from schemas.records import Record
 from schemas.run import NearDedupe, Unit
-from transforms.dedupe.blocks import references
 from transforms.dedupe.candidates import PAIR
 from transforms.dedupe.keys import Shingles
-from transforms.dedupe.similarity import similarity, verify
+from transforms.dedupe.rows import references
+from transforms.dedupe.similarity import compare_pairs, similarity
 from transforms.dedupe.sketch import sketch_bucket
 from transforms.dedupe.sources import Sources
 
@@ -58,7 +58,7 @@ def _edges(
     refs = [references(bucket, np.arange(len(found))) for bucket, found in records.items()]
     every = np.sort(np.concatenate(refs))
     pairs = [(one, other) for one in every for other in every if one < other]
-    edges: list[float] = verify(np.array(pairs * 2, PAIR), 0.8, Sources(folder))[
+    edges: list[float] = compare_pairs(np.array(pairs * 2, PAIR), 0.8, Sources(folder))[
         "similarity"
     ].tolist()
     return edges

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedupe.blocks import EDGE
-from transforms.dedupe.settle import choose, settle, split_fates
+from transforms.dedupe.clusters import choose_removals, form_clusters, split_members
+from transforms.dedupe.rows import EDGE
 
 Edges = dict[tuple[int, int], float]
 
@@ -40,7 +40,9 @@ def _by_rank(edges: Edges) -> dict[int, tuple[int, float]]:
 
 @given(EDGES)
 def test_the_rounds_decide_what_one_pass_by_rank_would(edges: Edges) -> None:
-    chosen = {worse: (better, value) for better, worse, value in choose(_rows(edges)).tolist()}
+    chosen = {
+        worse: (better, value) for better, worse, value in choose_removals(_rows(edges)).tolist()
+    }
     assert chosen == _by_rank(edges)
 
 
@@ -48,23 +50,23 @@ def test_the_rounds_decide_what_one_pass_by_rank_would(edges: Edges) -> None:
 def test_the_order_of_edges_does_not_matter(edges: Edges, order: Random) -> None:
     shuffled = list(edges.items())
     order.shuffle(shuffled)
-    assert np.array_equal(choose(_rows(dict(shuffled))), choose(_rows(edges)))
+    assert np.array_equal(choose_removals(_rows(dict(shuffled))), choose_removals(_rows(edges)))
 
 
 def test_of_a_chain_every_second_record_stays() -> None:
     chain = {(record, record + 1): 0.85 for record in range(200)}
-    gone = choose(_rows(chain))["worse"].tolist()
+    gone = choose_removals(_rows(chain))["worse"].tolist()
     assert gone == list(range(1, 201, 2))
 
 
 def test_the_witness_is_the_most_alike_of_those_who_stay() -> None:
     edges = {(0, 5): 0.8, (1, 5): 0.9, (2, 5): 0.9, (0, 3): 0.8, (3, 5): 1.0}
-    assert choose(_rows(edges)).tolist() == [(0, 3, 0.8), (1, 5, 0.9)]
+    assert choose_removals(_rows(edges)).tolist() == [(0, 3, 0.8), (1, 5, 0.9)]
 
 
 def test_a_copy_of_a_record_that_goes_for_another_goes_for_that_one_too() -> None:
-    fates = settle(_rows({(4, 7): 1.0, (4, 9): 1.0, (2, 6): 1.0}), _rows({(1, 4): 0.85}))
-    assert fates.tolist() == [
+    members = form_clusters(_rows({(4, 7): 1.0, (4, 9): 1.0, (2, 6): 1.0}), _rows({(1, 4): 0.85}))
+    assert members.tolist() == [
         (1, 1, 1.0, False, 4),
         (2, 2, 1.0, True, 2),
         (4, 1, 0.85, False, 0),
@@ -77,19 +79,19 @@ def test_a_copy_of_a_record_that_goes_for_another_goes_for_that_one_too() -> Non
 @given(EDGES)
 def test_clusters_count_all_who_go_and_the_one_who_stays(near: Edges) -> None:
     copies = {(record, record + 100): 1.0 for record in range(0, 30, 3)}
-    fates = settle(_rows(copies), _rows(near))
-    removed = fates[fates["ref"] != fates["witness"]]
-    clusters = fates[fates["ref"] == fates["witness"]]
-    assert clusters["size"].sum() == len(fates)
+    members = form_clusters(_rows(copies), _rows(near))
+    removed = members[members["ref"] != members["witness"]]
+    clusters = members[members["ref"] == members["witness"]]
+    assert clusters["size"].sum() == len(members)
     assert set(removed["witness"]) == set(clusters["ref"])
     assert not set(removed["ref"]) & set(clusters["ref"])
     assert set(removed["ref"]) >= {copy for _, copy in copies}
 
 
 def test_nothing_found_is_nothing_decided() -> None:
-    assert len(settle(_rows({}), _rows({}))) == 0
+    assert len(form_clusters(_rows({}), _rows({}))) == 0
 
 
 def test_fates_go_to_the_buckets_of_their_records() -> None:
-    fates = settle(_rows({(3 << 32, 5 << 32): 1.0}), _rows({}))
-    assert [(bucket, len(rows)) for bucket, rows in split_fates(fates)] == [(3, 1), (5, 1)]
+    members = form_clusters(_rows({(3 << 32, 5 << 32): 1.0}), _rows({}))
+    assert [(bucket, len(rows)) for bucket, rows in split_members(members)] == [(3, 1), (5, 1)]

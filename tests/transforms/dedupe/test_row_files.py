@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transforms.dedupe.blocks import Rows
-from transforms.dedupe.spill import Spill
+from transforms.dedupe.row_files import RowFiles
+from transforms.dedupe.rows import Rows
 
 ROW = np.dtype([("a", "<u4"), ("b", "<f8")])
 
@@ -19,23 +19,23 @@ def _rows(*values: int) -> Rows:
 
 
 def test_receivers_read_their_part_of_every_file(tmp_path: Path) -> None:
-    spill = Spill(tmp_path / "rows", ROW)
-    one = dict(spill.write(0, [(5, _rows(1, 2)), (9, _rows(3))]))
-    other = dict(spill.write(1, [(9, _rows(4)), (5, _rows(5, 6))]))
-    assert spill.read([one[5], other[5]]).tolist() == _rows(1, 2, 5, 6).tolist()
-    assert spill.read([other[9], one[9]]).tolist() == _rows(4, 3).tolist()
-    assert len(spill.read([])) == 0
+    files = RowFiles(tmp_path / "rows", ROW)
+    one = dict(files.write(0, [(5, _rows(1, 2)), (9, _rows(3))]))
+    other = dict(files.write(1, [(9, _rows(4)), (5, _rows(5, 6))]))
+    assert files.read([one[5], other[5]]).tolist() == _rows(1, 2, 5, 6).tolist()
+    assert files.read([other[9], one[9]]).tolist() == _rows(4, 3).tolist()
+    assert len(files.read([])) == 0
 
 
 def test_a_step_that_fails_leaves_the_former_file_whole(tmp_path: Path) -> None:
-    spill = Spill(tmp_path, ROW)
-    ((_, piece),) = spill.write(0, [(1, _rows(1, 2))])
+    files = RowFiles(tmp_path, ROW)
+    ((_, piece),) = files.write(0, [(1, _rows(1, 2))])
 
     def failing() -> Iterator[tuple[int, Rows]]:
         yield 1, _rows(7)
         raise OSError("disk full")
 
     with pytest.raises(Exception, match="disk full"):
-        list(spill.write(0, failing()))
-    assert spill.read([piece]).tolist() == _rows(1, 2).tolist()
+        list(files.write(0, failing()))
+    assert files.read([piece]).tolist() == _rows(1, 2).tolist()
     assert len(list(tmp_path.iterdir())) == 1

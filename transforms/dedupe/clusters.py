@@ -11,16 +11,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.dedupe.blocks import Rows, buckets_of, changes, pack, split
+from transforms.dedupe.rows import Rows, buckets_of, changes, pack, split
 
 # What was decided of a record: it goes for a witness; or it stays, is its own witness, and stands
 # for `size` records. `exact` holds of a cluster when it holds of all who go for it.
-FATE = np.dtype(
+MEMBER = np.dtype(
     [("ref", "<u8"), ("witness", "<u8"), ("similarity", "<f8"), ("exact", "?"), ("size", "<i8")]
 )
 
 
-def settle(exact: Rows, near: Rows) -> Rows:
+def form_clusters(exact: Rows, near: Rows) -> Rows:
     """Decides which records go, which stays for each, and how large the clusters are.
 
     An exact duplicate of a record that goes for a third one goes for the third one too.
@@ -30,9 +30,9 @@ def settle(exact: Rows, near: Rows) -> Rows:
         near: Near-duplicates among the records that are no exact duplicates, of dtype `EDGE`.
 
     Returns:
-        Rows of dtype `FATE`, ascending by record; nothing about records that stay alone.
+        Rows of dtype `MEMBER`, ascending by record; nothing about records that stay alone.
     """
-    goes = choose(near)
+    goes = choose_removals(near)
     exact = exact.copy()
     follows = np.isin(exact["better"], goes["worse"])
     followed = goes[np.searchsorted(goes["worse"], exact["better"][follows])]
@@ -42,7 +42,7 @@ def settle(exact: Rows, near: Rows) -> Rows:
     return np.sort(np.concatenate((removed, _clusters(removed))), order="ref")
 
 
-def choose(edges: Rows) -> Rows:
+def choose_removals(edges: Rows) -> Rows:
     """Chooses the records that go among those joined by edges.
 
     Round by round, a record stays when no better neighbour is undecided, and its neighbours go:
@@ -58,19 +58,21 @@ def choose(edges: Rows) -> Rows:
     """
     refs, ends = np.unique(np.concatenate((edges["better"], edges["worse"])), return_inverse=True)
     better, worse = np.split(ends, [len(edges)])
-    goes = _goes(better, worse, refs.size)
+    goes = _find_removed(better, worse, refs.size)
     witnesses = edges[goes[worse] & ~goes[better]]
     order = (witnesses["better"], -witnesses["similarity"], witnesses["worse"])
     witnesses = witnesses[np.lexsort(order)]
     return witnesses[changes(witnesses["worse"])]
 
 
-def split_fates(fates: Rows) -> Iterator[tuple[int, Rows]]:
-    """Splits fates by the bucket of their records."""
-    return split(fates, buckets_of(fates["ref"]))
+def split_members(members: Rows) -> Iterator[tuple[int, Rows]]:
+    """Splits members by the bucket of their records."""
+    return split(members, buckets_of(members["ref"]))
 
 
-def _goes(better: NDArray[np.int64], worse: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+def _find_removed(
+    better: NDArray[np.int64], worse: NDArray[np.int64], count: int
+) -> NDArray[np.bool_]:
     """Runs the rounds, over the edges whose ends are both undecided."""
     goes = np.zeros(count, np.bool_)
     while better.size:
@@ -84,7 +86,7 @@ def _goes(better: NDArray[np.int64], worse: NDArray[np.int64], count: int) -> ND
 
 def _removed(edges: Rows, exact: NDArray[np.bool_]) -> Rows:
     return pack(
-        FATE,
+        MEMBER,
         ref=edges["worse"],
         witness=edges["better"],
         similarity=edges["similarity"],
@@ -97,7 +99,7 @@ def _clusters(removed: Rows) -> Rows:
     refs, places, counts = np.unique(removed["witness"], return_inverse=True, return_counts=True)
     near = np.bincount(places[~removed["exact"]], minlength=refs.size)
     return pack(
-        FATE,
+        MEMBER,
         ref=refs,
         witness=refs,
         similarity=np.ones(refs.size),

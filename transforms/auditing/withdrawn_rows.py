@@ -16,7 +16,7 @@ WITHDRAWN = "withdrawn"  # the reason of such a row
 _PAID = ("usd", "finish_reason", "prompt_tokens", "completion_tokens")
 
 
-def detail_of(parent: str, where: str) -> str:
+def withdrawal_detail(parent: str, where: str) -> str:
     """Returns what a tombstone says of the withdrawal that made it.
 
     Args:
@@ -26,17 +26,17 @@ def detail_of(parent: str, where: str) -> str:
     return f"withdrawn from version {parent}: {where}"
 
 
-def digest_of(record_ids: Iterable[str]) -> str:
+def ids_digest(record_ids: Iterable[str]) -> str:
     """Returns the SHA-256 of ids, sorted, a line each."""
     return sha256("".join(f"{record_id}\n" for record_id in sorted(record_ids)).encode())
 
 
-def bury(records: pa.Table, detail: str) -> pa.Table:
+def make_withdrawn_rows(records: pa.Table, detail: str) -> pa.Table:
     """Makes the tombstones of records.
 
     Args:
         records: The withdrawn ones.
-        detail: What their rows shall say, see `detail_of`.
+        detail: What their rows shall say, see `withdrawal_detail`.
 
     Returns:
         Rejected rows: which request it was, of which teacher, what it cost; no text.

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from transforms.dedupe.blocks import Rows, join
+from transforms.dedupe.rows import Rows, join
 from transforms.storage.files import partial_file
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RowSlice:
     """Where some rows lie.
 
     Attributes:
@@ -34,7 +34,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Spill:
+class RowFiles:
     """A folder of packed rows.
 
     Attributes:
@@ -45,7 +45,7 @@ class Spill:
     folder: Path
     dtype: np.dtype[np.void]
 
-    def write(self, file: int, parts: Iterable[tuple[int, Rows]]) -> Iterator[tuple[int, Piece]]:
+    def write(self, file: int, parts: Iterable[tuple[int, Rows]]) -> Iterator[tuple[int, RowSlice]]:
         """Writes rows to one file, all or nothing.
 
         Args:
@@ -61,16 +61,16 @@ class Spill:
             with hidden.open("wb") as stream:
                 for part, rows in parts:
                     stream.write(rows.tobytes())
-                    places.append((part, Piece(file, start, len(rows))))
+                    places.append((part, RowSlice(file, start, len(rows))))
                     start += len(rows)
             hidden.replace(self._path(file))
         yield from places
 
-    def read(self, pieces: Iterable[Piece]) -> Rows:
+    def read(self, pieces: Iterable[RowSlice]) -> Rows:
         """Reads pieces and joins them."""
         return join((self._read(piece) for piece in pieces), self.dtype)
 
-    def _read(self, piece: Piece) -> Rows:
+    def _read(self, piece: RowSlice) -> Rows:
         offset = piece.start * self.dtype.itemsize
         return np.fromfile(self._path(piece.file), self.dtype, piece.count, offset=offset)
 

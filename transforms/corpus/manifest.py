@@ -1,0 +1,224 @@
+"""Makes the manifest of a version: its funnel, its costs, and the names of its shards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from schemas.arrow import SCHEMA_VERSION
+from schemas.errors import StillroomError
+from schemas.manifest import (
+    FORMAT,
+    Compared,
+    Funnel,
+    Kind,
+    Manifest,
+    Removed,
+    Shard,
+    SpendSummary,
+    version_of,
+)
+from schemas.run import Purpose
+from schemas.terms import Verdict
+from transforms.corpus.facts import Facts
+from transforms.corpus.read import stem_of
+from transforms.corpus.shards import (
+    WRITER_SETTINGS,
+    BucketShards,
+    Partition,
+    ShardFile,
+    picodollars,
+)
+
+_KINDS = ("accepted", "rejected", "duplicate", "failed", "unread")
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a manifest tells of the run beyond what its shards do.
+
+    Attributes:
+        name: Name of the run file.
+        purpose: The declared use.
+        unapproved: The run file's choice.
+        config_digest: Digest of the run file.
+        registry_digest: Digest of catalogue and registry.
+        verdicts: The guard's verdicts on the day of the build.
+        decisions: The guard's decisions that the records name.
+        usd_judge: What the judge's answers cost, US dollars.
+        requests: Requests that the prompts and teachers make, counted as they were made.
+        pending: Requests without a final answer.
+        run_id: The run.
+        created_at: When, ISO 8601 UTC.
+        parent: For a corpus that was withdrawn from: the version it was made of.
+        removed: For the same: what was taken out.
+        against: Earlier versions whose records went before those of this one.
+        usd_uncertain: The most that may have been paid for nothing, US dollars.
+    """
+
+    name: str
+    purpose: Purpose
+    unapproved: Literal["deny", "allow"]
+    config_digest: str
+    registry_digest: str
+    verdicts: tuple[Verdict, ...]
+    requests: int
+    pending: int
+    run_id: str
+    created_at: str
+    decisions: tuple[Verdict, ...] = ()
+    usd_judge: float = 0.0
+    parent: str | None = None
+    removed: Removed | None = None
+    against: tuple[Compared, ...] = ()
+    usd_uncertain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StagedShard:
+    """A staged shard and the place that it gets."""
+
+    source: Path
+    shard: Shard
+
+
+def make_funnel(buckets: Iterable[BucketShards], build: Build) -> Funnel:
+    """Sums up where every request ended.
+
+    Args:
+        buckets: What `write_bucket` returned, once for each bucket.
+        build: How many requests there are, and how many are pending.
+
+    Returns:
+        The funnel; whether it balances is for `publish` to check.
+    """
+    buckets = tuple(buckets)
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in _KINDS}
+    for bucket in buckets:
+        for kind, reasons in bucket.counts.items():
+            counts[kind].update(reasons)
+    return Funnel(
+        requests=build.requests,
+        accepted=sum(bucket.accepted for bucket in buckets),
+        rejected=_sorted(counts["rejected"]),
+        duplicates=counts["duplicate"].total(),
+        failed=_sorted(counts["failed"]),
+        pending=build.pending,
+        unread=_sorted(counts["unread"]),
+    )
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def check_balance(funnel: Funnel) -> None:
+    """Raises a `StillroomError` unless every request ended in exactly one place."""
+    if funnel.balances:
+        return
+    raise StillroomError(
+        f"the run does not balance: {funnel.requests} requests, but {funnel.ended} ended"
+        f" ({funnel.accepted} accepted, {sum(funnel.rejected.values())} rejected,"
+        f" {funnel.duplicates} duplicates, {sum(funnel.failed.values())} failed,"
+        f" {funnel.pending} pending)\n"
+        "  nothing was published; every answer is in the ledger"
+    )
+
+
+def make_spend(buckets: Iterable[BucketShards], build: Build) -> SpendSummary:
+    """Sums up what the answers cost, exactly.
+
+    Args:
+        buckets: What `write_bucket` returned, once for each bucket.
+        build: What the judge cost, and what may have been paid for nothing.
+    """
+    buckets, cost = tuple(buckets), Counter[str]()
+    for bucket in buckets:
+        cost.update(bucket.picodollars)
+    return SpendSummary(
+        usd=(cost.total() + picodollars(build.usd_judge)) / 10**12,
+        usd_accepted=cost["accepted"] / 10**12,
+        usd_rejected=cost["rejected"] / 10**12,
+        usd_truncated=cost["truncated"] / 10**12,
+        usd_duplicates=cost["duplicate"] / 10**12,
+        usd_failed=cost["failed"] / 10**12,
+        usd_uncertain=build.usd_uncertain,
+        prompt_tokens=sum(bucket.prompt_tokens for bucket in buckets),
+        completion_tokens=sum(bucket.completion_tokens for bucket in buckets),
+        rejected_prompt_tokens=sum(bucket.rejected_prompt_tokens for bucket in buckets),
+        rejected_completion_tokens=sum(bucket.rejected_completion_tokens for bucket in buckets),
+        usd_judge=build.usd_judge,
+    )
+
+
+def number_shards(buckets: Sequence[BucketShards]) -> Iterator[StagedShard]:
+    """Numbers the shards within each kind, class and split, in the order of their buckets."""
+    yield from _number_partitions("records", [part for b in buckets for part in b.partitions])
+    yield from _number_partitions("preferences", [part for b in buckets for part in b.preferences])
+    rejected = [b.rejected for b in buckets if b.rejected]
+    yield from _number("rejected", stem_of("rejected"), rejected)
+
+
+def _number_partitions(kind: Kind, parts: Iterable[Partition]) -> Iterator[StagedShard]:
+    def place_of(part: Partition) -> tuple[str, str]:
+        return part.obligation_class, part.split
+
+    for (name, split), group in groupby(sorted(parts, key=place_of), key=place_of):
+        files = [part.shard for part in group]
+        yield from _number(kind, stem_of(kind, name, split), files, name, split)
+
+
+def sources_of(staged: Iterable[StagedShard], kind: Kind) -> list[Path]:
+    return [part.source for part in staged if part.shard.kind == kind]
+
+
+def _number(
+    kind: Kind,
+    stem: str,
+    files: Sequence[ShardFile],
+    obligation_class: str = "",
+    split: str = "",
+) -> Iterator[StagedShard]:
+    for number, file in enumerate(files):
+        path = f"{stem}{number:05d}-of-{len(files):05d}-{file.sha256[:16]}.parquet"
+        yield StagedShard(
+            Path(file.path),
+            Shard(path, kind, split, obligation_class, file.records, file.bytes, file.sha256),
+        )
+
+
+def make_manifest(
+    build: Build, funnel: Funnel, staged: Sequence[StagedShard], facts: Facts, spend: SpendSummary
+) -> Manifest:
+    manifest = Manifest(
+        format=FORMAT,
+        name=build.name,
+        version="",
+        schema_version=SCHEMA_VERSION,
+        purpose=build.purpose,
+        unapproved=build.unapproved,
+        config_digest=build.config_digest,
+        registry_digest=build.registry_digest,
+        shards=tuple(sorted((part.shard for part in staged), key=lambda shard: shard.path)),
+        funnel=funnel,
+        spend=spend,
+        pending_duties=tuple(duty for duty in facts.owed() if duty.due != "collection"),
+        verdicts=build.verdicts,
+        run_id=build.run_id,
+        created_at=build.created_at,
+        writer={
+            "stillroom": installed("stillroom"),
+            "pyarrow": installed("pyarrow"),
+            "settings": WRITER_SETTINGS,
+        },
+        decisions=build.decisions,
+        parent=build.parent,
+        removed=build.removed,
+        against=build.against,
+    )
+    return replace(manifest, version=version_of(manifest))
