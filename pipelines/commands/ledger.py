@@ -18,7 +18,7 @@ from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from transforms.ledger import ReaderLike
-    from transforms.limits.accounts import Account, Accounts
+    from transforms.limits.totals import TotalsByDay, UsageTotals
 
 _ledger = typer.Typer(help="What you paid for: usage, export, compaction.", no_args_is_help=True)
 
@@ -39,9 +39,9 @@ def register(app: typer.Typer) -> None:
 
 def stats(address: Address, as_json: AsJson = False) -> None:
     """Tell what was asked and what it cost, by route, model and day."""
-    from transforms.limits.accounts import accounts_of
+    from transforms.limits.totals import usage_totals
 
-    accounts = accounts_of(_open(address))
+    accounts = usage_totals(_open(address))
     if as_json:
         sys.stdout.write(json.dumps(_as_json(accounts), ensure_ascii=False) + "\n")
     else:
@@ -108,7 +108,7 @@ def _lines(reader: ReaderLike) -> Iterator[bytes]:
         yield json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
-def _as_json(accounts: Accounts) -> dict[str, Any]:
+def _as_json(accounts: TotalsByDay) -> dict[str, Any]:
     rows = [
         {"route": route, "model": model, "day": day, **account.as_json()}
         for (route, model, day), account in accounts.items()
@@ -116,10 +116,10 @@ def _as_json(accounts: Accounts) -> dict[str, Any]:
     return {"rows": rows, "total": _total(accounts).as_json()}
 
 
-def _total(accounts: Accounts) -> Account:
-    from transforms.limits.accounts import Account
+def _total(accounts: TotalsByDay) -> UsageTotals:
+    from transforms.limits.totals import UsageTotals
 
-    total = Account()
+    total = UsageTotals()
     for account in accounts.values():
         total += account
     return total
@@ -129,7 +129,7 @@ _COUNTS = ("requests", "attempts", "answered", "tokens in", "tokens out", "US do
 _WIDE = 200  # characters, where nobody's window is too small for them
 
 
-def _show(accounts: Accounts) -> None:
+def _show(accounts: TotalsByDay) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -149,7 +149,7 @@ def _show(accounts: Accounts) -> None:
     out.print(table)
 
 
-def _cells(account: Account) -> Iterator[str]:
+def _cells(account: UsageTotals) -> Iterator[str]:
     counts = (account.requests, account.attempts, account.answered)
     for count in (*counts, account.prompt_tokens, account.completion_tokens):
         yield f"{count:,}"

@@ -21,12 +21,11 @@ from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import contradictions
 from transforms.judging.question import estimate_judging
 from transforms.ledger import ReaderLike
-from transforms.limits.usage import NOTHING
 from transforms.prompts.assign import assign_teachers
 from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
 from transforms.providers.apis import find_api
-from transforms.providers.tokens import Tokens, estimate
+from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +104,10 @@ class _Load:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    repairs: Tokens = NOTHING
+    repairs: Tokens = NO_TOKENS
 
     def ask(self, request: Request) -> None:
-        self.add(estimate(request))
+        self.add(estimated_tokens(request))
         if may_need_repair(request):
             self.repairs += repair_tokens(request)
 
@@ -252,7 +251,7 @@ def _count(
         tally.kinds[prompt.license, prompt.confidential] = None
         for request in assign_teachers(prompt, run, routes, extent):
             tally.requests += 1
-            tokens = estimate(request)
+            tokens = estimated_tokens(request)
             outcome = ledger.outcome(request.request_id)
             following: Request | None = request
             if outcome and outcome.answered:

@@ -21,7 +21,7 @@ from tests.batch_server import USAGE, BatchServer
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Teacher
 from transforms.ledger import Ledger
-from transforms.limits.accounts import accounts_of
+from transforms.limits.totals import usage_totals
 
 BOTH = pytest.mark.parametrize("api", ["openai-chat", "anthropic-messages"])
 PRICE = {"input_usd_per_million": 1, "output_usd_per_million": 2}
@@ -36,7 +36,7 @@ def make(folder: Path, server: BatchServer, api: str, **fields: Any) -> Project:
 
 
 def _usd_in_ledger(project: Project) -> float:
-    accounts = accounts_of(Ledger(project.folder / "ledger").reader())
+    accounts = usage_totals(Ledger(project.folder / "ledger").reader())
     return sum(account.spent.usd for account in accounts.values())
 
 

@@ -27,10 +27,10 @@ from transforms.asking.repair import open_repair
 from transforms.job import Job
 from transforms.ledger import WriterLike, open_ledger
 from transforms.limits.budget import BudgetTracker
-from transforms.limits.quota import DayUse
+from transforms.limits.quota import DayUsage
 from transforms.limits.redis_limiters import RedisLimiters
 from transforms.limits.route_work import MakeLimiter, RouteWork
-from transforms.limits.usage import Used, used_before
+from transforms.limits.usage import PastUsage, past_usage
 from transforms.prompts.staging import read_requests
 from transforms.providers.apis import Api, find_api
 from transforms.providers.embedded import EmbeddedServer
@@ -67,7 +67,7 @@ def ask_slice(
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(job.run.ledger).writer(part.digits(), job.run_id))
         requests = {name: _requests(job, part, staged, name) for name in job.routes()}
-        used = used_before(
+        used = past_usage(
             ledger.snapshot,
             job.routes(),
             run_id=job.run_id,
@@ -87,7 +87,7 @@ async def _ask(
     part: Slice,
     work: list[RouteWork],
     ledger: WriterLike,
-    used: Used,
+    used: PastUsage,
     throttled: Callable[[int], None],
 ) -> Progress:
     progress: Progress = {}
@@ -194,7 +194,7 @@ def _work(
     job: Job,
     requests: Mapping[str, Callable[[], Iterator[Request]]],
     ledger: WriterLike,
-    used: Used,
+    used: PastUsage,
     stack: ExitStack,
 ) -> Iterator[RouteWork]:
     """Yields what is to be asked of each route that has anything left to be asked."""
@@ -207,7 +207,7 @@ def _work(
     endpoint = _start_embedded(routes, stack)
     batches = {model.id for model in job.models() if model.mode == "batch"}
     for name, route in job.routes().items():
-        today = used.today.get(name, DayUse())
+        today = used.today.get(name, DayUsage())
         batch = name in batches
         minute = used.minute.get(name, ())
         yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, minute, batch)

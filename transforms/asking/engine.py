@@ -25,8 +25,8 @@ from transforms.asking.progress import Progress, RouteProgress
 from transforms.asking.route_loop import RouteLoop
 from transforms.clock import Clock
 from transforms.ledger import WriterLike
-from transforms.limits.allowance import own_limiter
 from transforms.limits.budget import BudgetTracker
+from transforms.limits.local_counter import local_limiter
 from transforms.limits.route_work import MakeLimiter, RouteWork
 from transforms.providers.http_client import HttpClient
 
@@ -105,7 +105,7 @@ async def ask(
 
 
 def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
-    return lambda work: own_limiter(work.route, share, work.today, clock, work.minute)
+    return lambda work: local_limiter(work.route, share, work.today, clock, work.minute)
 
 
 def _begin(work: RouteWork, desk: AskingContext, progress: RouteProgress) -> _Run:

@@ -16,7 +16,7 @@ from schemas.responses import Completion
 from transforms.filters.json_schema import SchemaViolation, schema_asked_for, violation
 from transforms.ledger import ReaderLike
 from transforms.providers.apis import Api
-from transforms.providers.tokens import TOKENS_PER_MESSAGE, Tokens, estimate, most
+from transforms.providers.tokens import TOKENS_PER_MESSAGE, Tokens, estimated_tokens, most_tokens
 
 SCHEME = 1  # raise it when the follow-up is to be another one: it is then asked anew
 
@@ -92,7 +92,7 @@ def open_repair(ledger: ReaderLike, api: Api, request: Request) -> Request | Non
 
 def repair_tokens(request: Request) -> Tokens:
     """Returns how many tokens a follow-up to a request takes at most, by our own count."""
-    asked, limit = estimate(request), most(request).completion
+    asked, limit = estimated_tokens(request), most_tokens(request).completion
     return Tokens(asked.prompt + limit + _MOST_ADDED_TOKENS, limit)
 
 

@@ -27,15 +27,15 @@ from transforms.asking.context import AskingContext
 from transforms.asking.progress import RouteProgress
 from transforms.asking.repair import may_need_repair, open_repair, repair_request
 from transforms.limits.budget import Spend, cost
-from transforms.limits.quota import Denied, Grant, Unreachable
+from transforms.limits.quota import DenialReason, Denied, Grant
 from transforms.limits.route_work import RouteWork
-from transforms.limits.usage import NOTHING, tokens_used
+from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
 from transforms.providers.keys import KEY_NOT_RENEWED
 from transforms.providers.retry import Next, RetryPolicy
 from transforms.providers.server_limits import seconds_until_refilled
-from transforms.providers.tokens import Tokens, estimate, most
+from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens, most_tokens
 
 # After so many requests in a row that failed, the rest would fail too.
 FAILURES_IN_A_ROW = 25
@@ -167,8 +167,8 @@ class RouteLoop:
         question = _Question(
             request,
             self._api.build(request),
-            estimate(request) if self._limiter.counts_tokens else NOTHING,
-            cost(most(request), self._route.price),
+            estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
+            cost(most_tokens(request), self._route.price),
         )
         return await self._policy.run(partial(self._attempt, question), self._sleep)
 
@@ -193,7 +193,7 @@ class RouteLoop:
         verdict = self._desk.permits(question.request)
         if verdict is None or not verdict.permits:
             budget.release(question.reserve)
-            self._limiter.settle(grant, NOTHING)
+            self._limiter.settle(grant, NO_TOKENS)
             self.halt("terms", f"{self._route.id}: the terms no longer permit it")
             return _NOT_TRIED
         self._desk.ledger.note_decision(verdict)
@@ -291,13 +291,13 @@ class RouteLoop:
             self.halt(reason, f"{self._route.id}: {detail}")
 
     def _note_denied(self, denied: Denied) -> None:
-        if isinstance(denied, Unreachable):
+        if denied.reason is DenialReason.UNREACHABLE:
             self.halt("quota", f"{self._route.id}: {denied.detail}")
-        elif denied == "day":
+        elif denied.reason is DenialReason.DAY_SPENT:
             self.halt(
                 "quota", f"{self._route.id}: today's quota is spent; it begins anew at 0:00 UTC"
             )
-        elif denied == "too_large" and self.progress.stopped is None:
+        elif denied.reason is DenialReason.TOO_LARGE and self.progress.stopped is None:
             # Smaller requests go on; the reason stands unless a graver one comes.
             self.progress.stopped = "quota"
             self.progress.detail = f"{self._route.id}: a request is more than a minute's quota"

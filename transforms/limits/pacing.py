@@ -30,21 +30,21 @@ from dataclasses import dataclass
 MINUTE_SECONDS = 60.0
 # Share of the limit that the pace aims at. What is left lets requests arrive earlier or later than
 # they were sent without crowding ten seconds at the server.
-AIM = 0.985
-EVEN_SECONDS = 10.0
+TARGET_SHARE = 0.985
+SHORT_WINDOW_SECONDS = 10.0
 # Requests reach the server at other intervals than they leave us; a window a little longer than a
 # minute here holds for a minute there, and so do ten seconds.
 WINDOW_MARGIN = 1.01
 # Standard deviations of what is in flight for which ten seconds keep room. Of 60,000 tokens a
 # minute in answers of 1 to 50, at 500 ms: without any, ten seconds were up to 1.4 % over; with two
 # 0.1 %, and 97 % of the limit was used; with more of them, less was.
-SPREADS = 2.0
+STANDARD_DEVIATIONS = 2.0
 # No more than this share of ten seconds is kept free. Amounts that are larger would leave more of
 # them unused, if only whole ones might fit: then one more is let in, and the pace spaces them.
-COARSE_SHARE = 0.03
+MAX_SPARE_SHARE = 0.03
 # Time that passed before an amount turned out small is not lost: so much of it is made up for.
-FORWARD_SECONDS = 0.5
-MOST_EARLY_SECONDS = 0.03  # an event loop that is not overloaded wakes us no later than this
+CATCH_UP_SECONDS = 0.5
+MAX_EARLY_SECONDS = 0.03  # an event loop that is not overloaded wakes us no later than this
 # Weight of an answer in what is expected of the next. A larger one takes the last few for all, and
 # is then wrong in the same way about everything in flight.
 LEARNING_RATE = 0.02
@@ -70,7 +70,7 @@ class PacedRequest:
     doubt: float
 
 
-class Meter:
+class MinuteLimit:
     """Holds one kind of amount, such as tokens, to a limit a minute.
 
     Args:
@@ -214,8 +214,8 @@ class _Even(_Recent):
     """The sum over the last ten seconds does not exceed their share, as far as can be told."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(EVEN_SECONDS * WINDOW_MARGIN)
-        self._share = limit * EVEN_SECONDS / MINUTE_SECONDS
+        super().__init__(SHORT_WINDOW_SECONDS * WINDOW_MARGIN)
+        self._share = limit * SHORT_WINDOW_SECONDS / MINUTE_SECONDS
 
     def wait(self, wanted: PacedRequest) -> float:
         self.forget(wanted.time)
@@ -223,8 +223,8 @@ class _Even(_Recent):
         return self.until(over, lambda entry: entry.paced, wanted.time)
 
     def _room(self, wanted: PacedRequest) -> float:
-        few = COARSE_SHARE * self._share
-        spare = min(SPREADS * math.sqrt(max(0.0, self.doubt + wanted.doubt)), few)
+        few = MAX_SPARE_SHARE * self._share
+        spare = min(STANDARD_DEVIATIONS * math.sqrt(max(0.0, self.doubt + wanted.doubt)), few)
         more = wanted.paced if wanted.paced > few else 0.0
         return self._share - spare + more
 
@@ -233,7 +233,7 @@ class _Pace:
     """What is spent is spread evenly."""
 
     def __init__(self, limit: int) -> None:
-        self._seconds_each = MINUTE_SECONDS / (limit * AIM)
+        self._seconds_each = MINUTE_SECONDS / (limit * TARGET_SHARE)
         self._due = -math.inf
         self._saved = 0.0  # seconds by which it was due earlier than was known
 
@@ -242,7 +242,7 @@ class _Pace:
 
     def add(self, entry: PacedRequest) -> None:
         # Other time that was let pass is gone: it is not made up for.
-        due = max(self._due, entry.time - min(self._saved, FORWARD_SECONDS))
+        due = max(self._due, entry.time - min(self._saved, CATCH_UP_SECONDS))
         self._saved = max(0.0, entry.time - due)
         self._due = due + entry.paced * self._seconds_each
 
@@ -257,12 +257,12 @@ class _Pace:
         Being early now makes up for waking late now and then; half of the room is used for it.
         """
         interval = wanted.paced * self._seconds_each
-        # What `AIM` leaves in ten seconds, where 10 / interval + 1 amounts fit.
-        room = EVEN_SECONDS * (1.0 - AIM) - interval
-        return min(max(0.0, room / 2), MOST_EARLY_SECONDS)
+        # What `TARGET_SHARE` leaves in ten seconds, where 10 / interval + 1 amounts fit.
+        room = SHORT_WINDOW_SECONDS * (1.0 - TARGET_SHARE) - interval
+        return min(max(0.0, room / 2), MAX_EARLY_SECONDS)
 
 
-class Window:
+class ConcurrencyWindow:
     """How many requests a server seems to bear at once, by what it says to them.
 
     It begins at the ceiling, halves when the server pushes back, and widens by one with each

@@ -11,20 +11,21 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Protocol
 
 from schemas.errors import InputError
 from schemas.registry import Route
 from transforms.clock import Clock
-from transforms.limits.pacing import Window
+from transforms.limits.pacing import ConcurrencyWindow
 from transforms.providers.tokens import Tokens
 
 DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class DayUse:
+class DayUsage:
     """What a route was asked today, UTC, before this run: by all workers, in all slices."""
 
     requests: int = 0
@@ -32,7 +33,7 @@ class DayUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """A request that was sent before, not long ago.
 
     Attributes:
@@ -44,20 +45,26 @@ class Sent:
     tokens: Tokens
 
 
+class DenialReason(StrEnum):
+    """Why a request may not be sent."""
+
+    DAY_SPENT = "day_spent"  # today's quota is used up
+    TOO_LARGE = "too_large"  # the request alone exceeds the quota of a minute
+    CLOSED = "closed"  # the limiter was closed while the request waited
+    UNREACHABLE = "unreachable"  # the server that counts did not answer
+
+
 @dataclass(frozen=True, slots=True)
-class Unreachable:
-    """Whoever knows what is left does not say, so nothing is granted.
+class Denied:
+    """A request may not be sent in this run.
 
     Attributes:
-        detail: The same in a sentence, for a person.
+        reason: Why.
+        detail: More about it, for a person; "" where the reason is enough.
     """
 
-    detail: str
-
-
-# Why nothing was granted: today's quota is spent; the request alone is more than a minute's quota;
-# the limiter was closed while the request waited; nobody knows what is left.
-Denied = Literal["day", "too_large", "closed"] | Unreachable
+    reason: DenialReason
+    detail: str = ""
 
 
 class Reservation(Protocol):
@@ -68,19 +75,19 @@ class Reservation(Protocol):
         ...
 
 
-class Allowance(Protocol):
+class QuotaCounter(Protocol):
     """What a route's quota leaves room for.
 
     Attributes:
         unlimited: Whether nothing is limited, so that nobody need ask.
-        counts_tokens: Whether any limit is one of tokens.
+        limits_tokens: Whether any limit is one of tokens.
     """
 
     @property
     def unlimited(self) -> bool: ...
 
     @property
-    def counts_tokens(self) -> bool: ...
+    def limits_tokens(self) -> bool: ...
 
     async def reserve(self, tokens: Tokens) -> Reservation | float | Denied:
         """Sets aside what a request may come to, if there is room for it now.
@@ -117,18 +124,18 @@ class Limiter:
 
     Attributes:
         concurrency: The same: whoever asks keeps to it.
-        counts_tokens: Whether any limit is one of tokens.
+        limits_tokens: Whether any limit is one of tokens.
         throttled_seconds: How long the route had to wait for its quota so far.
     """
 
-    def __init__(self, allowance: Allowance, concurrency: int, clock: Clock) -> None:
+    def __init__(self, allowance: QuotaCounter, concurrency: int, clock: Clock) -> None:
         self.concurrency = concurrency
-        self.counts_tokens = allowance.counts_tokens
+        self.limits_tokens = allowance.limits_tokens
         self.throttled_seconds = 0.0
         self._allowance = allowance
         self._unlimited = allowance.unlimited
         self._clock = clock
-        self._window = Window(concurrency)
+        self._window = ConcurrencyWindow(concurrency)
         self._held_until = -math.inf
         self._closed = False
         self._turn = asyncio.Lock()
@@ -154,13 +161,13 @@ class Limiter:
                     await self._pause(held)
                 else:
                     answer = await self._allowance.reserve(tokens)
-                    if isinstance(answer, str | Unreachable):
+                    if isinstance(answer, Denied):
                         return answer
                     if isinstance(answer, float):
                         await self._pause(answer)
                     else:
                         return self._grant(answer)
-            return "closed"
+            return Denied(DenialReason.CLOSED)
 
     def settle(self, grant: Grant, used: Tokens | None) -> None:
         """Puts what a request used in place of what was reserved for it.
@@ -208,7 +215,7 @@ class Limiter:
     def _grant(self, reservation: Reservation) -> Grant | Denied:
         if self._closed:  # while the allowance was asked: what it set aside is not needed
             reservation.settle(Tokens(0, 0))
-            return "closed"
+            return Denied(DenialReason.CLOSED)
         return Grant(self._window.send(), reservation)
 
     async def _pause(self, seconds: float) -> None:
@@ -228,7 +235,7 @@ class Limiter:
         self.throttled_seconds += self._clock.monotonic() - began
 
 
-def part_of(route: Route, name: str, share: Fraction) -> int:
+def slice_limit(route: Route, name: str, share: Fraction) -> int:
     """Returns a slice's part of one limit, rounded down so that the parts never exceed it.
 
     Args:

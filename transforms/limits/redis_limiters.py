@@ -26,8 +26,8 @@ from schemas.errors import InputError
 from schemas.registry import LimiterAddress
 from transforms.clock import Clock
 from transforms.limits.pacing import MINUTE_SECONDS
-from transforms.limits.quota import Limiter, part_of
-from transforms.limits.shared_allowance import SharedAllowance, Unanswered, probe
+from transforms.limits.quota import Limiter, slice_limit
+from transforms.limits.shared_counter import QuotaServerError, SharedQuotaCounter, probe
 from transforms.providers.keys import resolve_address
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from transforms.limits.route_work import RouteWork
 
-_SCRIPT = "shared_allowance.lua"
+_SCRIPT = "shared_counter.lua"
 _PREFIX = "stillroom:quota:"
 _ANSWER_SECONDS = 2.0  # for a connection, and for an answer; the script takes a millisecond
 # What Redis names an error by. The rest of its text is not shown: it may repeat a command's words.
@@ -75,7 +75,7 @@ class RedisLimiters:
         self._client = _connect(address, environment)
         script = package_files(__package__).joinpath(_SCRIPT).read_text("utf-8")
         self._script = self._client.register_script(script)
-        self._allowances: list[SharedAllowance] = []
+        self._allowances: list[SharedQuotaCounter] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,13 +99,13 @@ class RedisLimiters:
         Raises:
             InputError: The route's concurrency cannot be shared by so many slices.
         """
-        concurrency = part_of(work.route, "concurrency", self._share)
+        concurrency = slice_limit(work.route, "concurrency", self._share)
         return Limiter(self.allowance(work), concurrency, self._clock)
 
-    def allowance(self, work: RouteWork) -> SharedAllowance:
+    def allowance(self, work: RouteWork) -> SharedQuotaCounter:
         """Returns what is left of a route's quota, by all who share it; see `limiter`."""
         key = quota_key(work)
-        allowance = SharedAllowance(
+        allowance = SharedQuotaCounter(
             self._run, key, work.route, work.today, self._clock, self._minute_seconds
         )
         self._allowances.append(allowance)
@@ -119,7 +119,7 @@ class RedisLimiters:
         """
         try:
             await probe(self._run, f"{_PREFIX}check")
-        except Unanswered as error:
+        except QuotaServerError as error:
             raise InputError(
                 f"the limiter cannot be asked: {error}",
                 where=self._address.where,
@@ -134,7 +134,7 @@ class RedisLimiters:
         try:
             reply: dict[str, Any] = json.loads(await self._script(keys=[key], args=[settings, ask]))
         except (RedisError, OSError) as error:
-            raise Unanswered(_why(error)) from None
+            raise QuotaServerError(_why(error)) from None
         return reply
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from schemas.registry import Route
 from schemas.requests import Request
-from transforms.limits.quota import DayUse, Limiter, Sent
+from transforms.limits.quota import DayUsage, Limiter, SentRequest
 from transforms.providers.keys import Key
 
 
@@ -30,8 +30,8 @@ class RouteWork:
     requests: Iterable[Request]
     key: Key | None = None
     endpoint: str = ""
-    today: DayUse = field(default_factory=DayUse)
-    minute: Sequence[Sent] = ()
+    today: DayUsage = field(default_factory=DayUsage)
+    minute: Sequence[SentRequest] = ()
     batch: bool = False
 
     @property

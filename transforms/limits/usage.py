@@ -16,13 +16,11 @@ from schemas.registry import Price, Route
 from schemas.responses import BATCH_ID, Response
 from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
-from transforms.limits.quota import DayUse, Sent
+from transforms.limits.quota import DayUsage, SentRequest
 from transforms.providers.apis import Api, find_api
 from transforms.providers.http_client import Exchange
 from transforms.providers.keys import KEY_NOT_RENEWED
-from transforms.providers.tokens import Tokens, most_of
-
-NOTHING = Tokens(0, 0)
+from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of
 
 _DAY_MILLISECONDS = 86_400_000
 _MINUTE_MILLISECONDS = 61_000  # a little more: what is sent arrives later
@@ -40,7 +38,7 @@ _NOT_CHARGED = (
 
 
 @dataclass(slots=True)
-class Used:
+class PastUsage:
     """What was used before.
 
     Attributes:
@@ -52,12 +50,12 @@ class Used:
     """
 
     spent: Spend = field(default_factory=Spend)
-    today: dict[str, DayUse] = field(default_factory=dict)
-    minute: dict[str, list[Sent]] = field(default_factory=dict)
+    today: dict[str, DayUsage] = field(default_factory=dict)
+    minute: dict[str, list[SentRequest]] = field(default_factory=dict)
     month: Spend = field(default_factory=Spend)
 
 
-def used_before(
+def past_usage(
     ledger: ReaderLike,
     routes: Mapping[str, Route],
     *,
@@ -66,7 +64,7 @@ def used_before(
     now: int,
     mine: Callable[[str], bool],
     monthly: bool = False,
-) -> Used:
+) -> PastUsage:
     """Finds out what was used before.
 
     Args:
@@ -81,7 +79,7 @@ def used_before(
     Returns:
         What was used; where nobody knows how much, the most that it can have been.
     """
-    used = Used()
+    used = PastUsage()
     midnight, first = now - now % _DAY_MILLISECONDS, _first_of_month(now)
     by_day = any(
         route.quota.requests_per_day or route.quota.tokens_per_day for route in routes.values()
@@ -90,27 +88,29 @@ def used_before(
     since = min(run_started, minute, midnight if by_day else now, first if monthly else now)
     for response in ledger.since(since):
         route = routes.get(response.route)
-        tokens = tokens_of(ledger, response, find_api(route.api) if route else None)
+        tokens = tokens_at_most(ledger, response, find_api(route.api) if route else None)
         live = BATCH_ID not in response.headers  # a batch does not count against the quota
         if live and route is not None and response.sent_at >= midnight:
-            before = used.today.get(route.id, DayUse())
-            today = DayUse(before.requests + 1, before.tokens + tokens.total)
+            before = used.today.get(route.id, DayUsage())
+            today = DayUsage(before.requests + 1, before.tokens + tokens.total)
             used.today[route.id] = today
         ours = response.run_id == run_id
         counts = mine(response.request_id) if ours else True
         if live and route is not None and response.sent_at > minute and counts:
-            used.minute.setdefault(route.id, []).append(Sent(response.sent_at / 1000, tokens))
+            used.minute.setdefault(route.id, []).append(
+                SentRequest(response.sent_at / 1000, tokens)
+            )
         if not ours:
             if response.sent_at >= first:
-                used.month += cost(tokens, price_of(response))
+                used.month += cost(tokens, recorded_price(response))
         elif counts:
-            used.spent += cost(tokens, price_of(response))
+            used.spent += cost(tokens, recorded_price(response))
     for sent in used.minute.values():
         sent.sort(key=lambda one: one.at)
     return used
 
 
-def tokens_of(ledger: ReaderLike, response: Response, api: Api | None = None) -> Tokens:
+def tokens_at_most(ledger: ReaderLike, response: Response, api: Api | None = None) -> Tokens:
     """Returns what an attempt used; where nobody knows, the most that it can have been.
 
     Args:
@@ -118,10 +118,10 @@ def tokens_of(ledger: ReaderLike, response: Response, api: Api | None = None) ->
         response: What came of the attempt.
         api: Reads the answer; None where it is not known, which tries all that there are.
     """
-    return tokens_told(response, api) or _most(ledger, response.request_id)
+    return reported_tokens(response, api) or _most(ledger, response.request_id)
 
 
-def tokens_told(response: Response, api: Api | None = None) -> Tokens | None:
+def reported_tokens(response: Response, api: Api | None = None) -> Tokens | None:
     """Returns what an attempt used; None where only the teacher knows; see `tokens_of`."""
     used = (tokens_used(each, response) for each in ((api,) if api else _apis()))
     return next((tokens for tokens in used if tokens is not None), None)
@@ -140,7 +140,7 @@ def tokens_used(api: Api, came: Exchange | Response) -> Tokens | None:
             return None
         return Tokens(usage.prompt_tokens, usage.completion_tokens)
     refused = came.status is not None and came.status >= 300
-    return NOTHING if refused or came.outcome in _NOT_CHARGED else None
+    return NO_TOKENS if refused or came.outcome in _NOT_CHARGED else None
 
 
 @functools.cache
@@ -156,9 +156,9 @@ def _first_of_month(now: int) -> int:
 def _most(ledger: ReaderLike, request_id: str) -> Tokens:
     request = ledger.request(request_id) or {"messages": [], "parameters": "{}"}
     messages = [Message(turn["role"], turn["content"]) for turn in request["messages"]]
-    return most_of(messages, request["parameters"])
+    return most_tokens_of(messages, request["parameters"])
 
 
-def price_of(response: Response) -> Price:
+def recorded_price(response: Response) -> Price:
     """Returns what the route asked for when it was asked."""
     return Price(response.input_usd_per_million, response.output_usd_per_million)

@@ -47,6 +47,9 @@ class Tokens:
         return self.prompt + self.completion
 
 
+NO_TOKENS = Tokens(0, 0)
+
+
 def count_tokens(text: str) -> int:
     """Counts the tokens of a text with cl100k_base.
 
@@ -78,18 +81,18 @@ def most_prompt_tokens(messages: Iterable[Message]) -> int:
     )
 
 
-def estimate(request: Request) -> Tokens:
+def estimated_tokens(request: Request) -> Tokens:
     """Returns about how many tokens a request takes if its answer is as long as allowed."""
     prompt = prompt_tokens(request.messages) + _tokens_along(request.parameters)
     return Tokens(prompt, completion_limit(request.parameters))
 
 
-def most(request: Request) -> Tokens:
+def most_tokens(request: Request) -> Tokens:
     """Returns how many tokens a request takes at the very most."""
-    return most_of(request.messages, request.parameters)
+    return most_tokens_of(request.messages, request.parameters)
 
 
-def most_of(messages: Iterable[Message], parameters: str) -> Tokens:
+def most_tokens_of(messages: Iterable[Message], parameters: str) -> Tokens:
     """Returns how many tokens a request takes at the very most; see `most`.
 
     Args:

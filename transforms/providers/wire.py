@@ -95,7 +95,7 @@ def raise_error_object(data: Mapping[str, Any]) -> None:
     raise Unreadable("error_object", f"an error with status 200: {shown or 'no code given'}")
 
 
-def text_of(value: object, name: str) -> str:
+def read_text(value: object, name: str) -> str:
     """Returns a text that the corpus can hold, "" for null.
 
     Args:
@@ -119,15 +119,15 @@ def text_of(value: object, name: str) -> str:
     return value
 
 
-def label_of(value: object) -> str:
+def read_label(value: object) -> str:
     """Returns a short text that only describes, such as an id; "" where it is not one."""
     try:
-        return text_of(value, "")[:_MOST_LABEL_CHARACTERS]
+        return read_text(value, "")[:_MOST_LABEL_CHARACTERS]
     except Unreadable:
         return ""
 
 
-def count_of(value: object) -> int | None:
+def read_token_count(value: object) -> int | None:
     """Returns a number of tokens; None where there is none that could be true."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -136,13 +136,13 @@ def count_of(value: object) -> int | None:
     return None
 
 
-def sum_of(*counts: int | None) -> int | None:
+def sum_counts(*counts: int | None) -> int | None:
     """Returns the sum of numbers of tokens; None where one of them is not known."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
-def objects_in(value: object, name: str) -> list[Mapping[str, Any]]:
+def read_objects(value: object, name: str) -> list[Mapping[str, Any]]:
     """Returns a list of objects, as which APIs give an answer in parts.
 
     Args:
@@ -160,12 +160,12 @@ def objects_in(value: object, name: str) -> list[Mapping[str, Any]]:
     return value
 
 
-def fields_of(value: object) -> Mapping[str, Any]:
+def object_or_empty(value: object) -> Mapping[str, Any]:
     """Returns the fields of an object that only describes; none where it is no object."""
     return value if isinstance(value, dict) else {}
 
 
-def tool_call(call_id: object, name: object, arguments: object) -> ToolCall:
+def read_tool_call(call_id: object, name: object, arguments: object) -> ToolCall:
     """Reads a call of a tool.
 
     Args:
@@ -181,13 +181,13 @@ def tool_call(call_id: object, name: object, arguments: object) -> ToolCall:
     if isinstance(arguments, dict):
         arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
     return ToolCall(
-        label_of(call_id),
-        text_of(name, "a tool's name"),
-        text_of(arguments, "a tool's arguments"),
+        read_label(call_id),
+        read_text(name, "a tool's name"),
+        read_text(arguments, "a tool's arguments"),
     )
 
 
-def with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> FinishReason:
+def finish_with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> FinishReason:
     """Returns why an answer ended: one that ended by itself and calls tools ended for that.
 
     Servers differ here: `stop` is what Gemini says, and OpenAI where a tool had to be called.
@@ -195,7 +195,9 @@ def with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> FinishReaso
     return "tool_calls" if calls and finish in ("stop", "unknown") else finish
 
 
-def logprobs_of(value: object, read: Callable[[object], Iterator[TokenLogprob]]) -> Logprobs | None:
+def read_logprobs(
+    value: object, read: Callable[[object], Iterator[TokenLogprob]]
+) -> Logprobs | None:
     """Reads log probabilities; None where there are none, or none that can be read.
 
     They spoil no answer: its text has been paid for, and is as good without them.
@@ -212,7 +214,7 @@ def logprobs_of(value: object, read: Callable[[object], Iterator[TokenLogprob]])
         return None
 
 
-def logprob_of(token: object, value: object) -> TopLogprob:
+def read_logprob(token: object, value: object) -> TopLogprob:
     """Reads a token's log probability.
 
     Raises:
@@ -220,7 +222,7 @@ def logprob_of(token: object, value: object) -> TopLogprob:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type("a log probability", "a number", value)
-    return TopLogprob(text_of(token, "a token"), value)
+    return TopLogprob(read_text(token, "a token"), value)
 
 
 def wrong_type(name: str, expected: str, value: object) -> Unreadable:

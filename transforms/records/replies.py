@@ -14,9 +14,9 @@ from schemas.responses import Completion, Malformed, Response, Usage
 from transforms.asking.repair import mismatch, repair_request
 from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
-from transforms.limits.usage import price_of, tokens_told
+from transforms.limits.usage import recorded_price, reported_tokens
 from transforms.providers.apis import Api, find_api
-from transforms.providers.tokens import Tokens, most
+from transforms.providers.tokens import Tokens, most_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +154,11 @@ def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
     """Adds up what attempts may have cost beyond the answer that counts."""
     total, counted = Spend(), _deciding(attempts)
     for response in attempts:
-        told = tokens_told(response, api)
+        told = reported_tokens(response, api)
         if told is None:
-            total += cost(most(request), price_of(response))
+            total += cost(most_tokens(request), recorded_price(response))
         elif response.answered and response is not counted:
-            total += cost(told, price_of(response))
+            total += cost(told, recorded_price(response))
     return total
 
 
@@ -166,7 +166,7 @@ def _read(api: Api, response: Response) -> tuple[Completion | Malformed, Paid]:
     answer = api.parse(response.body)
     usage = answer.usage if isinstance(answer, Completion) else api.usage(response.body)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    spend = cost(Tokens(prompt or 0, completion or 0), price_of(response))
+    spend = cost(Tokens(prompt or 0, completion or 0), recorded_price(response))
     return answer, Paid(response.run_id, usage, spend)
 
 

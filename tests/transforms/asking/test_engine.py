@@ -50,7 +50,7 @@ from tests.transforms.asking.asking import (
 from transforms.asking.progress import RouteProgress
 from transforms.asking.route_loop import FAILURES_IN_A_ROW
 from transforms.clock import Clock
-from transforms.limits.quota import DayUse
+from transforms.limits.quota import DayUsage
 from transforms.limits.route_work import RouteWork
 from transforms.providers.keys import Key
 from transforms.providers.retry import MAX_ATTEMPTS
@@ -378,7 +378,7 @@ def test_a_days_quota_parks_the_route(tmp_path: Path) -> None:
         lane = RouteWork(
             make_route(teacher.endpoint, quota=Quota(requests_per_day=10, concurrency=4)),
             make_requests(20),
-            today=DayUse(requests=4),
+            today=DayUsage(requests=4),
         )
         done = run_engine(tmp_path, lane, clock=Clock())[ROUTE]
         assert teacher.count == 6

@@ -19,10 +19,10 @@ from typing import Any
 from schemas.registry import LimiterAddress, Quota, Timeouts
 from tests.transforms.asking.asking import make_route
 from transforms.clock import Clock
-from transforms.limits.quota import DayUse, Grant, Limiter
+from transforms.limits.quota import DayUsage, Grant, Limiter
 from transforms.limits.redis_limiters import RedisLimiters
 from transforms.limits.route_work import RouteWork
-from transforms.limits.shared_allowance import SharedReservation
+from transforms.limits.shared_counter import SharedReservation
 from transforms.providers.tokens import Tokens
 
 ADDRESS = LimiterAddress("env:LIMITER", "teachers.yaml:2")
@@ -44,10 +44,10 @@ class Granted:
     used: Tokens
 
 
-def work(today: DayUse | None = None, **quota: Any) -> RouteWork:
+def work(today: DayUsage | None = None, **quota: Any) -> RouteWork:
     """Returns a route with a quota, and nothing to ask of it."""
     route = make_route("http://t/v1", quota=Quota(**quota), timeouts=Timeouts(response_seconds=0.2))
-    return RouteWork(route, (), today=today or DayUse())
+    return RouteWork(route, (), today=today or DayUsage())
 
 
 @asynccontextmanager

@@ -19,20 +19,11 @@ from schemas.registry import Quota
 from tests import virtual_time
 from tests.transforms.asking.asking import make_route, seeded
 from transforms.clock import Clock
-from transforms.limits.allowance import own_limiter
-from transforms.limits.quota import DayUse, Denied, Grant, Limiter
-from transforms.limits.quota import Sent as Before
+from transforms.limits.local_counter import local_limiter
+from transforms.limits.quota import DayUsage, DenialReason, Denied, Grant, Limiter, SentRequest
 from transforms.providers.tokens import Tokens
 
 WHOLE = Fraction(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A request that was sent, and what it turned out to use."""
-
-    at: float
-    used: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +42,16 @@ class Load:
 
 
 def limiter(
-    clock: Clock, share: Fraction = WHOLE, today: DayUse | None = None, **q: Any
+    clock: Clock, share: Fraction = WHOLE, today: DayUsage | None = None, **q: Any
 ) -> Limiter:
-    return own_limiter(make_route("http://t/v1", quota=Quota(**q)), share, today or DayUse(), clock)
+    return local_limiter(
+        make_route("http://t/v1", quota=Quota(**q)), share, today or DayUsage(), clock
+    )
 
 
 def simulate(
     load: Load, seconds: float, *, share: Fraction = WHOLE, seed: int = 0, **quota: Any
-) -> list[Sent]:
+) -> list[SentRequest]:
     """Asks as much as a quota grants for some seconds of virtual time."""
     random, sent = seeded(seed), []
 
@@ -68,7 +61,7 @@ def simulate(
             grant = await gate.acquire(load.reserved)
             assert isinstance(grant, Grant)
             at, used = now(), load.uses(random)
-            sent.append(Sent(at, used or load.reserved))
+            sent.append(SentRequest(at, used or load.reserved))
             await asyncio.sleep(load.latency(random))
             gate.settle(grant, used)
 
@@ -80,14 +73,14 @@ def simulate(
     return [each for each in sent if each.at < seconds]
 
 
-def fullest(sent: list[Sent], seconds: float, amount: Callable[[Tokens], int]) -> int:
+def fullest(sent: list[SentRequest], seconds: float, amount: Callable[[Tokens], int]) -> int:
     """Returns the largest sum in any window of some seconds, both its ends included."""
     ordered = sorted(sent, key=lambda each: each.at)
     most = total = first = 0
     for each in ordered:
-        total += amount(each.used)
+        total += amount(each.tokens)
         while each.at - ordered[first].at > seconds:
-            total -= amount(ordered[first].used)
+            total -= amount(ordered[first].tokens)
             first += 1
         most = max(most, total)
     return most
@@ -115,7 +108,7 @@ def test_requests_a_minute_are_used_to_the_full_and_evenly_from_the_first_second
 
 def test_tokens_a_minute_are_used_to_the_full_and_evenly() -> None:
     sent = simulate(SMALL, 90, tokens_per_minute=120_000, concurrency=64)
-    assert sum(each.used.total for each in sent) >= 0.97 * 180_000
+    assert sum(each.tokens.total for each in sent) >= 0.97 * 180_000
     assert fullest(sent, 60, total) <= 120_000
     assert fullest(sent, 10, total) <= 20_000
 
@@ -124,7 +117,7 @@ def test_answers_much_shorter_than_allowed_do_not_slow_a_route_down() -> None:
     load = Load(Tokens(20, 4096), lambda _: Tokens(20, 60), lambda _: 0.1)
     sent = simulate(load, 90, tokens_per_minute=600_000, concurrency=64)
     # 12 in flight reserve 8% of a minute's quota, which nobody else may use meanwhile
-    assert sum(each.used.total for each in sent) >= 0.9 * 900_000
+    assert sum(each.tokens.total for each in sent) >= 0.9 * 900_000
     assert fullest(sent, 60, total) <= 600_000
 
 
@@ -144,10 +137,10 @@ def varying(seconds: float) -> Callable[[Random], float]:
     return lambda random: random.uniform(0.2 * seconds, 1.8 * seconds)
 
 
-def arrived(sent: list[Sent], seed: int) -> list[Sent]:
+def arrived(sent: list[SentRequest], seed: int) -> list[SentRequest]:
     """Returns the same as the server sees it: each some milliseconds later than it was sent."""
     random = seeded(seed)
-    return [Sent(each.at + random.uniform(0, 0.005), each.used) for each in sent]
+    return [SentRequest(each.at + random.uniform(0, 0.005), each.tokens) for each in sent]
 
 
 # The share that is used at least, and the most that ten seconds may see of theirs. A minute holds
@@ -178,7 +171,7 @@ def test_tokens_are_used_evenly_however_long_answers_are_and_take(
 ) -> None:
     load = Load(Tokens(10, most), uses(most), latency(seconds))
     sent = simulate(load, 90, tokens_per_minute=60_000, concurrency=99)
-    assert sum(each.used.total for each in sent) >= least * 90_000
+    assert sum(each.tokens.total for each in sent) >= least * 90_000
     for seen in (sent, arrived(sent, 0)):
         assert fullest(seen, 60, total) <= 60_000
         assert fullest(seen, 10, total) <= even * 10_000
@@ -206,7 +199,7 @@ def test_amounts_that_take_much_of_ten_seconds_are_spaced_by_the_pace(amount: in
     gaps = [after.at - before.at for before, after in pairwise(sent)]
     assert min(gaps) >= 0.98 * amount / 100
     assert fullest(sent, 60, total) <= 6000
-    assert sum(each.used.total for each in sent) >= 0.8 * 24_000
+    assert sum(each.tokens.total for each in sent) >= 0.8 * 24_000
 
 
 @settings(max_examples=40)
@@ -281,7 +274,7 @@ def test_a_share_of_less_than_one_request_is_refused() -> None:
         limiter(Clock(), Fraction(1, 4), concurrency=3)
 
 
-def acquire(seconds_before_midnight: float, today: DayUse, **quota: Any) -> list[Grant | Denied]:
+def acquire(seconds_before_midnight: float, today: DayUsage, **quota: Any) -> list[Grant | Denied]:
     """Asks for three grants in a row, an hour apart, and settles each as its full reservation."""
 
     async def run() -> list[Grant | Denied]:
@@ -301,16 +294,16 @@ def acquire(seconds_before_midnight: float, today: DayUse, **quota: Any) -> list
 
 
 def test_a_day_has_no_more_requests_than_granted() -> None:
-    first, second, third = acquire(43_200, DayUse(8, 0), requests_per_day=10)
+    first, second, third = acquire(43_200, DayUsage(8, 0), requests_per_day=10)
     assert isinstance(first, Grant)
     assert isinstance(second, Grant)
-    assert third == "day"
+    assert third == Denied(DenialReason.DAY_SPENT)
 
 
 def test_a_day_has_no_more_tokens_than_granted() -> None:
-    first, second, _ = acquire(43_200, DayUse(0, 850), tokens_per_day=1000)
+    first, second, _ = acquire(43_200, DayUsage(0, 850), tokens_per_day=1000)
     assert isinstance(first, Grant)
-    assert second == "day"
+    assert second == Denied(DenialReason.DAY_SPENT)
 
 
 @pytest.mark.parametrize("minute", [Quota(requests_per_minute=7), Quota(tokens_per_minute=700)])
@@ -319,13 +312,13 @@ def test_a_minute_that_began_before_goes_on_with_what_is_left_of_it(minute: Quot
     route, used = make_route("http://t/v1", quota=minute), Tokens(20, 80)
 
     async def run() -> list[float]:
-        loop, sent = asyncio.get_running_loop(), list[Before]()
+        loop, sent = asyncio.get_running_loop(), list[SentRequest]()
         for until in (50, 200):
-            gate = own_limiter(route, WHOLE, DayUse(), virtual_time.clock(), sent)
+            gate = local_limiter(route, WHOLE, DayUsage(), virtual_time.clock(), sent)
             while loop.time() < until:
                 grant = await gate.acquire(used)
                 assert isinstance(grant, Grant)
-                sent.append(Before(virtual_time.NOON + loop.time(), used))
+                sent.append(SentRequest(virtual_time.NOON + loop.time(), used))
                 gate.settle(grant, used)
         return [one.at for one in sent]
 
@@ -336,8 +329,8 @@ def test_a_minute_that_began_before_goes_on_with_what_is_left_of_it(minute: Quot
 
 
 def test_a_new_day_begins_at_midnight_utc() -> None:
-    first, second, third = acquire(5400, DayUse(10, 0), requests_per_day=10)
-    assert (first, second) == ("day", "day")
+    first, second, third = acquire(5400, DayUsage(10, 0), requests_per_day=10)
+    assert (first, second) == (Denied(DenialReason.DAY_SPENT), Denied(DenialReason.DAY_SPENT))
     assert isinstance(third, Grant)
 
 
@@ -361,7 +354,7 @@ def test_a_request_beyond_a_minutes_quota_is_not_waited_for() -> None:
         return [await gate.acquire(Tokens(1, 1000)), await gate.acquire(Tokens(1, 999))]
 
     refused, granted = virtual_time.run(run())
-    assert refused == "too_large"
+    assert refused == Denied(DenialReason.TOO_LARGE)
     assert isinstance(granted, Grant)
 
 
@@ -373,7 +366,7 @@ def test_whoever_waits_is_told_when_the_limiter_closes() -> None:
         denied = await gate.acquire(Tokens(0, 0))
         return asyncio.get_running_loop().time(), denied
 
-    assert virtual_time.run(run()) == (3, "closed")
+    assert virtual_time.run(run()) == (3, Denied(DenialReason.CLOSED))
 
 
 def test_nothing_is_sent_while_the_server_asks_to_wait() -> None:

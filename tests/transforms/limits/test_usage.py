@@ -16,9 +16,9 @@ from transforms.asking.progress import RouteProgress
 from transforms.clock import Clock
 from transforms.ledger import Ledger
 from transforms.limits.budget import BudgetTracker
-from transforms.limits.quota import DayUse
+from transforms.limits.quota import DayUsage
 from transforms.limits.route_work import RouteWork
-from transforms.limits.usage import Used, used_before
+from transforms.limits.usage import PastUsage, past_usage
 from transforms.providers.tokens import Tokens
 
 PRICE = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2 dollars
@@ -44,9 +44,9 @@ def ask(
 
 def used(
     folder: Path, day: str, run_id: str = "now", *, mine: bool = True, **settings: bool
-) -> Used:
+) -> PastUsage:
     route: Route = make_route("http://t/v1", price=PRICE, quota=DAILY)
-    return used_before(
+    return past_usage(
         Ledger(folder).reader(),
         {} if settings.pop("elsewhere", False) else {ROUTE: route},
         run_id=run_id,
@@ -95,7 +95,7 @@ def test_a_failure_that_cost_nothing_counts_for_nothing(tmp_path: Path) -> None:
 def test_today_counts_what_every_run_asked_since_midnight(tmp_path: Path) -> None:
     ask(tmp_path, "2026-02-26", "yesterday", "abc")
     ask(tmp_path, "2026-02-27", "today", "de")
-    assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUse(2, 30)}
+    assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUsage(2, 30)}
 
 
 def test_the_last_minute_counts_this_slices_requests_and_those_of_other_runs(
@@ -128,7 +128,7 @@ def spend(folder: Path, run_id: str, caps: Caps, prompt: str) -> RouteProgress:
     now = int(datetime.now(UTC).timestamp() * 1000)
     with Teacher(always(answer())) as teacher:
         route = make_route(teacher.endpoint, price=PRICE, quota=Quota(concurrency=2))
-        before = used_before(
+        before = past_usage(
             Ledger(folder).reader(),
             {ROUTE: route},
             run_id=run_id,

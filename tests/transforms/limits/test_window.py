@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from schemas.registry import Quota
 from tests import virtual_time
 from tests.transforms.asking.asking import make_route
-from transforms.limits.allowance import own_limiter
-from transforms.limits.pacing import Window
-from transforms.limits.quota import DayUse, Grant, Limiter
+from transforms.limits.local_counter import local_limiter
+from transforms.limits.pacing import ConcurrencyWindow
+from transforms.limits.quota import DayUsage, Grant, Limiter
 from transforms.providers.tokens import Tokens
 
 CEILING = 64
@@ -68,7 +68,7 @@ def ask_for(seconds: float, server: Server) -> None:
 
     async def run() -> None:
         route = make_route("http://t/v1", quota=Quota(concurrency=CEILING))
-        gate = own_limiter(route, Fraction(1), DayUse(), virtual_time.clock())
+        gate = local_limiter(route, Fraction(1), DayUsage(), virtual_time.clock())
         async with asyncio.TaskGroup() as workers:
             for _ in range(CEILING):
                 workers.create_task(work(gate))
@@ -101,7 +101,7 @@ def test_the_same_pushbacks_lead_to_the_same_requests() -> None:
 
 
 def test_those_in_flight_at_a_cut_do_not_cut_again() -> None:
-    window = Window(CEILING)
+    window = ConcurrencyWindow(CEILING)
     in_flight = [window.send() for _ in range(CEILING)]
     for number in in_flight:
         window.cut(number)
@@ -111,7 +111,7 @@ def test_those_in_flight_at_a_cut_do_not_cut_again() -> None:
 
 
 def test_a_round_trip_of_answers_widens_by_about_one() -> None:
-    window = Window(CEILING)
+    window = ConcurrencyWindow(CEILING)
     window.cut(window.send())
     for _ in range(window.size):
         window.widen()
@@ -120,7 +120,7 @@ def test_a_round_trip_of_answers_widens_by_about_one() -> None:
 
 @given(st.integers(1, 100), st.lists(st.booleans(), max_size=300))
 def test_the_window_stays_between_one_and_the_ceiling(ceiling: int, answers: list[bool]) -> None:
-    window = Window(ceiling)
+    window = ConcurrencyWindow(ceiling)
     for answered in answers:
         number = window.send()
         window.settle()

@@ -15,10 +15,10 @@ from tests.transforms.asking.asking import make_requests
 from transforms.providers.tokens import (
     TOOLS_TOKENS,
     count_tokens,
-    estimate,
-    most,
-    most_of,
+    estimated_tokens,
     most_prompt_tokens,
+    most_tokens,
+    most_tokens_of,
     prompt_tokens,
 )
 
@@ -50,8 +50,8 @@ def test_no_prompt_has_more_tokens_than_the_most(texts: list[str]) -> None:
 def test_the_answer_is_reserved_as_long_as_allowed() -> None:
     [request] = make_requests(["Why?"], max_tokens=77)
     assert completion_limit(request.parameters) == 77
-    assert estimate(request).completion == most(request).completion == 77
-    assert estimate(request).total == estimate(request).prompt + 77
+    assert estimated_tokens(request).completion == most_tokens(request).completion == 77
+    assert estimated_tokens(request).total == estimated_tokens(request).prompt + 77
 
 
 def test_an_answer_without_a_limit_is_reserved_at_the_default() -> None:
@@ -67,9 +67,9 @@ def test_tools_are_counted_as_part_of_the_prompt() -> None:
     tools = [{"type": "function", "function": function}]
     [plain], [offered] = make_requests(["Why?"]), make_requests(["Why?"], tools=tools)
     written = len(canonical_json(tools).encode())
-    assert estimate(offered).prompt > estimate(plain).prompt
-    assert most(offered).prompt >= most(plain).prompt + written + TOOLS_TOKENS
-    assert most_of(offered.messages, offered.parameters) == most(offered)
+    assert estimated_tokens(offered).prompt > estimated_tokens(plain).prompt
+    assert most_tokens(offered).prompt >= most_tokens(plain).prompt + written + TOOLS_TOKENS
+    assert most_tokens_of(offered.messages, offered.parameters) == most_tokens(offered)
 
 
 def test_counting_needs_no_network() -> None:

@@ -17,7 +17,13 @@ from transforms.asking.batch.protocols import BatchJob, BatchPage, Match, Packag
 from transforms.asking.batch.results import Result, answered, bytes_at, read_line, undone
 from transforms.providers.apis import HttpCall
 from transforms.providers.apis.anthropic_messages import PATH as MESSAGES
-from transforms.providers.wire import Unreadable, count_of, objects_in, read_object, sum_of
+from transforms.providers.wire import (
+    Unreadable,
+    read_object,
+    read_objects,
+    read_token_count,
+    sum_counts,
+)
 
 PATH = f"{MESSAGES}/batches"
 
@@ -81,7 +87,7 @@ class AnthropicBatches:
     def read_page(self, body: bytes) -> BatchPage:
         """Reads a page of jobs."""
         data = read_object(body)
-        jobs = tuple(_job(each) for each in objects_in(data.get("data"), "data"))
+        jobs = tuple(_job(each) for each in read_objects(data.get("data"), "data"))
         more = bool(data.get("has_more")) and jobs
         return BatchPage(jobs, f"{self.list_path()}&after_id={jobs[-1].id}" if more else "")
 
@@ -114,7 +120,9 @@ def _job(data: Mapping[str, Any]) -> BatchJob:
         id=name,
         ended=ended,
         created=_milliseconds(data.get("created_at")),
-        size=sum_of(*map(count_of, counts.values())) if isinstance(counts, dict) else None,
+        size=sum_counts(*map(read_token_count, counts.values()))
+        if isinstance(counts, dict)
+        else None,
         results=(f"{PATH}/{name}/results",) if ended else (),
     )
 

@@ -27,7 +27,7 @@ from transforms.limits.budget import Spend, cost
 from transforms.limits.route_work import RouteWork
 from transforms.providers.apis import find_api, headers_for
 from transforms.providers.retry import is_transient
-from transforms.providers.tokens import most
+from transforms.providers.tokens import most_tokens
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -193,7 +193,7 @@ class BatchLoop:
         """Submits requests, in jobs as large as they may be and as the budget has room for."""
         chunk = Chunk(self._protocol)
         async for request in requests:
-            reserved = cost(most(request), self._price)
+            reserved = cost(most_tokens(request), self._price)
             entry = self._protocol.entry(request.request_id, self._api.build(request))
             if not chunk.fits(entry):
                 await self._submit_chunk(chunk)

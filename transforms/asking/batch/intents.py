@@ -27,7 +27,7 @@ from schemas.terms import Verdict
 from transforms.ledger.entries import asked, encode
 from transforms.ledger.notes import NotesLike
 from transforms.limits.budget import Spend, cost
-from transforms.providers.tokens import most
+from transforms.providers.tokens import most_tokens
 
 FORMAT = 1
 _ORDER = ".jsonl"
@@ -81,7 +81,7 @@ class Intent:
 
     def most(self, order: Order) -> Spend:
         """Returns what one of its requests may cost at the most."""
-        return cost(most(order.request), self.price)
+        return cost(most_tokens(order.request), self.price)
 
     def encode(self) -> bytes:
         """Writes it, a JSON object a line."""

@@ -13,7 +13,7 @@ from typing import Any
 from transforms.asking.batch.protocols import BatchJob, BatchPage, Match, Package, id_of
 from transforms.asking.batch.results import Result, answered, bytes_at, read_line, undone
 from transforms.providers.apis import HttpCall
-from transforms.providers.wire import Unreadable, label_of, objects_in, read_object
+from transforms.providers.wire import Unreadable, read_label, read_object, read_objects
 
 ENDPOINT = "/v1/chat/completions"  # what a batch calls the API, wherever it is served
 MARK = "stillroom-intent"  # the metadata's key
@@ -79,7 +79,7 @@ class OpenAiBatches:
     def read_page(self, body: bytes) -> BatchPage:
         """Reads a page of jobs."""
         data = read_object(body)
-        jobs = tuple(_job(each) for each in objects_in(data.get("data"), "data"))
+        jobs = tuple(_job(each) for each in read_objects(data.get("data"), "data"))
         more = bool(data.get("has_more")) and jobs
         return BatchPage(jobs, f"{self.list_path()}&after={jobs[-1].id}" if more else "")
 
@@ -108,7 +108,7 @@ def _job(data: Mapping[str, Any]) -> BatchJob:
         results=tuple(f"/files/{id_of(data, name)}/content" for name in _FILES if data.get(name)),
         failed=_problem(data.get("errors")) if status == "failed" else "",
         mark=_label(data.get("metadata"), MARK),
-        input=label_of(data.get("input_file_id")),
+        input=read_label(data.get("input_file_id")),
     )
 
 
@@ -120,7 +120,7 @@ def _problem(errors: object) -> str:
 
 
 def _label(value: object, name: str) -> str:
-    return label_of(value.get(name)) if isinstance(value, dict) else ""
+    return read_label(value.get(name)) if isinstance(value, dict) else ""
 
 
 PROTOCOL = OpenAiBatches()

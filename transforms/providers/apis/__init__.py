@@ -125,7 +125,7 @@ def unsupported_parameters(api: str, parameters: Iterable[str]) -> list[str]:
     return sorted(set(parameters) - find_api(api).parameters)
 
 
-def apart(messages: Iterable[Message]) -> tuple[str, list[Message]]:
+def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
     """Parts instructions from conversation, for an API whose conversations have no system turns.
 
     Args:
@@ -139,7 +139,7 @@ def apart(messages: Iterable[Message]) -> tuple[str, list[Message]]:
     return system, [turn for turn in turns if turn.role != "system"]
 
 
-def translated(parameters: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def rename_parameters(parameters: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Returns sampling parameters in an API's own words.
 
     Args:

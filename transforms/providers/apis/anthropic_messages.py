@@ -14,20 +14,20 @@ from typing import Any
 
 from schemas.requests import Request, completion_limit
 from schemas.responses import Completion, FinishReason, Malformed, Usage
-from transforms.providers.apis import HttpCall, apart, translated
+from transforms.providers.apis import HttpCall, rename_parameters, split_system
 from transforms.providers.wire import (
     Unreadable,
-    count_of,
-    fields_of,
-    label_of,
-    objects_in,
+    finish_with_calls,
+    object_or_empty,
     raise_error_object,
     read_field,
+    read_label,
     read_object,
-    sum_of,
-    text_of,
-    tool_call,
-    with_calls,
+    read_objects,
+    read_text,
+    read_token_count,
+    read_tool_call,
+    sum_counts,
 )
 
 PATH = "/v1/messages"
@@ -67,7 +67,7 @@ class AnthropicMessages:
         The API wants to be told how long an answer may be. A run file that does not say so means
         what is reserved for the answer.
         """
-        system, turns = apart(request.messages)
+        system, turns = split_system(request.messages)
         body = {
             "model": request.model,
             "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
@@ -104,7 +104,7 @@ class AnthropicMessages:
 def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
     wanted = parameters.pop("response_format", None)
     tools, choice = parameters.pop("tools", None), parameters.pop("tool_choice", None)
-    settings = translated(parameters, _NAMES)
+    settings = rename_parameters(parameters, _NAMES)
     if tools is not None:
         settings["tools"] = [_tool(tool["function"]) for tool in tools]
     if choice is not None:
@@ -131,21 +131,21 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     raise_error_object(data)
     if data.get("content") is None:
         raise Unreadable("no_content", "no content: is the route's API another one?")
-    blocks = objects_in(data["content"], "content")
+    blocks = read_objects(data["content"], "content")
     ending = data.get("stop_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
     calls = tuple(
-        tool_call(block.get("id"), block.get("name"), block.get("input"))
+        read_tool_call(block.get("id"), block.get("name"), block.get("input"))
         for block in blocks
         if block.get("type") == "tool_use"
     )
     return Completion(
         text="".join(_texts(blocks, "text")),
         reasoning="\n".join(filter(None, _texts(blocks, "thinking"))),
-        finish_reason=with_calls(finish, calls),
+        finish_reason=finish_with_calls(finish, calls),
         usage=_usage(data.get("usage")),
-        response_model=text_of(data.get("model"), "model"),
-        response_id=label_of(data.get("id")),
+        response_model=read_text(data.get("model"), "model"),
+        response_id=read_label(data.get("id")),
         system_fingerprint="",
         refusal=_refusal(data) if ending == "refusal" else "",
         tool_calls=calls,
@@ -154,24 +154,28 @@ def _completion(data: Mapping[str, Any]) -> Completion:
 
 def _texts(blocks: Iterable[Mapping[str, Any]], kind: str) -> list[str]:
     """Returns the texts of all blocks of a kind, which stand under the kind's own name."""
-    return [text_of(block.get(kind), kind) for block in blocks if block.get("type") == kind]
+    return [read_text(block.get(kind), kind) for block in blocks if block.get("type") == kind]
 
 
 def _refusal(data: Mapping[str, Any]) -> str:
-    named = fields_of(data.get("stop_details"))
-    explained = text_of(named.get("explanation"), "the explanation of a refusal")
-    return explained or label_of(named.get("category")) or "refusal"
+    named = object_or_empty(data.get("stop_details"))
+    explained = read_text(named.get("explanation"), "the explanation of a refusal")
+    return explained or read_label(named.get("category")) or "refusal"
 
 
 def _usage(value: object) -> Usage:
-    usage = fields_of(value)
-    cached = [count_of(usage[name]) for name in _CACHED_TOKENS if usage.get(name) is not None]
-    prompt = sum_of(count_of(usage.get("input_tokens")), *cached)
+    usage = object_or_empty(value)
+    cached = [
+        read_token_count(usage[name]) for name in _CACHED_TOKENS if usage.get(name) is not None
+    ]
+    prompt = sum_counts(read_token_count(usage.get("input_tokens")), *cached)
     return Usage(
         prompt,
-        count_of(usage.get("output_tokens")),
-        count_of(usage.get("cache_read_input_tokens")),
-        count_of(fields_of(usage.get("output_tokens_details")).get("thinking_tokens")),
+        read_token_count(usage.get("output_tokens")),
+        read_token_count(usage.get("cache_read_input_tokens")),
+        read_token_count(
+            object_or_empty(usage.get("output_tokens_details")).get("thinking_tokens")
+        ),
     )
 
 

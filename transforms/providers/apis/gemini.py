@@ -17,21 +17,21 @@ from schemas.logprobs import TokenLogprob, TopLogprob
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
-from transforms.providers.apis import HttpCall, apart, translated
+from transforms.providers.apis import HttpCall, rename_parameters, split_system
 from transforms.providers.wire import (
     Unreadable,
-    count_of,
-    fields_of,
-    label_of,
-    logprob_of,
-    logprobs_of,
-    objects_in,
+    finish_with_calls,
+    object_or_empty,
     raise_error_object,
+    read_label,
+    read_logprob,
+    read_logprobs,
     read_object,
-    sum_of,
-    text_of,
-    tool_call,
-    with_calls,
+    read_objects,
+    read_text,
+    read_token_count,
+    read_tool_call,
+    sum_counts,
     wrong_type,
 )
 
@@ -71,7 +71,7 @@ class Gemini:
 
     def build(self, request: Request) -> HttpCall:
         """Makes the call that asks a request; see `Api.build`."""
-        system, turns = apart(request.messages)
+        system, turns = split_system(request.messages)
         parameters = json.loads(request.parameters)
         tools = _tools(parameters)
         settings = _settings(parameters)
@@ -145,7 +145,7 @@ def _declared(function: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
     wanted = parameters.pop("response_format", None)
-    settings = translated(parameters, _NAMES)
+    settings = rename_parameters(parameters, _NAMES)
     if wanted is not None:  # https://ai.google.dev/gemini-api/docs/structured-output
         schema = wanted["json_schema"]["schema"]
         settings |= {"responseMimeType": "application/json", "responseJsonSchema": schema}
@@ -155,10 +155,10 @@ def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
 def _completion(data: Mapping[str, Any]) -> Completion:
     raise_error_object(data)
     candidate = _candidate(data)
-    ending = label_of(candidate.get("finishReason"))
+    ending = read_label(candidate.get("finishReason"))
     parts = _parts(candidate)
     calls = _tool_calls(parts)
-    finish = with_calls(_FINISH_REASONS.get(ending, "unknown"), calls)
+    finish = finish_with_calls(_FINISH_REASONS.get(ending, "unknown"), calls)
     if candidate.get("content") is None and finish not in _MAY_BE_SILENT:
         raise Unreadable("null_content", f"no content, and finishReason {finish!r}")
     text, reasoning = _joined(parts, thought=False), _joined(parts, thought=True)
@@ -167,12 +167,12 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         reasoning=reasoning,
         finish_reason=finish,
         usage=_usage(data.get("usageMetadata"), silent=not (text or calls)),
-        response_model=text_of(data.get("modelVersion"), "modelVersion"),
-        response_id=label_of(data.get("responseId")),
+        response_model=read_text(data.get("modelVersion"), "modelVersion"),
+        response_id=read_label(data.get("responseId")),
         system_fingerprint="",
         refusal=_refusal(candidate) if ending in _REFUSALS else "",
         tool_calls=calls,
-        logprobs=logprobs_of(candidate.get("logprobsResult"), _logprobs),
+        logprobs=read_logprobs(candidate.get("logprobsResult"), _logprobs),
     )
 
 
@@ -183,9 +183,9 @@ def _candidate(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     candidates = data.get("candidates")
     if candidates is not None and candidates != []:
-        return objects_in(candidates, "candidates")[0]
+        return read_objects(candidates, "candidates")[0]
     feedback = data.get("promptFeedback")
-    blocked = label_of(fields_of(feedback).get("blockReason"))
+    blocked = read_label(object_or_empty(feedback).get("blockReason"))
     if not blocked:
         raise Unreadable("no_candidates", "no candidates, and the prompt was not blocked")
     return {"finishReason": "SAFETY", "finishMessage": f"the prompt was blocked: {blocked}"}
@@ -198,41 +198,41 @@ def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if not isinstance(content, dict):
         raise wrong_type("content", "an object", content)
     parts = content.get("parts")
-    return [] if parts is None else objects_in(parts, "parts")
+    return [] if parts is None else read_objects(parts, "parts")
 
 
 def _tool_calls(parts: list[Mapping[str, Any]]) -> tuple[ToolCall, ...]:
     called = [part["functionCall"] for part in parts if part.get("functionCall") is not None]
     return tuple(
-        tool_call(call.get("id"), call.get("name"), call.get("args"))
-        for call in objects_in(called, "functionCall")
+        read_tool_call(call.get("id"), call.get("name"), call.get("args"))
+        for call in read_objects(called, "functionCall")
     )
 
 
 def _logprobs(value: object) -> Iterator[TokenLogprob]:
     """Reads what was chosen, and the likeliest at each step where they were asked for."""
-    result = fields_of(value)
-    chosen = objects_in(result.get("chosenCandidates"), "chosenCandidates")
-    steps = objects_in(result.get("topCandidates") or [{}] * len(chosen), "topCandidates")
+    result = object_or_empty(value)
+    chosen = read_objects(result.get("chosenCandidates"), "chosenCandidates")
+    steps = read_objects(result.get("topCandidates") or [{}] * len(chosen), "topCandidates")
     for each, step in zip(chosen, steps, strict=True):
         token = _logprob(each)
-        top = objects_in(step.get("candidates") or [], "candidates")
+        top = read_objects(step.get("candidates") or [], "candidates")
         yield TokenLogprob(token.token, token.logprob, tuple(map(_logprob, top)))
 
 
 def _logprob(candidate: Mapping[str, Any]) -> TopLogprob:
-    return logprob_of(candidate.get("token"), candidate.get("logProbability", 0.0))
+    return read_logprob(candidate.get("token"), candidate.get("logProbability", 0.0))
 
 
 def _joined(parts: list[Mapping[str, Any]], *, thought: bool) -> str:
     """Returns what was thought, or what was said."""
     chosen = [part for part in parts if (part.get("thought") is True) is thought]
-    return "".join(text_of(part.get("text"), "text") for part in chosen)
+    return "".join(read_text(part.get("text"), "text") for part in chosen)
 
 
 def _refusal(candidate: Mapping[str, Any]) -> str:
-    explained = text_of(candidate.get("finishMessage"), "finishMessage")
-    return explained or label_of(candidate.get("finishReason"))
+    explained = read_text(candidate.get("finishMessage"), "finishMessage")
+    return explained or read_label(candidate.get("finishReason"))
 
 
 def _usage(value: object, *, silent: bool) -> Usage:
@@ -244,14 +244,14 @@ def _usage(value: object, *, silent: bool) -> Usage:
         value: What stands in the body.
         silent: Whether nothing was answered: a number that was left out is then a zero.
     """
-    usage = fields_of(value)
-    prompt = count_of(usage.get("promptTokenCount"))
+    usage = object_or_empty(value)
+    prompt = read_token_count(usage.get("promptTokenCount"))
     if prompt is None:
         return Usage(None, None)
-    said = count_of(usage.get("candidatesTokenCount", 0 if silent else None))
-    thought = count_of(usage.get("thoughtsTokenCount", 0))
-    cached = count_of(usage.get("cachedContentTokenCount", 0))
-    return Usage(prompt, sum_of(said, thought), cached, thought)
+    said = read_token_count(usage.get("candidatesTokenCount", 0 if silent else None))
+    thought = read_token_count(usage.get("thoughtsTokenCount", 0))
+    cached = read_token_count(usage.get("cachedContentTokenCount", 0))
+    return Usage(prompt, sum_counts(said, thought), cached, thought)
 
 
 API = Gemini()

@@ -17,18 +17,18 @@ from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usa
 from transforms.providers.apis import HttpCall
 from transforms.providers.wire import (
     Unreadable,
-    count_of,
-    fields_of,
-    label_of,
-    logprob_of,
-    logprobs_of,
-    objects_in,
+    finish_with_calls,
+    object_or_empty,
     raise_error_object,
     read_field,
+    read_label,
+    read_logprob,
+    read_logprobs,
     read_object,
-    text_of,
-    tool_call,
-    with_calls,
+    read_objects,
+    read_text,
+    read_token_count,
+    read_tool_call,
     wrong_type,
 )
 
@@ -116,9 +116,9 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     ending = choice.get("finish_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
     calls = _tool_calls(message.get("tool_calls"))
-    finish = with_calls(finish, calls)
+    finish = finish_with_calls(finish, calls)
     text, reasoning = _content(message)
-    refusal = text_of(message.get("refusal"), "refusal")
+    refusal = read_text(message.get("refusal"), "refusal")
     explained = reasoning or refusal or calls or finish in _MAY_BE_SILENT
     if message.get("content") is None and not explained:
         raise Unreadable("null_content", f"no content, and finish_reason {finish!r}")
@@ -127,12 +127,12 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         reasoning=reasoning,
         finish_reason=finish,
         usage=_usage(data.get("usage")),
-        response_model=text_of(data.get("model"), "model"),
-        response_id=label_of(data.get("id")),
-        system_fingerprint=label_of(data.get("system_fingerprint")),
+        response_model=read_text(data.get("model"), "model"),
+        response_id=read_label(data.get("id")),
+        system_fingerprint=read_label(data.get("system_fingerprint")),
         refusal=refusal,
         tool_calls=calls,
-        logprobs=logprobs_of(choice.get("logprobs"), _logprobs),
+        logprobs=read_logprobs(choice.get("logprobs"), _logprobs),
     )
 
 
@@ -152,11 +152,11 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
     """Returns the text and the reasoning, which stand in different places with each server."""
     content = message.get("content")
     parts = _parts(content) if isinstance(content, list) else (content, "")
-    text, thought = _without_thinking(text_of(parts[0], "content"))
+    text, thought = _without_thinking(read_text(parts[0], "content"))
     reported = next((message[name] for name in _REASONING_FIELDS if message.get(name)), "")
     reasoning = [
-        text_of(reported, "reasoning") if isinstance(reported, str) else "",
-        text_of(parts[1], "reasoning"),
+        read_text(reported, "reasoning") if isinstance(reported, str) else "",
+        read_text(parts[1], "reasoning"),
         thought,
     ]
     return text, "\n".join(part for part in reasoning if part)
@@ -172,7 +172,7 @@ def _parts(content: list[Any]) -> tuple[str, str]:
 
 
 def _joined(parts: list[Any]) -> str:
-    return "".join(text_of(part.get("text"), "content") for part in _of_type("text", parts))
+    return "".join(read_text(part.get("text"), "content") for part in _of_type("text", parts))
 
 
 def _of_type(kind: str, parts: list[Any]) -> Iterator[Mapping[str, Any]]:
@@ -191,32 +191,32 @@ def _without_thinking(text: str) -> tuple[str, str]:
 def _tool_calls(value: object) -> tuple[ToolCall, ...]:
     if value is None:
         return ()
-    calls = objects_in(value, "tool_calls")
-    named = objects_in([call.get("function") for call in calls], "tool_calls")
+    calls = read_objects(value, "tool_calls")
+    named = read_objects([call.get("function") for call in calls], "tool_calls")
     return tuple(
-        tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+        read_tool_call(call.get("id"), function.get("name"), function.get("arguments"))
         for call, function in zip(calls, named, strict=True)
     )
 
 
 def _logprobs(value: object) -> Iterator[TokenLogprob]:
-    for each in objects_in(fields_of(value).get("content"), "logprobs"):
-        chosen = logprob_of(each.get("token"), each.get("logprob"))
-        others = objects_in(each.get("top_logprobs") or [], "top_logprobs")
-        top = (logprob_of(other.get("token"), other.get("logprob")) for other in others)
+    for each in read_objects(object_or_empty(value).get("content"), "logprobs"):
+        chosen = read_logprob(each.get("token"), each.get("logprob"))
+        others = read_objects(each.get("top_logprobs") or [], "top_logprobs")
+        top = (read_logprob(other.get("token"), other.get("logprob")) for other in others)
         yield TokenLogprob(chosen.token, chosen.logprob, tuple(top))
 
 
 def _usage(value: object) -> Usage:
     """Reads usage, with its parts where OpenAI has them, or where DeepSeek and SGLang do."""
-    usage = fields_of(value)
-    asked = fields_of(usage.get("prompt_tokens_details"))
-    said = fields_of(usage.get("completion_tokens_details"))
+    usage = object_or_empty(value)
+    asked = object_or_empty(usage.get("prompt_tokens_details"))
+    said = object_or_empty(usage.get("completion_tokens_details"))
     return Usage(
-        count_of(usage.get("prompt_tokens")),
-        count_of(usage.get("completion_tokens")),
-        count_of(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
-        count_of(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+        read_token_count(usage.get("prompt_tokens")),
+        read_token_count(usage.get("completion_tokens")),
+        read_token_count(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
+        read_token_count(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
     )
 
 

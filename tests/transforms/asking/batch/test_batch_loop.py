@@ -30,9 +30,9 @@ from transforms.asking import engine
 from transforms.asking.batch.protocols import find_protocol
 from transforms.asking.progress import RouteProgress
 from transforms.ledger import Ledger, open_ledger
-from transforms.limits.accounts import accounts_of
 from transforms.limits.budget import BudgetTracker
 from transforms.limits.route_work import RouteWork
+from transforms.limits.totals import usage_totals
 from transforms.providers.http_client import HttpClient
 from transforms.providers.keys import Key
 
@@ -104,7 +104,7 @@ def test_a_body_is_kept_byte_for_byte(tmp_path: Path, api: str) -> None:
 def test_a_batch_costs_half(tmp_path: Path, api: str) -> None:
     with BatchServer() as server:
         done = ask(server, api, tmp_path, 4)
-    (account,) = accounts_of(Ledger(tmp_path).reader()).values()
+    (account,) = usage_totals(Ledger(tmp_path).reader()).values()
     assert account.spent.usd == pytest.approx(4 * HALF)
     assert done.usd == pytest.approx(4 * HALF)
     assert (account.uncertain, done.usd_uncertain) == (0, 0)

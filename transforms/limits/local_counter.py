@@ -12,26 +12,34 @@ from fractions import Fraction
 
 from schemas.registry import Route
 from transforms.clock import Clock
-from transforms.limits.pacing import Meter, PacedRequest
-from transforms.limits.quota import DAY_SECONDS, DayUse, Denied, Limiter, Sent, part_of
+from transforms.limits.pacing import MinuteLimit, PacedRequest
+from transforms.limits.quota import (
+    DAY_SECONDS,
+    DayUsage,
+    DenialReason,
+    Denied,
+    Limiter,
+    SentRequest,
+    slice_limit,
+)
 from transforms.providers.tokens import Tokens
 
 Amount = Callable[[Tokens], int]
 # What each limit counts of a request. The order is that of the shared allowance's script.
-BY_MINUTE: dict[str, Amount] = {
+MINUTE_LIMITS: dict[str, Amount] = {
     "requests_per_minute": lambda _: 1,
     "tokens_per_minute": lambda tokens: tokens.total,
     "input_tokens_per_minute": lambda tokens: tokens.prompt,
     "output_tokens_per_minute": lambda tokens: tokens.completion,
 }
-BY_DAY: dict[str, Amount] = {
+DAY_LIMITS: dict[str, Amount] = {
     "requests_per_day": lambda _: 1,
     "tokens_per_day": lambda tokens: tokens.total,
 }
 
 
-def own_limiter(
-    route: Route, share: Fraction, today: DayUse, clock: Clock, minute: Sequence[Sent] = ()
+def local_limiter(
+    route: Route, share: Fraction, today: DayUsage, clock: Clock, minute: Sequence[SentRequest] = ()
 ) -> Limiter:
     """Returns a limiter that keeps to a slice's part of a route's quota.
 
@@ -45,19 +53,19 @@ def own_limiter(
     Raises:
         InputError: The share is less than one request.
     """
-    allowance = OwnAllowance(route, share, today, clock, minute)
-    return Limiter(allowance, part_of(route, "concurrency", share), clock)
+    allowance = LocalQuotaCounter(route, share, today, clock, minute)
+    return Limiter(allowance, slice_limit(route, "concurrency", share), clock)
 
 
-def counts_tokens(route: Route) -> bool:
+def limits_tokens(route: Route) -> bool:
     """Tells whether any limit of a route's quota is one of tokens."""
     return any(
         "tokens" in name and getattr(route.quota, name) is not None
-        for name in (*BY_MINUTE, *BY_DAY)
+        for name in (*MINUTE_LIMITS, *DAY_LIMITS)
     )
 
 
-class OwnAllowance:
+class LocalQuotaCounter:
     """What a slice's part of a quota leaves room for.
 
     Args:
@@ -69,7 +77,7 @@ class OwnAllowance:
 
     Attributes:
         unlimited: Whether nothing is limited.
-        counts_tokens: Whether any limit is one of tokens.
+        limits_tokens: Whether any limit is one of tokens.
 
     Raises:
         InputError: The share is less than one request.
@@ -79,20 +87,22 @@ class OwnAllowance:
         self,
         route: Route,
         share: Fraction,
-        today: DayUse,
+        today: DayUsage,
         clock: Clock,
-        minute: Sequence[Sent] = (),
+        minute: Sequence[SentRequest] = (),
     ) -> None:
         granted = {
-            name: part_of(route, name, share)
-            for name in (*BY_MINUTE, *BY_DAY)
+            name: slice_limit(route, name, share)
+            for name in (*MINUTE_LIMITS, *DAY_LIMITS)
             if getattr(route.quota, name) is not None
         }
         self.unlimited = not granted
-        self.counts_tokens = counts_tokens(route)
+        self.limits_tokens = limits_tokens(route)
         self._clock = clock
         self._meters = [
-            (Meter(granted[name]), amount) for name, amount in BY_MINUTE.items() if name in granted
+            (MinuteLimit(granted[name]), amount)
+            for name, amount in MINUTE_LIMITS.items()
+            if name in granted
         ]
         lag = clock.wall() - clock.monotonic()
         for sent in minute:
@@ -101,7 +111,7 @@ class OwnAllowance:
         used = {"requests_per_day": today.requests, "tokens_per_day": today.tokens}
         self._days = [
             _DayMeter(granted[name], math.ceil(used[name] * share), amount, self._day())
-            for name, amount in BY_DAY.items()
+            for name, amount in DAY_LIMITS.items()
             if name in granted
         ]
 
@@ -121,10 +131,12 @@ class OwnAllowance:
 
     def _denied(self, tokens: Tokens) -> Denied | None:
         if any(amount(tokens) > meter.limit for meter, amount in self._meters):
-            return "too_large"
+            return Denied(DenialReason.TOO_LARGE)
         for meter in self._days:
             meter.begin(self._day())
-        return "day" if any(meter.is_spent(tokens) for meter in self._days) else None
+        if any(meter.is_spent(tokens) for meter in self._days):
+            return Denied(DenialReason.DAY_SPENT)
+        return None
 
     def _wait(self, tokens: Tokens) -> float:
         now = self._clock.monotonic()
@@ -148,7 +160,7 @@ class OwnAllowance:
 class _Reserved:
     """What was reserved, on which day since 1970 UTC, and what it counts for with each meter."""
 
-    allowance: OwnAllowance
+    allowance: LocalQuotaCounter
     tokens: Tokens
     day: int
     entries: tuple[PacedRequest, ...]

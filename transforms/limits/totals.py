@@ -10,12 +10,12 @@ from typing import Any
 from schemas.responses import Response
 from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
-from transforms.limits.usage import price_of, tokens_of, tokens_told
+from transforms.limits.usage import recorded_price, reported_tokens, tokens_at_most
 from transforms.providers.tokens import Tokens
 
 
 @dataclass(slots=True)
-class Account:
+class UsageTotals:
     """What one model at one route was asked on one day.
 
     Attributes:
@@ -53,7 +53,7 @@ class Account:
         self.answered += response.answered
         if not response.answered:
             self.failed[response.outcome] += 1
-        spent = cost(tokens, price_of(response))
+        spent = cost(tokens, recorded_price(response))
         if told:
             self.prompt_tokens += tokens.prompt
             self.completion_tokens += tokens.completion
@@ -62,7 +62,7 @@ class Account:
             self.uncertain += 1
             self.most += spent
 
-    def __iadd__(self, other: Account) -> Account:
+    def __iadd__(self, other: UsageTotals) -> UsageTotals:
         self.requests += other.requests
         self.attempts += other.attempts
         self.answered += other.answered
@@ -90,10 +90,10 @@ class Account:
 
 
 # By route, model and day, UTC, ISO 8601.
-Accounts = dict[tuple[str, str, str], Account]
+TotalsByDay = dict[tuple[str, str, str], UsageTotals]
 
 
-def accounts_of(ledger: ReaderLike) -> Accounts:
+def usage_totals(ledger: ReaderLike) -> TotalsByDay:
     """Adds up all responses of a ledger.
 
     Memory grows with routes, models and days, not with responses.
@@ -107,11 +107,11 @@ def accounts_of(ledger: ReaderLike) -> Accounts:
     Raises:
         StillroomError: An entry is damaged.
     """
-    accounts: Accounts = {}
+    accounts: TotalsByDay = {}
     for response in ledger.since(0):
         model = (ledger.request(response.request_id) or {}).get("model", "")
         day = datetime.fromtimestamp(response.sent_at / 1000, UTC).date().isoformat()
-        account = accounts.setdefault((response.route, model, day), Account())
-        told = tokens_told(response)
-        account.add(response, told or tokens_of(ledger, response), told is not None)
+        account = accounts.setdefault((response.route, model, day), UsageTotals())
+        told = reported_tokens(response)
+        account.add(response, told or tokens_at_most(ledger, response), told is not None)
     return dict(sorted(accounts.items()))

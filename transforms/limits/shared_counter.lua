@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  All that is known of the route, a hash: `state`, and one field for each grant of the last
 --          minute, named by its number. One key, so that it is lost as a whole or not at all.
--- ARGV[1]  How to count, the same at each call: JSON, see `_settings` in shared_allowance.py.
+-- ARGV[1]  How to count, the same at each call: JSON, see `_settings` in shared_counter.py.
 -- ARGV[2]  What to do now: JSON, see `_ask` there.
 -- Returns  JSON: {grant: …}, {wait: seconds}, {denied: "day"}, {in_flight: true}, {lost: true} or
 --          {}; but for `lost`, with the `epoch` and the number of the last grant, `newest`.

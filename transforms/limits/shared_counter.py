@@ -17,20 +17,20 @@ from typing import Any
 
 from schemas.registry import Route
 from transforms.clock import Clock
-from transforms.limits.allowance import BY_DAY, BY_MINUTE, counts_tokens
+from transforms.limits.local_counter import DAY_LIMITS, MINUTE_LIMITS, limits_tokens
 from transforms.limits.pacing import (
-    AIM,
-    COARSE_SHARE,
-    EVEN_SECONDS,
-    FORWARD_SECONDS,
+    CATCH_UP_SECONDS,
     LEARNING_RATE,
+    MAX_EARLY_SECONDS,
+    MAX_SPARE_SHARE,
     MINUTE_SECONDS,
-    MOST_EARLY_SECONDS,
     ROUNDING,
-    SPREADS,
+    SHORT_WINDOW_SECONDS,
+    STANDARD_DEVIATIONS,
+    TARGET_SHARE,
     WINDOW_MARGIN,
 )
-from transforms.limits.quota import DAY_SECONDS, DayUse, Denied, Unreachable
+from transforms.limits.quota import DAY_SECONDS, DayUsage, DenialReason, Denied
 from transforms.providers.tokens import Tokens
 
 # For so long a server that does not answer is asked again, with a pause in between: time for it to
@@ -47,7 +47,7 @@ _LOST = (
 )
 
 
-class Unanswered(Exception):
+class QuotaServerError(Exception):
     """The server did not do as asked: why, in words without an address or a password."""
 
 
@@ -66,10 +66,12 @@ async def probe(script: Script, key: str) -> None:
         Unanswered: It does not.
     """
     nothing = {"epoch": "", "newest": 0, "nonce": "", "today": [0, 0, 0], "finished": []}
-    await script(key, _settings([0] * len(BY_MINUTE), [0] * len(BY_DAY), 1.0), json.dumps(nothing))
+    await script(
+        key, _settings([0] * len(MINUTE_LIMITS), [0] * len(DAY_LIMITS), 1.0), json.dumps(nothing)
+    )
 
 
-class SharedAllowance:
+class SharedQuotaCounter:
     """What a route's quota leaves room for, by all who share it.
 
     A reservation is settled at most once: if the server does not hear of it, it stays counted as
@@ -85,7 +87,7 @@ class SharedAllowance:
 
     Attributes:
         unlimited: Whether nothing is limited.
-        counts_tokens: Whether any limit is one of tokens.
+        limits_tokens: Whether any limit is one of tokens.
     """
 
     def __init__(
@@ -93,14 +95,14 @@ class SharedAllowance:
         script: Script,
         key: str,
         route: Route,
-        today: DayUse,
+        today: DayUsage,
         clock: Clock,
         minute_seconds: float = MINUTE_SECONDS,
     ) -> None:
-        self._limits = [getattr(route.quota, name) or 0 for name in BY_MINUTE]
-        daily = [getattr(route.quota, name) or 0 for name in BY_DAY]
+        self._limits = [getattr(route.quota, name) or 0 for name in MINUTE_LIMITS]
+        daily = [getattr(route.quota, name) or 0 for name in DAY_LIMITS]
         self.unlimited = not any(self._limits + daily)
-        self.counts_tokens = counts_tokens(route)
+        self.limits_tokens = limits_tokens(route)
         self._script = script
         self._key = key
         self._clock = clock
@@ -117,14 +119,14 @@ class SharedAllowance:
     async def reserve(self, tokens: Tokens) -> SharedReservation | float | Denied:
         """Sets aside what a request may come to; see `Allowance`."""
         if self._is_too_large(tokens):
-            return "too_large"
+            return Denied(DenialReason.TOO_LARGE)
         gives_up = self._clock.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return self._read(await self._ask(tokens), tokens)
-            except Unanswered as error:
+            except QuotaServerError as error:
                 if self._clock.monotonic() >= gives_up:
-                    return Unreachable(f"the limiter cannot be asked: {error}")
+                    return Denied(DenialReason.UNREACHABLE, f"the limiter cannot be asked: {error}")
             await self._clock.sleep(_RETRY_SECONDS)
 
     def settle(self, reserved: SharedReservation, used: Tokens | None) -> None:
@@ -149,12 +151,12 @@ class SharedAllowance:
             await self._telling
 
     def _is_too_large(self, tokens: Tokens) -> bool:
-        kinds = zip(self._limits, BY_MINUTE.values(), strict=True)
+        kinds = zip(self._limits, MINUTE_LIMITS.values(), strict=True)
         return any(limit and amount(tokens) > limit for limit, amount in kinds)
 
     async def _tell(self) -> None:
         while self._finished:
-            with contextlib.suppress(Unanswered):
+            with contextlib.suppress(QuotaServerError):
                 await self._ask(None)
 
     async def _ask(self, wanted: Tokens | None) -> dict[str, Any]:
@@ -179,9 +181,9 @@ class SharedAllowance:
             return self._until_settled()
         self._crowded_since = None
         if "lost" in reply:
-            return Unreachable(_LOST)
+            return Denied(DenialReason.UNREACHABLE, _LOST)
         if "denied" in reply:
-            return "day"
+            return Denied(DenialReason.DAY_SPENT)
         if "wait" in reply:
             return min(float(reply["wait"]), self._look_again_seconds)
         grant = reply["grant"]
@@ -195,7 +197,7 @@ class SharedAllowance:
         if self._crowded_since is None:
             self._crowded_since = now
         patient = now - self._crowded_since <= self._in_flight_seconds
-        return self._look_again_seconds if patient else "day"
+        return self._look_again_seconds if patient else Denied(DenialReason.DAY_SPENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ class SharedReservation:
         at: When, seconds since 1970 by the server's clock.
     """
 
-    allowance: SharedAllowance
+    allowance: SharedQuotaCounter
     tokens: Tokens
     number: int
     day: int
@@ -229,13 +231,13 @@ def _settings(limits: list[int], daily: list[int], minute_seconds: float) -> str
         {
             "minute": minute_seconds,
             "window_margin": WINDOW_MARGIN,
-            "even": EVEN_SECONDS * minute_seconds / MINUTE_SECONDS,
-            "aim": AIM,
-            "spreads": SPREADS,
-            "coarse_share": COARSE_SHARE,
+            "even": SHORT_WINDOW_SECONDS * minute_seconds / MINUTE_SECONDS,
+            "aim": TARGET_SHARE,
+            "spreads": STANDARD_DEVIATIONS,
+            "coarse_share": MAX_SPARE_SHARE,
             "rounding": ROUNDING,
-            "forward": FORWARD_SECONDS * minute_seconds / MINUTE_SECONDS,
-            "most_early": MOST_EARLY_SECONDS,
+            "forward": CATCH_UP_SECONDS * minute_seconds / MINUTE_SECONDS,
+            "most_early": MAX_EARLY_SECONDS,
             "learning_rate": LEARNING_RATE,
             "keep_seconds": _KEEP_SECONDS,
             "limits": limits,

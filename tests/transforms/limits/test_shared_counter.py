@@ -36,13 +36,13 @@ from tests.transforms.limits.sharing import ADDRESS, Granted, ask_much, limiters
 from transforms.asking.engine import ask
 from transforms.asking.progress import RouteProgress
 from transforms.ledger import Ledger
-from transforms.limits import pacing, shared_allowance
+from transforms.limits import pacing, shared_counter
 from transforms.limits.budget import BudgetTracker
-from transforms.limits.pacing import COARSE_SHARE, SPREADS, Meter
-from transforms.limits.quota import DayUse, Denied, Grant, Unreachable
+from transforms.limits.pacing import MAX_SPARE_SHARE, STANDARD_DEVIATIONS, MinuteLimit
+from transforms.limits.quota import DayUsage, DenialReason, Denied, Grant
 from transforms.limits.redis_limiters import check_limiter, quota_key
 from transforms.limits.route_work import RouteWork
-from transforms.limits.shared_allowance import PATIENCE_SECONDS, SharedReservation
+from transforms.limits.shared_counter import PATIENCE_SECONDS, SharedReservation
 from transforms.providers.http_client import HttpClient
 from transforms.providers.keys import Key
 from transforms.providers.tokens import Tokens
@@ -150,7 +150,7 @@ def test_no_window_is_over_its_limit_whatever_the_interleaving(
 
 @pytest.mark.parametrize(
     ("limit", "minute", "least", "most", "kept_free"),
-    [(60_000, 60.0, 1, 40, COARSE_SHARE), (6_000, 1.2, 30, 60, 0.3)],
+    [(60_000, 60.0, 1, 40, MAX_SPARE_SHARE), (6_000, 1.2, 30, 60, 0.3)],
     ids=["by-the-pace", "by-ten-seconds"],
 )
 def test_the_servers_law_is_that_of_a_process_of_its_own(
@@ -162,9 +162,11 @@ def test_the_servers_law_is_that_of_a_process_of_its_own(
     most: int,
     kept_free: float,
 ) -> None:
-    for module in (pacing, shared_allowance):
-        monkeypatch.setattr(module, "COARSE_SHARE", kept_free)
-        monkeypatch.setattr(module, "SPREADS", SPREADS * kept_free / COARSE_SHARE)
+    for module in (pacing, shared_counter):
+        monkeypatch.setattr(module, "MAX_SPARE_SHARE", kept_free)
+        monkeypatch.setattr(
+            module, "STANDARD_DEVIATIONS", STANDARD_DEVIATIONS * kept_free / MAX_SPARE_SHARE
+        )
     random = seeded(7)
 
     async def run() -> list[tuple[SharedReservation, Tokens | None]]:
@@ -181,7 +183,7 @@ def test_the_servers_law_is_that_of_a_process_of_its_own(
                 asked.append((grant.reservation, used))
             return asked
 
-    meter = Meter(limit)
+    meter = MinuteLimit(limit)
     for reservation, used in asyncio.run(run()):
         at = reservation.at * 60 / minute
         assert meter.wait(reservation.tokens.completion, at) < 1e-3
@@ -192,7 +194,7 @@ def test_the_servers_law_is_that_of_a_process_of_its_own(
 
 
 def first_answers(
-    server: RedisServer, *reserves: Tokens, today: DayUse | None = None, **quota: Any
+    server: RedisServer, *reserves: Tokens, today: DayUsage | None = None, **quota: Any
 ) -> list[SharedReservation | float | Denied]:
     """Asks once for each reservation in a process's lifetime; settles none."""
 
@@ -210,7 +212,7 @@ def test_a_minute_full_for_one_is_full_for_all(server: RedisServer) -> None:
     [wait, too_large] = first_answers(server, Tokens(100, 800), Tokens(1, 1000), **quota)
     assert isinstance(first, SharedReservation)
     assert isinstance(wait, float)
-    assert too_large == "too_large"
+    assert too_large == Denied(DenialReason.TOO_LARGE)
 
 
 def test_what_is_settled_gives_room_to_others(server: RedisServer) -> None:
@@ -264,13 +266,19 @@ def test_a_days_count_holds_across_runs(server: RedisServer) -> None:
             return [first, await gate.acquire(SMALL)]
 
     _, second = asyncio.run(settle_two())
-    assert second == "day"  # what the first run left in flight is waited for, but not for ever
+    assert second == Denied(
+        DenialReason.DAY_SPENT
+    )  # what the first run left in flight is waited for, but not for ever
 
 
 def test_a_day_is_at_least_as_full_as_the_ledger_says(server: RedisServer) -> None:
-    today = DayUse(8, 900)
-    assert first_answers(server, SMALL, today=today, requests_per_day=8) == ["day"]
-    assert first_answers(server, Tokens(1, 100), today=today, tokens_per_day=1000) == ["day"]
+    today = DayUsage(8, 900)
+    assert first_answers(server, SMALL, today=today, requests_per_day=8) == [
+        Denied(DenialReason.DAY_SPENT)
+    ]
+    assert first_answers(server, Tokens(1, 100), today=today, tokens_per_day=1000) == [
+        Denied(DenialReason.DAY_SPENT)
+    ]
     [granted] = first_answers(server, SMALL, today=today, tokens_per_day=1000, requests_per_day=9)
     assert isinstance(granted, SharedReservation)
 
@@ -289,7 +297,7 @@ def test_what_is_settled_leaves_room_in_the_day(server: RedisServer) -> None:
     first, second, third = asyncio.run(run())
     assert isinstance(first, Grant)
     assert isinstance(second, Grant)
-    assert third == "day"
+    assert third == Denied(DenialReason.DAY_SPENT)
 
 
 def test_routes_and_accounts_have_quotas_of_their_own() -> None:
@@ -342,7 +350,7 @@ def test_a_limiter_that_closes_while_it_is_asked_grants_nothing(server: RedisSer
             gate.close()
             return await asked
 
-    assert asyncio.run(run()) == "closed"
+    assert asyncio.run(run()) == Denied(DenialReason.CLOSED)
 
 
 def after(
@@ -365,8 +373,10 @@ def after(
 def test_a_server_that_is_gone_grants_nothing_after_a_bounded_patience() -> None:
     naps = Naps()
     known, new = after(RedisServer.kill, naps)
-    assert isinstance(known, Unreachable)
-    assert isinstance(new, Unreachable)
+    assert isinstance(known, Denied)
+    assert known.reason is DenialReason.UNREACHABLE
+    assert isinstance(new, Denied)
+    assert new.reason is DenialReason.UNREACHABLE
     assert "cannot be asked: there is no connection to it: connection refused" in known.detail
     assert PASSWORD not in known.detail
     assert PATIENCE_SECONDS <= sum(naps.taken) <= 4 * PATIENCE_SECONDS
@@ -378,7 +388,8 @@ def test_a_server_that_lost_its_memory_grants_nothing_for_a_minute() -> None:
         server.start()
 
     known, new = after(restart, Naps())
-    assert isinstance(known, Unreachable)
+    assert isinstance(known, Denied)
+    assert known.reason is DenialReason.UNREACHABLE
     assert "lost what it had counted" in known.detail
     assert isinstance(new, float)
 
@@ -398,7 +409,9 @@ def test_a_server_that_lost_a_part_of_its_memory_is_found_out(server: RedisServe
             client.restore(key, 0, before, replace=True)
             return await gates[0].acquire(SMALL), await gates[1].acquire(SMALL)
 
-    assert all(isinstance(each, Unreachable) for each in asyncio.run(run()))
+    for denied in asyncio.run(run()):
+        assert isinstance(denied, Denied)
+        assert denied.reason is DenialReason.UNREACHABLE
 
 
 def ask_until(
