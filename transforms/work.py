@@ -21,15 +21,15 @@ nested records unpickles ten times faster than it could be rebuilt from Arrow.
 from __future__ import annotations
 
 import fcntl
-import json
 import pickle
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import Interrupted, StillroomError
+from schemas.progress import StageFigures
 from transforms.storage.files import partial_file
 
 REQUESTS = "requests"
@@ -96,15 +96,15 @@ def read_staged(path: Path) -> Any:
     return pickle.loads(path.read_bytes())  # noqa: S301 - our own work folder
 
 
-def write_progress(work: Path, name: str, figures: Mapping[str, Any]) -> None:
+def write_progress(work: Path, name: str, figures: StageFigures) -> None:
     """Notes how far a stage has come, for the launcher to read while the run goes on.
 
     Args:
         work: The work folder.
         name: The stage and its part: `slice-0`, `bucket-12`.
-        figures: By the names of `pipelines.display.progress.Snapshot`.
+        figures: What this part has done so far.
     """
-    _write_whole(work / PROGRESS / f"{name}.json", json.dumps(figures).encode())
+    _write_whole(work / PROGRESS / f"{name}.json", figures.encode())
 
 
 def ask_to_stop(work: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import Slice, slices_of
+from schemas.progress import StageFigures
 from schemas.registry import Route
 from schemas.requests import Request
 from schemas.stops import Stop
@@ -130,12 +131,12 @@ async def _noting(
     name = f"{job.role}-slice-{part.index}"
 
     async def note() -> None:
-        report_errors = 0
+        reported = 0
         while True:
             write_progress(job.work, name, _figures(job, progress))
             waited = int(sum(route.throttled_seconds for route in progress.values()))
-            throttled(waited - report_errors)
-            report_errors = waited
+            throttled(waited - reported)
+            reported = waited
             await asyncio.sleep(_PROGRESS_SECONDS)
 
     task = asyncio.create_task(note())
@@ -148,19 +149,18 @@ async def _noting(
         write_progress(job.work, name, _figures(job, progress))
 
 
-def _figures(job: Job, progress: Progress) -> dict[str, float]:
+def _figures(job: Job, progress: Progress) -> StageFigures:
     routes = list(progress.values())
-    figures = {
-        "asked": sum(route.answered for route in routes),
-        "from_ledger": sum(route.from_ledger for route in routes),
-        "failed": sum(route.failures for route in routes),
-    }
+    answered = sum(route.answered for route in routes)
+    from_ledger = sum(route.from_ledger for route in routes)
+    failed = sum(route.failures for route in routes)
+    money = StageFigures(
+        completion_tokens=sum(route.completion_tokens for route in routes),
+        usd=sum(route.usd for route in routes),
+    )
     if job.role == "judge":
-        figures = {"judged": sum(figures.values())}
-    return figures | {
-        "completion_tokens": sum(route.completion_tokens for route in routes),
-        "usd": sum(route.usd for route in routes),
-    }
+        return replace(money, judged=answered + from_ledger + failed)
+    return replace(money, asked=answered, from_ledger=from_ledger, failed=failed)
 
 
 def _guard(job: Job) -> Callable[[Request], Verdict]:
