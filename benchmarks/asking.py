@@ -28,11 +28,11 @@ import uvloop
 from benchmarks.common import apart, heading, machine, memory, peak_bytes, tell, timed, verdict
 from benchmarks.server import MODEL, serving
 from schemas.buckets import Slice
+from schemas.inputs.registry import BindingTerms, Quota, Registry, Route
+from schemas.inputs.run import Budget as Caps
 from schemas.prompts import Message, Prompt, prompt_id
-from schemas.registry import BindingTerms, Quota, Registry, Route
+from schemas.purpose import Purpose
 from schemas.requests import Request, make_request
-from schemas.run import Budget as Caps
-from schemas.run import Purpose
 from schemas.terms import Verdict
 from transforms.asking.engine import ask, never
 from transforms.asking.progress import Progress
@@ -207,14 +207,16 @@ async def _ask(
 
 def make_route(endpoint: str, quota: Quota) -> Route:
     """Returns a route to a server."""
-    terms = (BindingTerms("spdx/apache-2.0"),)
-    return Route(ROUTE, "openai-chat", MODEL, terms, endpoint=endpoint, quota=quota)
+    terms = (BindingTerms(document="spdx/apache-2.0"),)
+    return Route(
+        id=ROUTE, api="openai-chat", model=MODEL, terms=terms, endpoint=endpoint, quota=quota
+    )
 
 
 def _guard(route: Route) -> Callable[[Request], Verdict]:
     """Asks the real guard, as the transform does."""
     guard = Guard(load_catalogue(), Registry(routes={route.id: route}))
-    purpose = Purpose("train_generative")
+    purpose = Purpose(use="train_generative")
 
     def permits(request: Request) -> Verdict:
         today = datetime.fromtimestamp(time.time(), UTC).date()

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Use
 from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.evaluate import Guard
@@ -50,7 +50,7 @@ def _timed(work: Callable[[], object]) -> float:
 def _decide(guard: Guard) -> None:
     today = datetime.now(UTC).date()
     for number in range(VERDICTS):
-        guard.decide("deepseek-api/deepseek-chat", Purpose(_USES[number % 4]), today)
+        guard.decide("deepseek-api/deepseek-chat", Purpose(use=_USES[number % 4]), today)
 
 
 def _questions(routes: list[str]) -> list[str]:

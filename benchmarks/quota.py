@@ -22,7 +22,7 @@ from benchmarks.asking import Result, after, make_requests, make_route, run_slic
 from benchmarks.common import heading, machine, tell, verdict
 from benchmarks.server import Arrivals, serving
 from schemas.buckets import Slice
-from schemas.registry import Quota
+from schemas.inputs.registry import Quota
 
 _REQUESTS_PER_MINUTE = 1_200
 _TOKENS_PER_MINUTE = 60_000  # of requests of 35 each, on average, that reserve 60

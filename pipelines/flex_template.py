@@ -18,7 +18,7 @@ from typing import Any
 
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import as_sequence, load_schema
-from schemas.run_file import load_run
+from schemas.inputs.run_file import load_run
 
 _MAX_SLICES = 16  # as on the command line
 

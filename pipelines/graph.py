@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from schemas.run import Judge
+from schemas.inputs.run import Judge
 from schemas.stops import Stop
 from transforms.asking.ask_teachers import AskTeachers
 from transforms.choosing.choose_samples import ChooseSamples

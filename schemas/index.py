@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from schemas.manifest import Compared
-from schemas.run import Unit
 
 FORMAT = 1
+
+Unit = Literal["prompt", "completion", "pair"]  # what near-duplicates are compared by
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from schemas.canonical import digest
 from schemas.files import unstructure
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Duty, Verdict
 
 FORMAT = 1

@@ -39,7 +39,7 @@ DutyKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """What a permitted use still owes.
 
@@ -57,7 +57,7 @@ class Duty:
     document: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseStatus:
     """How one clause, or a document as a whole, answered the question.
 
@@ -78,7 +78,7 @@ class ClauseStatus:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TermsVersion:
     """A document at the version that bound a route on the day of the decision.
 
@@ -97,7 +97,7 @@ class TermsVersion:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """May this route be asked, for this use, on this day?
 

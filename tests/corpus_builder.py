@@ -13,6 +13,7 @@ from schemas.canonical import sha256
 from schemas.logprobs import Logprobs
 from schemas.manifest import Manifest
 from schemas.prompts import Message, prompt_id
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.records import (
     DecisionProvenance,
     DedupeProvenance,
@@ -28,7 +29,6 @@ from schemas.records import (
     ResponseProvenance,
     TeacherProvenance,
 )
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
 from transforms.choosing.rejected_sides import Side, make_preference
 from transforms.corpus.manifest import Build
@@ -37,12 +37,31 @@ from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.guard.evaluate import decision_id
 from transforms.guard.obligations import obligation_class
 
-APACHE = TermsVersion("apache/license", "2.0", "weights_licence", sha256(b"apache"), "permitted")
-LLAMA = TermsVersion("llama/license", "3.1", "weights_licence", sha256(b"l"), "permitted_if")
-PREFIX = Duty("name_prefix", "Llama", "release", "llama/license")
-NOTICE = Duty("notice", "Keep the notice with every copy.", "publication", "llama/license")
+APACHE = TermsVersion(
+    document="apache/license",
+    version="2.0",
+    layer="weights_licence",
+    sha256=sha256(b"apache"),
+    status="permitted",
+)
+LLAMA = TermsVersion(
+    document="llama/license",
+    version="3.1",
+    layer="weights_licence",
+    sha256=sha256(b"l"),
+    status="permitted_if",
+)
+PREFIX = Duty(kind="name_prefix", text="Llama", due="release", document="llama/license")
+NOTICE = Duty(
+    kind="notice",
+    text="Keep the notice with every copy.",
+    due="publication",
+    document="llama/license",
+)
 LLAMA_CLASS = obligation_class((PREFIX, NOTICE))
-MIT = TermsVersion("MIT", "", "prompt_licence", "", "permitted")
+MIT = TermsVersion(
+    document="MIT", version="", layer="prompt_licence", sha256="", status="permitted"
+)
 REGISTRY = sha256(b"registry")
 CONFIG = sha256(b"run file")
 Row = TypeVar("Row", Record, Rejected, Preference)
@@ -176,27 +195,27 @@ def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:
     terms, duties = ((LLAMA, MIT), (PREFIX, NOTICE)) if llama else ((APACHE, MIT), ())
     bound = terms[0]
     verdict = Verdict(
-        "our-vllm/llama" if llama else "our-vllm/qwen",
-        "permit",
-        bound.status,
-        (
+        teacher="our-vllm/llama" if llama else "our-vllm/qwen",
+        decision="permit",
+        status=bound.status,
+        clauses=(
             ClauseStatus(
-                bound.document,
-                bound.version,
-                "2",
-                bound.layer,
-                bound.status,
-                "Any use of the output.",
+                document=bound.document,
+                version=bound.version,
+                clause="2",
+                layer=bound.layer,
+                status=bound.status,
+                summary="Any use of the output.",
             ),
         ),
-        duties,
-        terms,
-        "train_generative",
-        datetime.fromtimestamp(COLLECTED / 1000, UTC).date().isoformat(),
-        REGISTRY,
-        (),
-        obligation_class(duties),
-        "",
+        duties=duties,
+        terms=terms,
+        use="train_generative",
+        on=datetime.fromtimestamp(COLLECTED / 1000, UTC).date().isoformat(),
+        registry_digest=REGISTRY,
+        authorisations=(),
+        obligation_class=obligation_class(duties),
+        decision_id="",
     )
     changed = replace(verdict, **changes)
     return replace(changed, decision_id=decision_id(changed))
@@ -207,10 +226,18 @@ def make_build(requests: int, *, pending: int = 0, run_id: str = "run-1") -> Bui
     return Build(
         name="sums-tutor",
         purpose=Purpose(
-            "train_generative",
-            Student("tutor", "internal", "Apache-2.0", ()),
-            Organisation("Example Ltd", True, "DE", 12_000, 4_000_000.0),
-            CorpusPurpose("internal"),
+            use="train_generative",
+            student=Student(
+                name="tutor", distribution="internal", license="Apache-2.0", competes_with=()
+            ),
+            organisation=Organisation(
+                name="Example Ltd",
+                commercial=True,
+                domicile="DE",
+                monthly_active_users=12_000,
+                annual_revenue_usd=4_000_000.0,
+            ),
+            corpus=CorpusPurpose(distribution="internal"),
         ),
         unapproved="deny",
         config_digest=CONFIG,

@@ -20,6 +20,7 @@ OURS = {*PACKAGES, "infra", "tests", "examples", "benchmarks"}
 # other. A module that lies beside the rooms is a room of its own.
 FLOORS = (
     ("schemas",),
+    ("schemas.inputs",),
     ("transforms.clock", "transforms.text", "transforms.storage"),
     ("transforms.work", "transforms.providers"),
     ("transforms.filters", "transforms.guard", "transforms.ledger"),
@@ -79,8 +80,9 @@ def _top(module: str) -> str:
 
 
 def _room(module: str) -> str:
-    """Returns the room of a module: `schemas`, or the second step of any other name."""
-    return "schemas" if _top(module) == "schemas" else ".".join(module.split(".")[:2])
+    """Returns the room of a module: two steps of its name, or `schemas` for what lies beside."""
+    room = ".".join(module.split(".")[:2])
+    return room if room in FLOOR_OF or _top(module) != "schemas" else "schemas"
 
 
 def _module(root: Path, path: Path) -> str:

@@ -11,9 +11,10 @@ from schemas.buckets import bucket_bits
 from schemas.canonical import canonical_json
 from schemas.extent import Extent
 from schemas.index import Index
-from schemas.registry import LimiterAddress, Route
+from schemas.inputs.registry import LimiterAddress, Route
+from schemas.inputs.run import RunFile, TeacherChoice
+from schemas.purpose import Purpose
 from schemas.requests import completion_limit
-from schemas.run import Purpose, RunFile, TeacherChoice
 from schemas.terms import Verdict
 from transforms.clock import Clock
 from transforms.filters.policy import Filters

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.documents import Clause, TermsDocument
+from schemas.inputs.documents import Clause, TermsDocument
 from transforms.guard.changes import Comparison
 from transforms.guard.check import ReadingFlaw
 from transforms.guard.signoff import Standing

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import Document
-from schemas.index import Index
-from schemas.run import NearDedupe, RunFile, Unit
+from schemas.index import Index, Unit
+from schemas.inputs.run import NearDedupe, RunFile
 from transforms.corpus.read import LATEST, Corpus, open_corpus
 from transforms.dedupe.index import make_index, open_index
 

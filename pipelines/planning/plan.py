@@ -10,11 +10,11 @@ from typing import Any
 
 from schemas.errors import InputError
 from schemas.files import unstructure
+from schemas.inputs.registry import Route
+from schemas.inputs.run import RunFile
 from schemas.prompts import Prompt
 from schemas.records import Rejected
-from schemas.registry import Route
 from schemas.requests import Request
-from schemas.run import RunFile
 from schemas.terms import Verdict
 from transforms.asking.repair import may_need_repair, open_repair, repair_tokens
 from transforms.guard.evaluate import Guard

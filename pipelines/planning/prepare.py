@@ -10,9 +10,9 @@ from pathlib import Path
 from pipelines.planning.against import Pinned, pin
 from schemas.errors import InputError, Problem, nearest
 from schemas.files import Document
-from schemas.registry import LimiterAddress, Registry, Route
-from schemas.run import JUDGE, RunFile, TeacherChoice
-from schemas.run_file import load_run
+from schemas.inputs.registry import LimiterAddress, Registry, Route
+from schemas.inputs.run import JUDGE, RunFile, TeacherChoice
+from schemas.inputs.run_file import load_run
 from transforms.asking.batch import has_batches
 from transforms.filters.json_schema import schema_problem
 from transforms.filters.maths import MATHS_ANSWER

@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from schemas.errors import InputError
-from schemas.registry import Registry, Route
-from schemas.run_file import load_run
+from schemas.inputs.registry import Registry, Route
+from schemas.inputs.run_file import load_run
 from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
 from transforms.guard.changes import Comparison, Fetch, compare, note_changes
 from transforms.guard.check import ReadingFlaw, find_flaws, relied_on

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schemas.extent import Extent
+from schemas.inputs.run import RunFile
 from schemas.prompts import Prompt
-from schemas.run import RunFile
 from transforms.job import Job, bits_of
 from transforms.prompts.extent import can_widen, first_extent, requests_in, wider_extent
 from transforms.prompts.read import read_prompts

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pipelines.flex_template import main, run_file_text
 from schemas.errors import InputError
 from schemas.files import load_schema, parse_yaml, read_yaml
-from schemas.run import RunFile
-from schemas.run_file import load_run
+from schemas.inputs.run import RunFile
+from schemas.inputs.run_file import load_run
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = {

@@ -23,7 +23,7 @@ from pipelines.launch import launch, plan_run
 from pipelines.planning.prepare import prepare
 from pipelines.results import RunResult
 from schemas.errors import InputError, RefusedByTerms
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Call, Reply, Script, Teacher, answer, echo, failure
 from transforms.auditing.audit import audit
@@ -427,6 +427,6 @@ def test_a_run_killed_in_mid_judging_buys_again_at_most_what_was_in_flight(tmp_p
 
 
 def test_a_judge_selects_whatever_its_records_are_for() -> None:
-    purpose = Purpose("train_generative")
+    purpose = Purpose(use="train_generative")
     assert purpose.of("judge").use == "select"
     assert purpose.of("teacher") == purpose

@@ -15,14 +15,16 @@ from typer.testing import CliRunner, Result
 
 from pipelines.commands import ledger as ledger_commands
 from schemas.errors import InputError, LedgerBusy
-from schemas.registry import Price
+from schemas.inputs.registry import Price
 from tests.teacher import Call, Reply, Teacher, answer, failure, raw
 from tests.transforms.asking.asking import ALL_DIGITS, make_requests, make_route, run_engine
 from transforms.ledger import Ledger
 from transforms.limits.route_work import RouteWork
 from transforms.providers.keys import Key
 
-DOLLARS = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2
+DOLLARS = Price(
+    input_usd_per_million=100_000.0, output_usd_per_million=200_000.0
+)  # an answer of 10 and 5 tokens costs 2
 SECRET = "sk-very-secret"
 
 

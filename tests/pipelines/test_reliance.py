@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from pipelines.planning.reliance import Reliance, read_reliance
-from schemas.documents import Reading
 from schemas.errors import InputError
-from schemas.registry import Registry
+from schemas.inputs.documents import Reading
+from schemas.inputs.registry import Registry
 from tests.pipelines.project import make_project
 from tests.teacher import Call, Reply, Teacher, raw
 from tests.transforms.guard.terms_builder import (
@@ -107,7 +107,7 @@ def test_a_changed_document_stops_being_approved_and_one_signed_again_is(tmp_pat
 
 
 def test_without_a_registry_a_change_is_told_and_nothing_is_written(tmp_path: Path) -> None:
-    reading = Reading(DAY, "a reader", "high", sha256="a" * 64)
+    reading = Reading(on=DAY, by="a reader", confidence="high", sha256="a" * 64)
     with Teacher(Site()) as server:
         known = catalogue(terms("acme/terms", PERMIT, reading=reading, address=server.endpoint))
         relied = Reliance(known, Registry(), None, None, DAY, 30)

@@ -15,11 +15,11 @@ import pytest
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED
 from schemas.files import load_schema
 from schemas.index import IndexManifest
+from schemas.inputs.registry import Approval, Authorisation, LimiterAddress, Registry, Route
+from schemas.inputs.run import FilterChoice, RunFile
 from schemas.logprobs import Logprobs, TokenLogprob
 from schemas.manifest import Latest, Manifest
 from schemas.records import Preference, Record, Rejected
-from schemas.registry import Approval, Authorisation, LimiterAddress, Registry, Route
-from schemas.run import FilterChoice, RunFile
 
 # Fields that no one writes: what the reader works out, and the keys of mappings.
 DERIVED: dict[type, set[str]] = {

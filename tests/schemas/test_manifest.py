@@ -45,7 +45,10 @@ def test_what_a_reader_gets_and_owes_changes_the_name(manifest: Manifest) -> Non
     others = [
         replace(manifest, shards=manifest.shards[1:]),
         replace(manifest, purpose=replace(manifest.purpose, use="evaluate")),
-        replace(manifest, pending_duties=(Duty("notice", "Say so.", "release", "a/b"),)),
+        replace(
+            manifest,
+            pending_duties=(Duty(kind="notice", text="Say so.", due="release", document="a/b"),),
+        ),
         replace(manifest, funnel=replace(manifest.funnel, pending=3)),
         replace(manifest, unapproved="allow"),
         replace(manifest, against=(Compared("other", "0" * 16, "0" * 64, own=False),)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.run_file import load_run
+from schemas.inputs.run_file import load_run
 
 GOOD = """\
 name: tutor

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.buckets import REQUESTS_PER_BUCKET
-from schemas.run import Purpose, RunFile, TeacherChoice
+from schemas.inputs.run import RunFile, TeacherChoice
+from schemas.purpose import Purpose
 from transforms.job import bits_of
 
 
@@ -24,6 +25,13 @@ from transforms.job import bits_of
 def test_buckets_hold_fewer_records_where_each_is_full_of_log_probabilities(
     parameters: dict[str, Any], bits: int
 ) -> None:
-    teachers = (TeacherChoice("a/small"), TeacherChoice("a/b", parameters=parameters))
-    run = RunFile("n", Purpose("select"), (), teachers, "corpus", "ledger")
+    teachers = (TeacherChoice(id="a/small"), TeacherChoice(id="a/b", parameters=parameters))
+    run = RunFile(
+        name="n",
+        purpose=Purpose(use="select"),
+        prompts=(),
+        teachers=teachers,
+        corpus="corpus",
+        ledger="ledger",
+    )
     assert bits_of(run, REQUESTS_PER_BUCKET) == bits

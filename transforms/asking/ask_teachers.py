@@ -16,8 +16,8 @@ from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import Slice, slices_of
+from schemas.inputs.registry import Route
 from schemas.progress import StageFigures
-from schemas.registry import Route
 from schemas.requests import Request
 from schemas.stops import Stop
 from schemas.terms import Verdict

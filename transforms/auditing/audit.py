@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.files import unstructure
-from schemas.registry import BindingTerms, Route
-from schemas.run import Purpose
+from schemas.inputs.registry import BindingTerms, Route
+from schemas.purpose import Purpose
 from schemas.terms import Status, Verdict
 from transforms.corpus.facts import column, combinations, generators_of, read_generators
 from transforms.corpus.pairs import SIDES, read_side
@@ -203,13 +203,13 @@ def _recorded_routes(corpus: Corpus, names: Collection[str]) -> Iterator[Route]:
         if decision.teacher in names:
             documents = bound.setdefault(decision.teacher, {})
             documents.update(
-                (BindingTerms(terms.document, terms.layer), None)
+                (BindingTerms(document=terms.document, layer=terms.layer), None)
                 for terms in decision.terms
                 if terms.layer != "prompt_licence"
             )
     models = _models(corpus)
     for name in sorted(bound):
-        yield Route(name, "openai-chat", models[name], tuple(bound[name]))
+        yield Route(id=name, api="openai-chat", model=models[name], terms=tuple(bound[name]))
 
 
 def _models(corpus: Corpus) -> dict[str, str]:

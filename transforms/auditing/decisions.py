@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from schemas.files import unstructure
 from schemas.manifest import Manifest
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Verdict
 from transforms.auditing.constraints import RowViolation
 from transforms.corpus.facts import column, combinations

@@ -11,8 +11,8 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import bucket_of
+from schemas.inputs.run import BestOf
 from schemas.records import Record
-from schemas.run import BestOf
 from transforms.choosing.choose import choose_best
 from transforms.choosing.samples import (
     SAMPLE,

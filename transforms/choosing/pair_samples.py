@@ -11,8 +11,8 @@ import numpy as np
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import bucket_of
+from schemas.inputs.run import Preferences
 from schemas.records import Record
-from schemas.run import Preferences
 from transforms.choosing.choose import Pair, choose_pairs
 from transforms.choosing.rejected_sides import Side, write_sides
 from transforms.choosing.samples import (

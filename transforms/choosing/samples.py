@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from schemas.inputs.run import JUDGE, BestOf, Preferences
 from schemas.records import Record
-from schemas.run import JUDGE, BestOf, Preferences
 from transforms.dedupe.keys import answer_text, exact_key
 from transforms.dedupe.rows import PARTITION_BITS, Rows, pack, split
 

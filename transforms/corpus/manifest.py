@@ -23,7 +23,7 @@ from schemas.manifest import (
     SpendSummary,
     version_of,
 )
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Verdict
 from transforms.corpus.facts import Facts
 from transforms.corpus.read import stem_of

@@ -11,9 +11,8 @@ import hashlib
 
 import numpy as np
 
-from schemas.index import SketchSpec
+from schemas.index import SketchSpec, Unit
 from schemas.prompts import Message
-from schemas.run import Unit
 from transforms.dedupe.keys import MAX_CHARACTERS, MIN_OWN_SHARE, MIN_TOKENS, SHINGLE_TOKENS
 from transforms.dedupe.signature import BANDS, ROWS, SPEC
 from transforms.dedupe.sketch import bands, sketch

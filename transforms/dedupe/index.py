@@ -20,11 +20,10 @@ from typing import Any
 
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import unstructure
-from schemas.index import FORMAT, Index, IndexFile, IndexManifest
+from schemas.index import FORMAT, Index, IndexFile, IndexManifest, Unit
 from schemas.manifest import Compared, Shard
 from schemas.prompts import Message
 from schemas.responses import ToolCall
-from schemas.run import Unit
 from transforms.corpus.publish import json_bytes
 from transforms.corpus.read import MANIFEST, Corpus, parse, read_bytes
 from transforms.dedupe.golden import SKETCH_SPEC, golden_digest

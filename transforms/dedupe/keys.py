@@ -16,9 +16,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from schemas.index import Unit
 from schemas.prompts import Message
 from schemas.responses import ToolCall
-from schemas.run import Unit
 from transforms.text import normalise, tokens
 
 KEY_BYTES = 16

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.index import Unit
+from schemas.inputs.run import NearDedupe
 from schemas.prompts import Message
 from schemas.records import Record
-from schemas.run import NearDedupe, Unit
 from transforms.dedupe.blocks import SketchBlock
 from transforms.dedupe.keys import NO_SHINGLES, answer_text, exact_key, prompt_key, unit_shingles
 from transforms.dedupe.sidecar import Sketch, sidecar_file, write_sidecar

@@ -8,8 +8,8 @@ from typing import Any
 
 from schemas.errors import InputError, Problem, nearest
 from schemas.files import as_sequence
+from schemas.inputs.run import Action, FilterChoice
 from schemas.records import RecordedFinding
-from schemas.run import Action, FilterChoice
 from transforms.filters.known import rule_named
 from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Rule
@@ -128,9 +128,9 @@ def compile_filters(
             wrong type, or `redact` for a rule that cannot.
     """
     if choices is None:
-        choices = tuple(FilterChoice(name) for name in DEFAULT_RULES)
+        choices = tuple(FilterChoice(rule=name) for name in DEFAULT_RULES)
     named = {choice.rule for choice in choices}
-    choices = (*choices, *(FilterChoice(name) for name in ALWAYS if name not in named))
+    choices = (*choices, *(FilterChoice(rule=name) for name in ALWAYS if name not in named))
     applied: list[AppliedRule] = []
     problems: list[Problem] = []
     for index, choice in enumerate(choices):

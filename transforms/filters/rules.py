@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from schemas.errors import Problem
+from schemas.inputs.run import Action
 from schemas.prompts import Message
 from schemas.records import Place, RecordedFinding
 from schemas.responses import FinishReason, ToolCall
-from schemas.run import Action
 
 Severity = Literal["defect", "risk", "remark"]
 

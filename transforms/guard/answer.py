@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from schemas.documents import Clause, TermsDocument
-from schemas.registry import Authorisation
-from schemas.run import Purpose
+from schemas.inputs.documents import Clause, TermsDocument
+from schemas.inputs.registry import Authorisation
+from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Duty, Layer, Status
 from transforms.guard.conditions import examine
 
@@ -69,7 +69,20 @@ def rank(status: Status) -> int:
 
 def refuse(document: str, version: str, layer: Layer, status: Status, summary: str) -> Answer:
     """Returns the no of a document as a whole."""
-    return Answer(status, False, (ClauseStatus(document, version, "", layer, status, summary),))
+    return Answer(
+        status,
+        False,
+        (
+            ClauseStatus(
+                document=document,
+                version=version,
+                clause="",
+                layer=layer,
+                status=status,
+                summary=summary,
+            ),
+        ),
+    )
 
 
 def evaluate(
@@ -106,7 +119,12 @@ def evaluate(
         and (status := _status(document, layer, clause, purpose, model, lifted))
     ]
     duties = tuple(
-        Duty(clause.duty.kind, clause.duty.text, clause.duty.due, document.document)
+        Duty(
+            kind=clause.duty.kind,
+            text=clause.duty.text,
+            due=clause.duty.due,
+            document=document.document,
+        )
         for clause, _ in applied
         if clause.duty
     )
@@ -135,7 +153,12 @@ def _fold(
         outright = "permitted" in granted and not duties
         return Answer("permitted" if outright else "permitted_if", True, clauses, duties, used)
     silence = ClauseStatus(
-        document.document, document.version, "", layer, "silent", _SILENCE[document.outputs]
+        document=document.document,
+        version=document.version,
+        clause="",
+        layer=layer,
+        status="silent",
+        summary=_SILENCE[document.outputs],
     )
     if document.outputs not in _LEAVES_OUTPUT:
         return Answer("silent", False, (silence,))
@@ -159,7 +182,14 @@ def _status(
     if finding.undeclared:
         said.append(f"It counts because nobody declared {' and '.join(finding.undeclared)}.")
     summary = " ".join([*said, remark]).rstrip()
-    return ClauseStatus(document.document, document.version, clause.clause, layer, status, summary)
+    return ClauseStatus(
+        document=document.document,
+        version=document.version,
+        clause=clause.clause,
+        layer=layer,
+        status=status,
+        summary=summary,
+    )
 
 
 def _effect(clause: Clause, lifted: Mapping[str, str]) -> tuple[Status, str]:

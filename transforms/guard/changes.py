@@ -20,9 +20,9 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from schemas.documents import TermsDocument
 from schemas.files import unstructure
-from schemas.registry import ChangedTerms
+from schemas.inputs.documents import TermsDocument
+from schemas.inputs.registry import ChangedTerms
 from transforms.guard.catalogue.team import CHANGED, read_changed
 from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import plain_text, text_digest
@@ -95,7 +95,14 @@ def note_changes(
         if one.state == "same":
             noted.pop(key, None)
         elif one.state == "changed":
-            entry = ChangedTerms(*key, one.address, one.read, one.found, today)
+            entry = ChangedTerms(
+                document=one.document,
+                version=one.version,
+                address=one.address,
+                read=one.read,
+                found=one.found,
+                on=today,
+            )
             before = noted.get(key)
             known = before and (before.read, before.found) == (one.read, one.found)
             noted[key] = before if before and known else entry

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from schemas.registry import Registry
+from schemas.inputs.registry import Registry
 from transforms.guard.catalogue.load import Catalogue
 from transforms.guard.signoff import Standing, Unapproved
 

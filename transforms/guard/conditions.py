@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from schemas.documents import Condition
-from schemas.run import Purpose
+from schemas.inputs.documents import Condition
+from schemas.purpose import Purpose
 
 # Members since 2020-02-01 (Article 52 of the Treaty on European Union, less the United Kingdom).
 # fmt: off

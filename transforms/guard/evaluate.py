@@ -15,11 +15,11 @@ from datetime import date
 from typing import Any
 
 from schemas.canonical import digest, sha256
-from schemas.documents import TermsDocument
 from schemas.errors import InputError, nearest
 from schemas.files import unstructure
-from schemas.registry import BindingTerms, Registry, Route
-from schemas.run import Purpose
+from schemas.inputs.documents import TermsDocument
+from schemas.inputs.registry import BindingTerms, Registry, Route
+from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Layer, Status, TermsVersion, Verdict
 from transforms.guard.answer import Answer, evaluate, rank, refuse
 from transforms.guard.catalogue.load import Catalogue
@@ -174,7 +174,12 @@ class Guard:
         if flaw is None:
             return answer
         clause = ClauseStatus(
-            version.document, version.version, "", bound.layer, flaw.status, flaw.summary
+            document=version.document,
+            version=version.version,
+            clause="",
+            layer=bound.layer,
+            status=flaw.status,
+            summary=flaw.summary,
         )
         if flaw.denies:
             return Answer(flaw.status, False, (clause,))
@@ -205,7 +210,9 @@ def _terms_version(bound: _Bound, answer: Answer) -> TermsVersion:
     version, sha256 = (bound.version.version, bound.version.sha256) if bound.version else ("", "")
     shown = answer.clauses[0].status
     status = shown if shown in ("unapproved", "expired") else answer.status
-    return TermsVersion(bound.document, version, bound.layer, sha256, status)
+    return TermsVersion(
+        document=bound.document, version=version, layer=bound.layer, sha256=sha256, status=status
+    )
 
 
 def _inputs(bound: list[_Bound], license: str | None, confidential: bool) -> Iterator[Answer]:

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Literal
 
 from schemas.canonical import digest
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Duty, DutyKind, TermsVersion, Verdict
 from transforms.guard.prompt_licences import licence_terms
 

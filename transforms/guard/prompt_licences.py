@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Duty, DutyKind, Status
 from transforms.guard.answer import Answer, refuse
 
@@ -144,7 +144,14 @@ def ask_licence(license: str, purpose: Purpose) -> Answer:
     duties = tuple(_duties(license, terms))
     status: Status = "permitted_if" if duties else "permitted"
     summary = _ASKS if duties else "The prompts' licence leaves every use open."
-    clause = ClauseStatus(license, "", "", "prompt_licence", status, summary)
+    clause = ClauseStatus(
+        document=license,
+        version="",
+        clause="",
+        layer="prompt_licence",
+        status=status,
+        summary=summary,
+    )
     return Answer(status, True, (clause,), duties)
 
 
@@ -166,4 +173,4 @@ def _duties(license: str, terms: LicenceTerms) -> Iterator[Duty]:
     )
     for applies, kind, text in asked:
         if applies:
-            yield Duty(kind, text, "publication", license)
+            yield Duty(kind=kind, text=text, due="publication", document=license)

@@ -13,8 +13,8 @@ from jsonschema.exceptions import best_match
 
 from schemas.errors import InputError, nearest
 from schemas.files import load_schema, structure, unstructure
-from schemas.registry import Registry
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.registry import Registry
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Verdict
 from transforms.guard.catalogue import Catalogue
 from transforms.guard.evaluate import Guard

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from schemas.documents import TermsDocument
-from schemas.registry import Approval, ChangedTerms, Registry, Route
+from schemas.inputs.documents import TermsDocument
+from schemas.inputs.registry import Approval, ChangedTerms, Registry, Route
 from schemas.terms import Status
 from transforms.guard.catalogue.load import Catalogue
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypeGuard
 
+from schemas.inputs.registry import Route
+from schemas.inputs.run import Action, Judge
 from schemas.records import Generator, Judgement, Record, RecordedFinding, Rejected
-from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
-from schemas.run import Action, Judge
 from schemas.terms import Verdict
 from transforms.filters.policy import tags, verdict
 from transforms.filters.publishable import is_publishable

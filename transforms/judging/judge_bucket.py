@@ -10,9 +10,9 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from schemas.inputs.run import Judge
 from schemas.progress import StageFigures
 from schemas.responses import Completion
-from schemas.run import Judge
 from transforms.job import Job
 from transforms.judging.judge import Bench
 from transforms.judging.stage_judgements import judge_requests

@@ -6,8 +6,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from schemas.inputs.run import Judge
 from schemas.responses import Completion
-from schemas.run import Judge
 from transforms.judging.question import wants_json
 
 _DECORATION = r"[\s*_`#>\"']*"

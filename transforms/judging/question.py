@@ -13,11 +13,11 @@ from __future__ import annotations
 import functools
 
 from schemas.canonical import canonical_json, digest, sha256
+from schemas.inputs.registry import Route
+from schemas.inputs.run import Judge
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Record
-from schemas.registry import Route
 from schemas.requests import Request, completion_limit, make_request
-from schemas.run import Judge
 from transforms.dedupe.keys import answer_text
 from transforms.providers.tokens import Tokens, prompt_tokens
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from schemas.inputs.run import Judge
 from schemas.records import Record
 from schemas.requests import Request
-from schemas.run import Judge
 from transforms.job import Job
 from transforms.judging.question import judge_request
 from transforms.prompts.staging import read_requests, write_requests

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schemas.registry import Price
-from schemas.run import Budget as Caps
+from schemas.inputs.registry import Price
+from schemas.inputs.run import Budget as Caps
 from transforms.providers.tokens import Tokens
 
 _PICO = 10**12

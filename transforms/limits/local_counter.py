@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from transforms.clock import Clock
 from transforms.limits.pacing import MinuteLimit, PacedRequest
 from transforms.limits.quota import (

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from schemas.errors import InputError
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from transforms.clock import Clock
 from transforms.limits.pacing import ConcurrencyWindow
 from transforms.providers.tokens import Tokens

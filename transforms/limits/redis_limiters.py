@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from schemas.canonical import digest
 from schemas.errors import InputError
-from schemas.registry import LimiterAddress
+from schemas.inputs.registry import LimiterAddress
 from transforms.clock import Clock
 from transforms.limits.pacing import MINUTE_SECONDS
 from transforms.limits.quota import Limiter, slice_limit

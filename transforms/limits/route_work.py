@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from schemas.requests import Request
 from transforms.limits.quota import DayUsage, Limiter, SentRequest
 from transforms.providers.keys import Key

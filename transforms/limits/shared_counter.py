@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from transforms.clock import Clock
 from transforms.limits.local_counter import DAY_LIMITS, MINUTE_LIMITS, limits_tokens
 from transforms.limits.pacing import (

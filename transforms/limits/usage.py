@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from schemas.inputs.registry import Price, Route
 from schemas.prompts import Message
-from schemas.registry import Price, Route
 from schemas.responses import BATCH_ID, Response
 from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
@@ -161,4 +161,7 @@ def _most(ledger: ReaderLike, request_id: str) -> Tokens:
 
 def recorded_price(response: Response) -> Price:
     """Returns what the route asked for when it was asked."""
-    return Price(response.input_usd_per_million, response.output_usd_per_million)
+    return Price(
+        input_usd_per_million=response.input_usd_per_million,
+        output_usd_per_million=response.output_usd_per_million,
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from schemas.extent import Extent
+from schemas.inputs.registry import Route
+from schemas.inputs.run import RunFile
 from schemas.prompts import Prompt
-from schemas.registry import Route
 from schemas.requests import Request, make_request
-from schemas.run import RunFile
 
 
 def assign_teachers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.errors import InputError, nearest
-from schemas.run import EvaluationSet, RunFile
+from schemas.inputs.run import EvaluationSet, RunFile
 from transforms.filters.decontaminate import EvaluationIndex, EvaluationItem, build_index
 from transforms.prompts.files import RawRecord, expand, read_records
 

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from schemas.extent import Extent
-from schemas.run import RunFile, Target
+from schemas.inputs.run import RunFile, Target
 
 _LEAST_GROWTH = 100  # at least a hundredth of what was asked, so that rounds stay few
 
@@ -68,7 +68,7 @@ def wider_extent(extent: Extent, run: RunFile, ids: Sequence[str], accepted: int
         ids: The ids of all its prompts, ascending.
         accepted: Records of it that were accepted: fewer than the target.
     """
-    target = run.target or Target(accepted)
+    target = run.target or Target(accepted=accepted)
     asked = requests_in(extent, run, ids)
     missing = math.ceil((target.accepted - accepted) * asked / max(accepted, 1))
     wanted = min(asked, max(missing, asked // _LEAST_GROWTH, 1))

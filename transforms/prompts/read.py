@@ -9,9 +9,9 @@ from decimal import Decimal
 from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
 from schemas.files import problem_with
+from schemas.inputs.run import PromptSource
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Rejected
-from schemas.run import PromptSource
 from transforms.prompts.files import TEXT_FIELD, RawRecord, expand, read_records
 
 

@@ -21,7 +21,7 @@ from typing import IO, Self
 import aiohttp
 from yarl import URL
 
-from schemas.registry import Timeouts
+from schemas.inputs.registry import Timeouts
 
 # A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
 MAX_BODY_BYTES = 16 * 2**20

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from schemas.errors import InputError, Problem
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 
 SECRET_MANAGER = "https://secretmanager.googleapis.com"  # noqa: S105 - an address
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"

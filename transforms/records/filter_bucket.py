@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from schemas.inputs.registry import Route
 from schemas.records import Record, RecordedFinding, Rejected
-from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
 from schemas.terms import Verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schemas.inputs.run import RunFile
 from schemas.records import Record, Rejected
-from schemas.run import RunFile
 from transforms.job import Job
 from transforms.limits.budget import Spend
 from transforms.work import read_staged, write_staged

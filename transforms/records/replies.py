@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from schemas.canonical import sha256
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response, Usage
 from transforms.asking.repair import mismatch, repair_request

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from schemas.canonical import sha256
+from schemas.inputs.registry import Route
 from schemas.logprobs import Logprobs
 from schemas.manifest import Compared
 from schemas.prompts import Message
@@ -23,7 +24,6 @@ from schemas.records import (
     ResponseProvenance,
     TeacherProvenance,
 )
-from schemas.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Response
 from schemas.terms import Verdict

@@ -11,11 +11,11 @@ from typing import Any
 
 import uvloop
 
+from schemas.inputs.registry import Price, Quota, Route, Timeouts
+from schemas.inputs.run import Budget as Caps
 from schemas.prompts import Message, Prompt, prompt_id
-from schemas.registry import Price, Quota, Route, Timeouts
 from schemas.requests import Request, make_request
 from schemas.responses import Response
-from schemas.run import Budget as Caps
 from schemas.terms import Verdict
 from transforms.asking.engine import ask
 from transforms.asking.progress import Progress
@@ -61,7 +61,7 @@ def make_route(endpoint: str, name: str = ROUTE, **settings: Any) -> Route:
         "terms": (),
         "endpoint": endpoint,
         "quota": Quota(concurrency=4),
-        "price": Price(1.0, 2.0),
+        "price": Price(input_usd_per_million=1.0, output_usd_per_million=2.0),
         "timeouts": Timeouts(connect_seconds=2.0, response_seconds=5.0, patience_seconds=600.0),
     }
     return Route(id=name, **(defaults | settings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from schemas.registry import Quota, Timeouts
+from schemas.inputs.registry import Quota, Timeouts
 from schemas.responses import Completion
 from tests.teacher import (
     Reply,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.registry import Quota
+from schemas.inputs.registry import Quota
 from tests.teacher import Teacher, always, answer
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine, seeded
 from transforms.limits.route_work import RouteWork

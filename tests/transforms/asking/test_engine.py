@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from schemas.errors import InputError, StillroomError
-from schemas.registry import Price, Quota, Timeouts
+from schemas.inputs.registry import Price, Quota, Timeouts
+from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
-from schemas.run import Budget as Caps
 from tests.teacher import (
     Call,
     Reply,
@@ -238,7 +238,7 @@ def test_failures_among_answers_do_not_stop_a_route(tmp_path: Path) -> None:
     assert (done.answered, done.failed) == (10, {"http_422": 90})
 
 
-PRICE = Price(100.0, 400.0)
+PRICE = Price(input_usd_per_million=100.0, output_usd_per_million=400.0)
 
 
 @pytest.mark.parametrize("seed", range(5))

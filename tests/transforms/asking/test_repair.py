@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.registry import Price
+from schemas.inputs.registry import Price
+from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Usage
-from schemas.run import Budget as Caps
 from tests.teacher import Call, Reply, Teacher, answer, failure
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, responses, run_engine
 from transforms.asking.repair import repair_request
@@ -96,7 +96,13 @@ def test_what_is_wrong_is_told_in_bounds() -> None:
 def test_it_is_asked_once_and_paid_for_and_counted_as_no_request(tmp_path: Path) -> None:
     with Teacher(mend) as teacher:
         done = run_engine(
-            tmp_path, RouteWork(make_route(teacher.endpoint, price=Price(1, 1)), questions(20))
+            tmp_path,
+            RouteWork(
+                make_route(
+                    teacher.endpoint, price=Price(input_usd_per_million=1, output_usd_per_million=1)
+                ),
+                questions(20),
+            ),
         )[ROUTE]
         assert teacher.count == 40
     assert (done.answered, done.ended, done.attempts, done.unmended) == (20, 20, 40, 0)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Clause, Effective, TermsDocument
 from schemas.errors import InputError
+from schemas.inputs.documents import Clause, Effective, TermsDocument
+from schemas.inputs.registry import BindingTerms, Route
 from schemas.records import Generator, Record
-from schemas.registry import BindingTerms, Route
 from tests.corpus_builder import make_build, make_record, publish_rows
 from tests.transforms.guard.terms_builder import FORBID, PERMIT, catalogue, terms
 from transforms.auditing.audit import Audit, audit, denied_ids
@@ -25,17 +25,22 @@ QWEN, LLAMA = "our-vllm/qwen", "our-vllm/llama"
 
 
 def route(name: str, *documents: str) -> Route:
-    bound = tuple(BindingTerms(document) for document in documents)
-    return Route(name, "openai-chat", "m", bound, endpoint="https://vllm.internal/v1")
+    bound = tuple(BindingTerms(document=document) for document in documents)
+    return Route(
+        id=name, api="openai-chat", model="m", terms=bound, endpoint="https://vllm.internal/v1"
+    )
 
 
 def until(last: date, *clauses: Clause) -> TermsDocument:
     return terms(
-        "llama/license", *clauses, effective=Effective(date(2020, 1, 1), last), version="3.1"
+        "llama/license",
+        *clauses,
+        effective=Effective(from_=date(2020, 1, 1), to=last),
+        version="3.1",
     )
 
 
-NEXT = terms("llama/license", FORBID, effective=Effective(date(2027, 1, 1)), version="4")
+NEXT = terms("llama/license", FORBID, effective=Effective(from_=date(2027, 1, 1)), version="4")
 GUARD = Guard(
     catalogue(
         terms("apache/license", PERMIT, version="2.0"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.run import CorpusPurpose
+from schemas.purpose import CorpusPurpose
 from schemas.terms import Duty
 from tests.corpus_builder import make_record, publish_rows, publish_typical
 from transforms.auditing.release import DutyCheck, release_check
@@ -39,7 +39,7 @@ def check(
 
 
 def duty(kind: Any, text: str, due: str = "release", document: str = "acme/terms") -> Duty:
-    return Duty(kind, text, due, document)
+    return Duty(kind=kind, text=text, due=due, document=document)
 
 
 PREFIX = duty("name_prefix", "Llama")
@@ -103,7 +103,7 @@ def test_a_duty_is_met_or_not(
 def test_a_corpus_that_goes_out_owes_more(
     corpus: Corpus, owed: Duty, license: str, card: str, met: bool
 ) -> None:
-    public = owing(corpus, owed, corpus=CorpusPurpose("public"))
+    public = owing(corpus, owed, corpus=CorpusPurpose(distribution="public"))
     (found,) = release_check(public, "tutor", license, card)
     assert found.met is met
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.inputs.run import BestOf, Preferences
 from schemas.records import RecordedFinding
-from schemas.run import BestOf, Preferences
 from tests.corpus_builder import make_record
 from transforms.choosing.choose import choose_best, choose_pairs
 from transforms.choosing.samples import (
@@ -181,10 +181,10 @@ def test_a_rule_scores_the_sum_of_what_it_found_and_nothing_else() -> None:
 
 
 def test_a_judge_s_scores_go_up_and_a_rule_s_down_unless_the_run_says_otherwise() -> None:
-    assert not lowest_is_best(BestOf("judge"))
-    assert lowest_is_best(Preferences("length", 1))
-    assert lowest_is_best(BestOf("judge", prefer="lowest"))
-    assert not lowest_is_best(BestOf("length", prefer="highest"))
+    assert not lowest_is_best(BestOf(by="judge"))
+    assert lowest_is_best(Preferences(by="length", gap=1))
+    assert lowest_is_best(BestOf(by="judge", prefer="lowest"))
+    assert not lowest_is_best(BestOf(by="length", prefer="highest"))
 
 
 @pytest.mark.parametrize(

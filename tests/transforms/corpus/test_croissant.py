@@ -9,7 +9,7 @@ import pytest
 
 from schemas.arrow import RECORDS
 from schemas.manifest import Manifest
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from tests.corpus_builder import make_build, make_record, publish_rows, publish_typical
 from transforms.corpus.read import open_corpus
 
@@ -84,7 +84,7 @@ def test_licence_duties_and_creator_are_those_declared(
 
 
 def test_nothing_is_made_up_where_nothing_was_declared(tmp_path: Path) -> None:
-    build = replace(make_build(1), purpose=Purpose("train_generative"))
+    build = replace(make_build(1), purpose=Purpose(use="train_generative"))
     publish_rows(tmp_path, [make_record(1, license="LicenseRef-own-work")], build=build)
     description = described(tmp_path)
     assert description["license"] == ["LicenseRef-own-work"]

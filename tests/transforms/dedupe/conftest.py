@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.buckets import bucket_of
 from schemas.index import Index
+from schemas.inputs.run import NearDedupe
 from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.records import (
@@ -28,7 +29,6 @@ from schemas.records import (
     TeacherProvenance,
 )
 from schemas.responses import ToolCall
-from schemas.run import NearDedupe
 from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.deduplicate import Deduplicate
 from transforms.dedupe.sketch import sketch_bucket

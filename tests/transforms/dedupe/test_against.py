@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.index import Index
+from schemas.inputs.run import NearDedupe
 from schemas.records import DedupeProvenance, Record
-from schemas.run import NearDedupe
 from tests.corpus_builder import make_record, publish_rows
 from transforms.corpus.read import open_corpus
 from transforms.dedupe.blocks import Removal

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.inputs.run import NearDedupe
 from schemas.records import DedupeProvenance, Record
-from schemas.run import NearDedupe
 from transforms.dedupe.blocks import Removal
 
 Make = Callable[..., Record]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from schemas.errors import InputError, StillroomError
+from schemas.index import Unit
+from schemas.inputs.run import NearDedupe
 from schemas.manifest import Compared
-from schemas.run import NearDedupe, Unit
 from tests.corpus_builder import make_record, publish_rows
 from transforms.auditing.verify import verify
 from transforms.corpus.read import Corpus, open_corpus

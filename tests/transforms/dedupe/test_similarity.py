@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.index import Unit
+from schemas.inputs.run import NearDedupe
 from schemas.records import Record
-from schemas.run import NearDedupe, Unit
 from transforms.dedupe.candidates import PAIR
 from transforms.dedupe.keys import Shingles
 from transforms.dedupe.rows import references
@@ -54,7 +55,7 @@ def _edges(
 ) -> list[float]:
     """Compares every record with every other."""
     for bucket, found in records.items():
-        sketch_bucket(bucket, found, NearDedupe(0.8, unit), folder)
+        sketch_bucket(bucket, found, NearDedupe(threshold=0.8, unit=unit), folder)
     refs = [references(bucket, np.arange(len(found))) for bucket, found in records.items()]
     every = np.sort(np.concatenate(refs))
     pairs = [(one, other) for one in every for other in every if one < other]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from schemas.inputs.run import NearDedupe
 from schemas.records import Record
-from schemas.run import NearDedupe
 from transforms.dedupe.keys import exact_key, prompt_key, unit_shingles
 from transforms.dedupe.sidecar import Sidecar, sidecar_file
 from transforms.dedupe.signature import band_keys, signature

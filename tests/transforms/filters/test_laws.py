@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.inputs.run import FilterChoice
 from schemas.prompts import Message
 from schemas.responses import ToolCall
-from schemas.run import FilterChoice
 from transforms.filters.known import built_in_rules
 from transforms.filters.language import detect_language
 from transforms.filters.policy import Filters, compile_filters
@@ -54,7 +54,8 @@ def _all_rules() -> Filters:
         "required_format": {"pattern": "(a+|ha )+", "contains": ["a"], "sections": ["think"]},
     }
     return compile_filters(
-        tuple(FilterChoice(name, settings=strict.get(name, {})) for name in built_in_rules()), str
+        tuple(FilterChoice(rule=name, settings=strict.get(name, {})) for name in built_in_rules()),
+        str,
     )
 
 

@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from schemas.errors import InputError
+from schemas.inputs.run import Action, FilterChoice
 from schemas.records import RecordedFinding
-from schemas.run import Action, FilterChoice
 from transforms.filters.policy import DEFAULT_RULES, compile_filters, tags, verdict
 from transforms.filters.rules import Candidate
 
@@ -66,8 +66,8 @@ def test_no_filters_chosen_are_no_filters() -> None:
     ("choices", "actions"),
     [
         pytest.param((), ["drop"], id="no-filters"),
-        pytest.param((FilterChoice("length"),), ["drop"], id="other-filters"),
-        pytest.param((FilterChoice("json_schema", "tag"),), ["tag"], id="named"),
+        pytest.param((FilterChoice(rule="length"),), ["drop"], id="other-filters"),
+        pytest.param((FilterChoice(rule="json_schema", action="tag"),), ["tag"], id="named"),
     ],
 )
 def test_an_answer_is_held_to_the_schema_it_was_asked_for_whatever_the_run_file_names(
@@ -80,8 +80,8 @@ def test_an_answer_is_held_to_the_schema_it_was_asked_for_whatever_the_run_file_
 def test_the_run_file_decides_action_and_settings() -> None:
     filters = compile_filters(
         (
-            FilterChoice("refusal", "drop"),
-            FilterChoice("length", settings={"min_words": 100}),
+            FilterChoice(rule="refusal", action="drop"),
+            FilterChoice(rule="length", settings={"min_words": 100}),
         ),
         _where,
     )
@@ -92,8 +92,10 @@ def test_the_run_file_decides_action_and_settings() -> None:
 def test_a_rule_named_twice_maps_its_codes_to_two_actions() -> None:
     filters = compile_filters(
         (
-            FilterChoice("personal", "quarantine", {"codes": ["iban", "card"]}),
-            FilterChoice("personal", settings={"codes": "email"}),
+            FilterChoice(
+                rule="personal", action="quarantine", settings={"codes": ["iban", "card"]}
+            ),
+            FilterChoice(rule="personal", settings={"codes": "email"}),
         ),
         _where,
     )
@@ -103,7 +105,7 @@ def test_a_rule_named_twice_maps_its_codes_to_two_actions() -> None:
 
 
 def test_a_finding_tells_where_and_carries_the_rules_version() -> None:
-    (found,) = compile_filters((FilterChoice("leaked_tokens"),), _where).apply(
+    (found,) = compile_filters((FilterChoice(rule="leaked_tokens"),), _where).apply(
         Candidate((), "4<|im_end|>")
     )
     assert (found.version, found.finding) == (
@@ -114,7 +116,10 @@ def test_a_finding_tells_where_and_carries_the_rules_version() -> None:
 
 def test_a_finding_tells_how_grave_it_is_and_where_whatever_the_run_makes_of_it() -> None:
     text = "4<|im_end|> Write to ada@kelp-farm.org."
-    choices = [FilterChoice(name, "tag") for name in ("leaked_tokens", "personal", "finish_reason")]
+    choices = [
+        FilterChoice(rule=name, action="tag")
+        for name in ("leaked_tokens", "personal", "finish_reason")
+    ]
     leaked, personal, cut = compile_filters(tuple(choices), _where).apply(
         Candidate((), text, finish_reason="length")
     )
@@ -165,57 +170,57 @@ def test_tags_are_the_codes_that_tag_once_and_in_order() -> None:
     ("choice", "says"),
     [
         pytest.param(
-            FilterChoice("repitition"),
+            FilterChoice(rule="repitition"),
             ["run.yaml:10: unknown rule", "'repitition'", "did you mean 'repetition'"],
             id="unknown-rule",
         ),
         pytest.param(
-            FilterChoice("language", settings={"alow": ["en"]}),
+            FilterChoice(rule="language", settings={"alow": ["en"]}),
             ["run.yaml:10: ", "'alow'", "one of allow, min_score", "did you mean 'allow'"],
             id="unknown-setting",
         ),
         pytest.param(
-            FilterChoice("empty", settings={"max": 1}),
+            FilterChoice(rule="empty", settings={"max": 1}),
             ["'empty' has no such setting", "no settings"],
             id="rule-without-settings",
         ),
         pytest.param(
-            FilterChoice("repetition", settings={"min_repeats": 2.5}),
+            FilterChoice(rule="repetition", settings={"min_repeats": 2.5}),
             ["repetition.min_repeats: wrong type", "found 2.5", "a whole number"],
             id="fraction-for-whole-number",
         ),
         pytest.param(
-            FilterChoice("repetition", settings={"min_repeats": True}),
+            FilterChoice(rule="repetition", settings={"min_repeats": True}),
             ["wrong type", "found true", "a whole number"],
             id="truth-for-whole-number",
         ),
         pytest.param(
-            FilterChoice("repetition", settings={"max_share": "half"}),
+            FilterChoice(rule="repetition", settings={"max_share": "half"}),
             ["wrong type", 'found "half"', "a number"],
             id="text-for-number",
         ),
         pytest.param(
-            FilterChoice("language", settings={"allow": [1]}),
+            FilterChoice(rule="language", settings={"allow": [1]}),
             ["wrong type", "found [1]", "a list of texts"],
             id="number-in-list-of-texts",
         ),
         pytest.param(
-            FilterChoice("length", settings={"min_words": "ten"}),
+            FilterChoice(rule="length", settings={"min_words": "ten"}),
             ["wrong type", "a whole number or null"],
             id="text-for-bound",
         ),
         pytest.param(
-            FilterChoice("language", settings={"allow": "english"}),
+            FilterChoice(rule="language", settings={"allow": "english"}),
             ["run.yaml:10: ", "the settings of rule 'language' make no sense", "'english'"],
             id="no-language",
         ),
         pytest.param(
-            FilterChoice("personal", settings={"codes": ["e-mail"]}),
+            FilterChoice(rule="personal", settings={"codes": ["e-mail"]}),
             ["'personal' has no such code", "'e-mail'", "did you mean 'email'"],
             id="unknown-code",
         ),
         pytest.param(
-            FilterChoice("personal", settings={"codes": 3}),
+            FilterChoice(rule="personal", settings={"codes": 3}),
             ["no such code", "found 3"],
             id="no-code",
         ),
@@ -230,15 +235,19 @@ def test_a_choice_that_is_wrong_is_told_with_its_line_and_the_nearest_name(
 
 def test_all_wrong_choices_are_told_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        compile_filters((FilterChoice("x"), FilterChoice("empty"), FilterChoice("y")), _where)
+        compile_filters(
+            (FilterChoice(rule="x"), FilterChoice(rule="empty"), FilterChoice(rule="y")), _where
+        )
     assert [problem.where for problem in caught.value.problems] == ["run.yaml:10", "run.yaml:12"]
 
 
 def test_a_rule_named_twice_for_the_same_code_is_told() -> None:
     with pytest.raises(InputError, match="'empty' is named twice for the same findings"):
-        compile_filters((FilterChoice("empty"), FilterChoice("empty", "tag")), _where)
+        compile_filters(
+            (FilterChoice(rule="empty"), FilterChoice(rule="empty", action="tag")), _where
+        )
 
 
 def test_a_whole_number_is_good_where_a_number_is_wanted() -> None:
-    filters = compile_filters((FilterChoice("repetition", settings={"max_share": 1}),), _where)
+    filters = compile_filters((FilterChoice(rule="repetition", settings={"max_share": 1}),), _where)
     assert filters.apply(Candidate((), LOOP)) == ()

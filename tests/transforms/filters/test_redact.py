@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
+from schemas.inputs.run import FilterChoice
 from schemas.prompts import Message
-from schemas.run import FilterChoice
 from transforms.filters.known import built_in_rules
 from transforms.filters.policy import compile_filters, tags, verdict
 from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Span
 
-PERSONAL = compile_filters((FilterChoice("personal", "redact"),), str)
+PERSONAL = compile_filters((FilterChoice(rule="personal", action="redact"),), str)
 PASSWORD = "q7Zx" + "P2mV9tLc4RbW"
 
 
@@ -112,7 +112,11 @@ def test_what_no_span_covers_stays_and_what_one_covers_goes(
 
 def test_a_secret_within_a_login_goes_with_the_address_that_it_looks_like() -> None:
     filters = compile_filters(
-        (FilterChoice("generic_secrets", "redact"), FilterChoice("personal", "redact")), str
+        (
+            FilterChoice(rule="generic_secrets", action="redact"),
+            FilterChoice(rule="personal", action="redact"),
+        ),
+        str,
     )
     text = f"postgres://ada:{PASSWORD}@db.kelp.net/x and api_key = '{PASSWORD}'"
     kept = filters.redact(Candidate((), text)).completion
@@ -122,8 +126,8 @@ def test_a_secret_within_a_login_goes_with_the_address_that_it_looks_like() -> N
 def test_only_the_codes_that_a_run_names_are_redacted() -> None:
     filters = compile_filters(
         (
-            FilterChoice("personal", "redact", {"codes": ["email"]}),
-            FilterChoice("personal", "tag", {"codes": ["iban"]}),
+            FilterChoice(rule="personal", action="redact", settings={"codes": ["email"]}),
+            FilterChoice(rule="personal", action="tag", settings={"codes": ["iban"]}),
         ),
         str,
     )
@@ -148,4 +152,4 @@ def test_a_candidate_with_nothing_to_redact_is_left_as_it_is() -> None:
 )
 def test_a_rule_that_points_at_nothing_cannot_redact(name: str) -> None:
     with pytest.raises(InputError, match=rf"run\.yaml:9: the rule '{name}' .*action: redact"):
-        compile_filters((FilterChoice(name, "redact"),), lambda _: "run.yaml:9")
+        compile_filters((FilterChoice(rule=name, action="redact"),), lambda _: "run.yaml:9")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.run import FilterChoice
+from schemas.inputs.run import FilterChoice
 from tests.sound_answers import LANGUAGES, SHAPES, SoundAnswer, sound_answers
 from transforms.filters.language import detect_language
 from transforms.filters.policy import compile_filters, verdict
@@ -38,7 +38,7 @@ def test_the_default_rules_keep_out_at_most_one_in_two_hundred() -> None:
 
 
 def test_the_code_in_them_is_code() -> None:
-    filters = compile_filters((FilterChoice("python_syntax"),), str)
+    filters = compile_filters((FilterChoice(rule="python_syntax"),), str)
     assert [answer.name for answer in ANSWERS if filters.apply(_candidate(answer))] == []
 
 
@@ -57,7 +57,7 @@ def test_of_loops_planted_in_them_nearly_all_are_found() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_that_is_allowed_keeps_out_at_most_one_in_two_hundred(language: str) -> None:
-    choice = FilterChoice("language", settings={"allow": [language]})
+    choice = FilterChoice(rule="language", settings={"allow": [language]})
     filters = compile_filters((choice,), str)
     mine = [answer for answer in ANSWERS if answer.language == language]
     dropped = [answer.name for answer in mine if verdict(filters.apply(_candidate(answer)))]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from schemas.run import FilterChoice
+from schemas.inputs.run import FilterChoice
 from transforms.filters.language import detect_language
 from transforms.filters.policy import DEFAULT_RULES, compile_filters, verdict
 from transforms.filters.rules import Candidate
@@ -188,8 +188,8 @@ SHAPES: tuple[Callable[[Blocks], str], ...] = (
 )
 FILTERS = compile_filters(
     (
-        *map(FilterChoice, DEFAULT_RULES),
-        FilterChoice("language", settings={"allow": list(BLOCKS)}),
+        *(FilterChoice(rule=name) for name in DEFAULT_RULES),
+        FilterChoice(rule="language", settings={"allow": list(BLOCKS)}),
     ),
     str,
 )

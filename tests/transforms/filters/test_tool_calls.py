@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
+from schemas.inputs.run import FilterChoice
 from schemas.responses import FinishReason, ToolCall
-from schemas.run import FilterChoice
 from transforms.filters.policy import compile_filters, verdict
 from transforms.filters.rules import Candidate, NoSettings
 from transforms.filters.tool_calls import find_tool_calls, tools_asked_for
@@ -107,9 +107,9 @@ def test_no_tools_are_asked_for_by_default() -> None:
 def test_an_answer_that_calls_a_tool_and_says_nothing_is_sound() -> None:
     everything = compile_filters(
         (
-            FilterChoice("finish_reason"),
-            FilterChoice("empty"),
-            FilterChoice("length", settings={"min_words": 5}),
+            FilterChoice(rule="finish_reason"),
+            FilterChoice(rule="empty"),
+            FilterChoice(rule="length", settings={"min_words": 5}),
         ),
         str,
     )
@@ -134,7 +134,7 @@ def test_a_broken_call_is_dropped_by_default(found: Candidate, code: str) -> Non
 
 def test_what_a_call_says_is_searched_for_secrets_as_the_text_is() -> None:
     secret = "AKIA" + "Z7QX2M4LNBVC5RTW"
-    found = compile_filters((FilterChoice("secrets"),), str).apply(
+    found = compile_filters((FilterChoice(rule="secrets"),), str).apply(
         candidate(("now", json.dumps({"key": secret})))
     )
     assert [it.rule for it in found] == ["secrets"]

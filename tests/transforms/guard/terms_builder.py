@@ -7,30 +7,59 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from schemas.documents import Clause, ClauseDuty, Condition, Effective, Reading, TermsDocument
-from schemas.registry import BindingTerms, Route
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.documents import (
+    Clause,
+    ClauseDuty,
+    Condition,
+    Effective,
+    Reading,
+    TermsDocument,
+)
+from schemas.inputs.registry import BindingTerms, Route
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Use
 from transforms.guard.catalogue import Catalogue
 
 DAY = date(2026, 11, 22)
 USES: tuple[Use, ...] = ("train_generative", "train_narrow", "select", "evaluate")
-READING = Reading(date(2026, 11, 1), "a reader", "high", sha256="a" * 64)
+READING = Reading(on=date(2026, 11, 1), by="a reader", confidence="high", sha256="a" * 64)
 
-PERMIT = Clause("1", USES, "permit", "Anything may be done with output.")
-FORBID = Clause("2", USES, "forbid", "Output is not for training.", yes_if="other terms.")
-ASK = Clause("3", USES, "needs_authorisation", "Not without leave.", yes_if="leave is given.")
+PERMIT = Clause(clause="1", uses=USES, effect="permit", summary="Anything may be done with output.")
+FORBID = Clause(
+    clause="2",
+    uses=USES,
+    effect="forbid",
+    summary="Output is not for training.",
+    yes_if="other terms.",
+)
+ASK = Clause(
+    clause="3",
+    uses=USES,
+    effect="needs_authorisation",
+    summary="Not without leave.",
+    yes_if="leave is given.",
+)
 OWE = Clause(
-    "4", USES, "duty", "The name is shown.", duty=ClauseDuty("attribution", "Name us.", "release")
+    clause="4",
+    uses=USES,
+    effect="duty",
+    summary="The name is shown.",
+    duty=ClauseDuty(kind="attribution", text="Name us.", due="release"),
 )
 
 PURPOSE = Purpose(
-    "train_generative",
-    Student("tutor", "internal", "Apache-2.0", ()),
-    Organisation("Example", True, "DE", 12_000, 4_000_000.0),
-    CorpusPurpose("internal"),
+    use="train_generative",
+    student=Student(name="tutor", distribution="internal", license="Apache-2.0", competes_with=()),
+    organisation=Organisation(
+        name="Example",
+        commercial=True,
+        domicile="DE",
+        monthly_active_users=12_000,
+        annual_revenue_usd=4_000_000.0,
+    ),
+    corpus=CorpusPurpose(distribution="internal"),
 )
-UNDECLARED = Purpose("train_generative")
+UNDECLARED = Purpose(use="train_generative")
 
 
 def terms(name: str = "acme/terms", *clauses: Clause, **changes: Any) -> TermsDocument:
@@ -40,7 +69,7 @@ def terms(name: str = "acme/terms", *clauses: Clause, **changes: Any) -> TermsDo
         "title": "Terms",
         "publisher": "Acme",
         "layer": "service",
-        "effective": Effective(date(2020, 1, 1)),
+        "effective": Effective(from_=date(2020, 1, 1)),
         "outputs": "customer_owns",
         "provider_uses_inputs": "no",
         "reading": READING,
@@ -51,8 +80,10 @@ def terms(name: str = "acme/terms", *clauses: Clause, **changes: Any) -> TermsDo
 
 def route(*documents: str, id: str = "acme/model", model: str = "model-1") -> Route:
     """Makes a route that documents bind."""
-    bound = tuple(BindingTerms(name) for name in documents)
-    return Route(id, "openai-chat", model, bound, endpoint="https://acme.example/v1")
+    bound = tuple(BindingTerms(document=name) for name in documents)
+    return Route(
+        id=id, api="openai-chat", model=model, terms=bound, endpoint="https://acme.example/v1"
+    )
 
 
 def catalogue(*documents: TermsDocument, routes: Iterable[Route] | None = None) -> Catalogue:

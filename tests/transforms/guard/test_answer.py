@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Clause
-from schemas.registry import Authorisation
+from schemas.inputs.documents import Clause
+from schemas.inputs.registry import Authorisation
 from schemas.terms import Status
 from tests.transforms.guard.terms_builder import (
     ASK,
@@ -23,7 +23,13 @@ from tests.transforms.guard.terms_builder import (
 )
 from transforms.guard.answer import SEVERITY, evaluate, rank
 
-LEAVE = Authorisation("acme/terms", "3", "MSA-1", date(2026, 1, 1), date(2027, 1, 1))
+LEAVE = Authorisation(
+    document="acme/terms",
+    clause="3",
+    reference="MSA-1",
+    from_=date(2026, 1, 1),
+    to=date(2027, 1, 1),
+)
 IF_RELEASED = when(student_distribution=("released",))
 IF_INTERNAL = when(student_distribution=("internal",))
 

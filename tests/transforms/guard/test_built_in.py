@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from schemas import files
-from schemas.documents import Clause, Condition, TermsDocument
-from schemas.registry import Registry
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.documents import Clause, Condition, TermsDocument
+from schemas.inputs.registry import Registry
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Status, Use
 from transforms.guard.catalogue import load_catalogue, load_registry
 from transforms.guard.evaluate import Guard
@@ -24,21 +24,35 @@ DOCUMENTS = [version for versions in CATALOGUE.documents.values() for version in
 CLAUSES = [(document, clause) for document in DOCUMENTS for clause in document.clauses]
 TODAY = date(2026, 11, 22)
 GUARD = Guard(CATALOGUE, unapproved="allow")
-ORGANISATION = Organisation("Example", True, "DE", 12_000, 4_000_000.0)
+ORGANISATION = Organisation(
+    name="Example",
+    commercial=True,
+    domicile="DE",
+    monthly_active_users=12_000,
+    annual_revenue_usd=4_000_000.0,
+)
 ALL: tuple[Use, ...] = ("train_generative", "train_narrow", "select", "evaluate")
 TRAINING = ALL[:3]
 
-INTERNAL = Student("tutor", "internal", "Apache-2.0", ())
-RELEASED = Student("tutor", "released", "Apache-2.0", ())
-COMPETING = Student("tutor", "released", "Apache-2.0", CATALOGUE.providers)
-COMPETING_INSIDE = Student("tutor", "internal", "Apache-2.0", CATALOGUE.providers)
+INTERNAL = Student(name="tutor", distribution="internal", license="Apache-2.0", competes_with=())
+RELEASED = Student(name="tutor", distribution="released", license="Apache-2.0", competes_with=())
+COMPETING = Student(
+    name="tutor", distribution="released", license="Apache-2.0", competes_with=CATALOGUE.providers
+)
+COMPETING_INSIDE = Student(
+    name="tutor", distribution="internal", license="Apache-2.0", competes_with=CATALOGUE.providers
+)
 
 
 def answer(
     route: str, use: Use, student: Student, on: date = TODAY, guard: Guard = GUARD
 ) -> tuple[str, Status, set[str]]:
-    corpus = CorpusPurpose("internal" if student.distribution == "internal" else "public")
-    verdict = guard.decide(route, Purpose(use, student, ORGANISATION, corpus), on)
+    corpus = CorpusPurpose(
+        distribution="internal" if student.distribution == "internal" else "public"
+    )
+    verdict = guard.decide(
+        route, Purpose(use=use, student=student, organisation=ORGANISATION, corpus=corpus), on
+    )
     return verdict.decision, verdict.status, {duty.kind for duty in verdict.duties}
 
 
@@ -141,8 +155,19 @@ def test_the_terms_of_the_day_decide(
 
 
 def test_an_organisation_of_llama_s_size_needs_a_licence_of_its_own() -> None:
-    large = Organisation("Large", True, "US", 700_000_001, 1e9)
-    purpose = Purpose("train_generative", INTERNAL, large, CorpusPurpose("internal"))
+    large = Organisation(
+        name="Large",
+        commercial=True,
+        domicile="US",
+        monthly_active_users=700_000_001,
+        annual_revenue_usd=1e9,
+    )
+    purpose = Purpose(
+        use="train_generative",
+        student=INTERNAL,
+        organisation=large,
+        corpus=CorpusPurpose(distribution="internal"),
+    )
     verdict = GUARD.decide("self-hosted/llama-3.1-70b-instruct", purpose, TODAY)
     assert verdict.status == "needs_authorisation"
 

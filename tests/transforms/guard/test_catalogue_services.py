@@ -11,9 +11,9 @@ from datetime import date
 
 import pytest
 
-from schemas.documents import TermsDocument
-from schemas.registry import Authorisation, Registry
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.documents import TermsDocument
+from schemas.inputs.registry import Authorisation, Registry
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Use
 from transforms.guard.answer import evaluate
 from transforms.guard.catalogue import load_catalogue
@@ -125,15 +125,21 @@ HISTORY = [
 def purpose(use: Use, *, competing: bool) -> Purpose:
     """Returns one of the two purposes of the table."""
     return Purpose(
-        use,
-        Student(
+        use=use,
+        student=Student(
             name="tutor",
             distribution="released" if competing else "internal",
             license="Apache-2.0",
             competes_with=MAKERS if competing else (),
         ),
-        Organisation("Example Ltd", True, "DE", 12_000, 4_000_000),
-        CorpusPurpose("public" if competing else "internal"),
+        organisation=Organisation(
+            name="Example Ltd",
+            commercial=True,
+            domicile="DE",
+            monthly_active_users=12_000,
+            annual_revenue_usd=4_000_000,
+        ),
+        corpus=CorpusPurpose(distribution="public" if competing else "internal"),
     )
 
 
@@ -180,7 +186,7 @@ def test_a_route_answers_by_the_terms_of_the_day(
 def test_a_student_that_declares_nothing_fares_no_better_than_one_that_competes(row: Row) -> None:
     for use, expected in zip(USES, row.competing, strict=True):
         if expected[0] == "deny":
-            assert not GUARD.decide(row.teacher, Purpose(use), TODAY).permits, row.row
+            assert not GUARD.decide(row.teacher, Purpose(use=use), TODAY).permits, row.row
 
 
 def test_no_reading_of_a_service_permits_while_nobody_has_signed_it_off() -> None:
@@ -196,7 +202,11 @@ def test_no_reading_of_a_service_permits_while_nobody_has_signed_it_off() -> Non
 
 def test_a_written_authorisation_lifts_metas_bar_and_nobody_elses() -> None:
     given = Authorisation(
-        "meta/model-api-terms", "10.1(ix)", "META-7", date(2026, 9, 1), date(2027, 8, 31)
+        document="meta/model-api-terms",
+        clause="10.1(ix)",
+        reference="META-7",
+        from_=date(2026, 9, 1),
+        to=date(2027, 8, 31),
     )
     guard = Guard(CATALOGUE, Registry(authorisations=(given,)), unapproved="allow")
     asked = purpose("train_generative", competing=True)
@@ -207,8 +217,12 @@ def test_a_written_authorisation_lifts_metas_bar_and_nobody_elses() -> None:
 
 def test_a_student_that_competes_with_a_host_is_refused_by_that_host() -> None:
     for host in ("together", "fireworks"):
-        student = Student("tutor", "internal", "Apache-2.0", (host,))
-        asked = Purpose("train_generative", student, corpus=CorpusPurpose("internal"))
+        student = Student(
+            name="tutor", distribution="internal", license="Apache-2.0", competes_with=(host,)
+        )
+        asked = Purpose(
+            use="train_generative", student=student, corpus=CorpusPurpose(distribution="internal")
+        )
         verdict = GUARD.decide(f"{host}/llama-3.1-70b-instruct", asked, TODAY)
         assert verdict.status == "prohibited"
         assert verdict.clauses[0].document == f"{host}/terms-of-service"

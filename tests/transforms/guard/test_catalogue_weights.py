@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Use, Verdict
 from transforms.guard.answer import Answer, evaluate
 from transforms.guard.catalogue import load_catalogue
@@ -149,21 +149,27 @@ DOCUMENTS = [
     ("moonshot/kimi-k3-license", "PPPs", "PPPs", "3.2 Kimi K3: below the threshold"),
 ]
 
-ORGANISATION = Organisation("Example Ltd", True, "US", 12_000, 4_000_000)
+ORGANISATION = Organisation(
+    name="Example Ltd",
+    commercial=True,
+    domicile="US",
+    monthly_active_users=12_000,
+    annual_revenue_usd=4_000_000,
+)
 
 
 def purpose(use: Use, *, released: bool, **changes: Any) -> Purpose:
     """Returns one of the two purposes of the table, with facts of its organisation changed."""
     return Purpose(
-        use,
-        Student(
+        use=use,
+        student=Student(
             name="tutor",
             distribution="released" if released else "internal",
             license="Apache-2.0",
             competes_with=CATALOGUE.providers if released else (),
         ),
-        replace(ORGANISATION, **changes),
-        CorpusPurpose("public" if released else "internal"),
+        organisation=replace(ORGANISATION, **changes),
+        corpus=CorpusPurpose(distribution="public" if released else "internal"),
     )
 
 
@@ -234,7 +240,7 @@ def test_a_student_that_declares_nothing_fares_no_better_than_one_that_is_releas
 ) -> None:
     for use in USES:
         declared = ask(row.route, use)
-        undeclared = GUARD.decide(row.route, Purpose(use), TODAY)
+        undeclared = GUARD.decide(row.route, Purpose(use=use), TODAY)
         assert declared.permits or not undeclared.permits, row.row
         if undeclared.permits:
             assert kinds(undeclared) >= kinds(declared), row.row

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Archive, Reading, TermsDocument
 from schemas.errors import InputError
-from schemas.registry import ChangedTerms
+from schemas.inputs.documents import Archive, Reading, TermsDocument
+from schemas.inputs.registry import ChangedTerms
 from tests.transforms.guard.terms_builder import DAY, terms, write
 from transforms.guard.catalogue import load_catalogue, load_registry
 from transforms.guard.changes import Comparison, compare, note_changes, source_of
@@ -26,7 +26,9 @@ ADDRESS = "https://acme.example/terms"
 
 
 def read(text: bytes = TEXT, **changes: Any) -> TermsDocument:
-    reading = Reading(date(2026, 11, 1), "a reader", "high", sha256=text_digest(text))
+    reading = Reading(
+        on=date(2026, 11, 1), by="a reader", confidence="high", sha256=text_digest(text)
+    )
     return terms("acme/terms", **({"reading": reading, "address": ADDRESS} | changes))
 
 
@@ -67,7 +69,7 @@ def test_the_words_are_compared_and_not_the_markup(page: bytes | str, state: str
     [
         read(reading=None),
         read(address=""),
-        read(reading=Reading(DAY, "a reader", "low", quote_sha256="a" * 64)),
+        read(reading=Reading(on=DAY, by="a reader", confidence="low", quote_sha256="a" * 64)),
     ],
     ids=["unread", "no-address", "passages-only"],
 )
@@ -82,8 +84,15 @@ def test_what_cannot_be_compared_says_so_and_is_not_fetched(document: TermsDocum
 
 
 def test_an_archived_reading_is_compared_with_the_newest_copy_in_the_archive() -> None:
-    archive = Archive("terms/archive", "Acme/Terms of Use.md", "a" * 40, date(2026, 10, 1))
-    reading = Reading(DAY, "a reader", "high", archive, sha256=text_digest(TEXT))
+    archive = Archive(
+        repository="terms/archive",
+        path="Acme/Terms of Use.md",
+        commit="a" * 40,
+        recorded=date(2026, 10, 1),
+    )
+    reading = Reading(
+        on=DAY, by="a reader", confidence="high", archive=archive, sha256=text_digest(TEXT)
+    )
     newest = "https://raw.githubusercontent.com/terms/archive/HEAD/Acme/Terms%20of%20Use.md"
     assert source_of(read(reading=reading)) == newest
     assert source_of(read()) == ADDRESS

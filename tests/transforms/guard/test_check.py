@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Effective, TermsDocument
-from schemas.registry import Approval, Authorisation, ChangedTerms, Registry
+from schemas.inputs.documents import Effective, TermsDocument
+from schemas.inputs.registry import Approval, Authorisation, ChangedTerms, Registry
 from tests.transforms.guard.terms_builder import ASK, DAY, catalogue, terms
 from transforms.guard.check import find_flaws, relied_on
 from transforms.guard.signoff import standings
@@ -26,18 +26,27 @@ def flaws(
 
 def approved(expires: date | None = None, **changes: Any) -> Registry:
     return Registry(
-        approvals=(Approval("acme/terms", "1", "legal", date(2026, 1, 1), expires),), **changes
+        approvals=(
+            Approval(
+                document="acme/terms", version="1", by="legal", on=date(2026, 1, 1), expires=expires
+            ),
+        ),
+        **changes,
     )
 
 
 def leave(to: date) -> Registry:
     return Registry(
-        authorisations=(Authorisation("acme/terms", "3", "MSA-1", date(2026, 1, 1), to),)
+        authorisations=(
+            Authorisation(
+                document="acme/terms", clause="3", reference="MSA-1", from_=date(2026, 1, 1), to=to
+            ),
+        )
     )
 
 
-OLD = terms(effective=Effective(date(2024, 1, 1), date(2025, 12, 31)), **CLOSED)
-NEW = terms(version="2", effective=Effective(date(2026, 1, 1)), **CLOSED)
+OLD = terms(effective=Effective(from_=date(2024, 1, 1), to=date(2025, 12, 31)), **CLOSED)
+NEW = terms(version="2", effective=Effective(from_=date(2026, 1, 1)), **CLOSED)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,7 @@ NEW = terms(version="2", effective=Effective(date(2026, 1, 1)), **CLOSED)
         ([terms(**CLOSED)], approved(DAY + timedelta(30)), ["expiring"]),
         ([terms(**CLOSED)], approved(DAY + timedelta(31)), []),
         ([terms(reading=None)], None, ["unknown"]),
-        ([terms(effective=Effective(date(2030, 1, 1)))], None, ["not_in_force"]),
+        ([terms(effective=Effective(from_=date(2030, 1, 1)))], None, ["not_in_force"]),
         ([OLD, NEW], approved(), ["superseded", "unapproved"]),
         ([terms("acme/terms", ASK)], leave(DAY - timedelta(1)), ["authorisation_ended"]),
         ([terms("acme/terms", ASK)], leave(DAY), ["authorisation_expiring"]),
@@ -64,7 +73,10 @@ def test_each_thing_that_needs_attention_is_told(
 
 
 def test_an_approval_of_a_version_whose_successor_is_approved_too_is_history() -> None:
-    both = tuple(Approval("acme/terms", v, "legal", date(2026, 1, 1)) for v in ("1", "2"))
+    both = tuple(
+        Approval(document="acme/terms", version=v, by="legal", on=date(2026, 1, 1))
+        for v in ("1", "2")
+    )
     assert flaws(OLD, NEW, registry=Registry(approvals=both)) == []
 
 
@@ -75,12 +87,17 @@ def test_unapproved_readings_that_are_used_on_purpose_need_no_attention() -> Non
 def test_a_changed_text_is_told_until_it_is_approved_anew() -> None:
     document = terms(**CLOSED)
     change = ChangedTerms(
-        "acme/terms", "1", "https://a.example", document.sha256, "b" * 64, DAY - timedelta(2)
+        document="acme/terms",
+        version="1",
+        address="https://a.example",
+        read=document.sha256,
+        found="b" * 64,
+        on=DAY - timedelta(2),
     )
     ((what, detail),) = flaws(document, registry=approved(changed=(change,)))
     assert what == "changed"
     assert "2026-11-20" in detail
-    again = (Approval("acme/terms", "1", "legal", DAY),)
+    again = (Approval(document="acme/terms", version="1", by="legal", on=DAY),)
     assert flaws(document, registry=Registry(approvals=again, changed=(change,))) == []
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Condition
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.documents import Condition
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from tests.transforms.guard.terms_builder import PURPOSE, UNDECLARED
 from transforms.guard.conditions import EEA, EU, examine
 
@@ -20,10 +20,10 @@ def declared(**facts: Any) -> Purpose:
         section, _, field = name.partition("_")
         sections[section][field] = value
     return Purpose(
-        "train_generative",
-        Student(**sections["student"]),
-        Organisation(**sections["organisation"]),
-        CorpusPurpose(**sections["corpus"]),
+        use="train_generative",
+        student=Student(**sections["student"]),
+        organisation=Organisation(**sections["organisation"]),
+        corpus=CorpusPurpose(**sections["corpus"]),
     )
 
 
@@ -94,7 +94,9 @@ def test_no_condition_always_holds() -> None:
 def test_all_facts_of_a_condition_must_hold(
     commercial: bool | None, domicile: str | None, holds: bool | None
 ) -> None:
-    purpose = replace(PURPOSE, organisation=Organisation("E", commercial, domicile))
+    purpose = replace(
+        PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
+    )
     condition = Condition(commercial=True, domicile_in=("US",))
     assert examine(condition, purpose, "m").holds is holds
 
@@ -111,7 +113,9 @@ def test_all_facts_of_a_condition_must_hold(
 def test_any_of_needs_one_that_holds(
     commercial: bool | None, domicile: str | None, holds: bool | None
 ) -> None:
-    purpose = replace(PURPOSE, organisation=Organisation("E", commercial, domicile))
+    purpose = replace(
+        PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
+    )
     either = (Condition(commercial=True), Condition(domicile_in=("US",)))
     assert examine(Condition(any_of=either), purpose, "m").holds is holds
 

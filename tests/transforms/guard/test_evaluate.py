@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Clause, Effective, TermsDocument
 from schemas.errors import InputError
-from schemas.registry import Approval, Authorisation, BindingTerms, Registry, Route
+from schemas.inputs.documents import Clause, Effective, TermsDocument
+from schemas.inputs.registry import Approval, Authorisation, BindingTerms, Registry, Route
 from schemas.terms import Status
 from tests.transforms.guard.terms_builder import (
     ASK,
@@ -32,11 +32,17 @@ from transforms.guard.evaluate import Guard, decision_id
 
 ROOT = Path(__file__).resolve().parents[3]
 CLOSED: dict[str, Any] = {"open_licence": False}
-LEAVE = Authorisation("acme/terms", "3", "MSA-1", date(2026, 1, 1), date(2026, 12, 31))
+LEAVE = Authorisation(
+    document="acme/terms",
+    clause="3",
+    reference="MSA-1",
+    from_=date(2026, 1, 1),
+    to=date(2026, 12, 31),
+)
 
 
 def approval(on: date = DAY, expires: date | None = None, version: str = "1") -> Approval:
-    return Approval("acme/terms", version, "legal", on, expires)
+    return Approval(document="acme/terms", version=version, by="legal", on=on, expires=expires)
 
 
 def status(guard: Guard, **question: Any) -> tuple[str, Status]:
@@ -53,7 +59,7 @@ def status(guard: Guard, **question: Any) -> tuple[str, Status]:
         ((terms("b/t"),), ("permit", "silent")),
         ((terms("b/t", outputs="unstated"),), ("deny", "silent")),
         ((terms("b/t", PERMIT, **CLOSED),), ("deny", "unapproved")),
-        ((terms("b/t", effective=Effective(date(2030, 1, 1))),), ("deny", "not_in_force")),
+        ((terms("b/t", effective=Effective(from_=date(2030, 1, 1))),), ("deny", "not_in_force")),
         ((terms("b/t", reading=None),), ("deny", "unknown")),
         ((terms("b/t", ASK),), ("deny", "needs_authorisation")),
         ((terms("b/t", FORBID),), ("deny", "prohibited")),
@@ -109,8 +115,10 @@ def test_a_refusal_shows_every_document_that_says_no_and_none_that_says_yes() ->
 
 
 def test_the_version_of_the_day_binds() -> None:
-    old = terms("acme/terms", PERMIT, effective=Effective(date(2024, 1, 1), date(2024, 6, 30)))
-    new = terms("acme/terms", FORBID, version="2", effective=Effective(date(2024, 7, 1)))
+    old = terms(
+        "acme/terms", PERMIT, effective=Effective(from_=date(2024, 1, 1), to=date(2024, 6, 30))
+    )
+    new = terms("acme/terms", FORBID, version="2", effective=Effective(from_=date(2024, 7, 1)))
     guard = Guard(catalogue(old, new))
     assert status(guard, on=date(2023, 12, 31)) == ("deny", "not_in_force")
     assert status(guard, on=date(2024, 1, 1)) == ("permit", "permitted")
@@ -200,7 +208,12 @@ def test_an_authorisation_lifts_no_clause_of_another_document() -> None:
 
 
 def test_a_document_may_bind_at_another_layer() -> None:
-    bound = Route("r/m", "embedded", "m", (BindingTerms("acme/terms", "base_model_licence"),))
+    bound = Route(
+        id="r/m",
+        api="embedded",
+        model="m",
+        terms=(BindingTerms(document="acme/terms", layer="base_model_licence"),),
+    )
     guard = Guard(catalogue(terms("acme/terms", PERMIT), routes=[bound]))
     verdict = guard.decide("r/m", PURPOSE, DAY)
     assert (verdict.terms[0].layer, verdict.clauses[0].layer) == ("base_model_licence",) * 2
@@ -254,7 +267,7 @@ def test_a_verdict_names_version_and_digest_of_every_document() -> None:
 
 def test_a_team_s_own_route_is_decided_like_a_built_in_one() -> None:
     own = route("acme/terms", id="ours/model")
-    guard = Guard(catalogue(terms("acme/terms", PERMIT), routes=[]), Registry({own.id: own}))
+    guard = Guard(catalogue(terms("acme/terms", PERMIT), routes=[]), Registry(routes={own.id: own}))
     assert guard.route("ours/model") is own
     assert guard.decide("ours/model", PURPOSE, DAY).permits
 
@@ -301,7 +314,7 @@ def test_a_verdict_that_was_changed_no_longer_has_its_name(change: dict[str, Any
     [
         Registry(approvals=(approval(),)),
         Registry(authorisations=(LEAVE,)),
-        Registry({"ours/m": route("acme/terms", id="ours/m")}),
+        Registry(routes={"ours/m": route("acme/terms", id="ours/m")}),
     ],
 )
 def test_another_registry_has_another_digest(registry: Registry) -> None:
@@ -314,9 +327,9 @@ def test_another_registry_has_another_digest(registry: Registry) -> None:
 def test_where_a_registry_was_read_from_does_not_change_its_digest() -> None:
     here, there = (
         Registry(
-            {"ours/m": replace(route("acme/terms", id="ours/m"), where=where)},
-            (replace(approval(), where=where),),
-            (replace(LEAVE, where=where),),
+            routes={"ours/m": replace(route("acme/terms", id="ours/m"), where=where)},
+            approvals=(replace(approval(), where=where),),
+            authorisations=(replace(LEAVE, where=where),),
         )
         for where in ("a.yaml:1", "b.yaml:9")
     )

@@ -16,9 +16,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.documents import Clause, ClauseDuty, Condition, TermsDocument
-from schemas.registry import Approval, Authorisation, Registry
-from schemas.run import CorpusPurpose, Organisation, Purpose, Student
+from schemas.inputs.documents import Clause, ClauseDuty, Condition, TermsDocument
+from schemas.inputs.registry import Approval, Authorisation, Registry
+from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Verdict
 from tests.transforms.guard.terms_builder import DAY, READING, USES, catalogue, route, terms
 from transforms.guard.evaluate import Guard
@@ -58,9 +58,9 @@ conditions = st.one_of(
 )
 duties = st.builds(
     ClauseDuty,
-    st.sampled_from(("attribution", "flow_down", "name_prefix")),
-    st.sampled_from(("Llama", "Name us.")),
-    st.just("release"),
+    kind=st.sampled_from(("attribution", "flow_down", "name_prefix")),
+    text=st.sampled_from(("Llama", "Name us.")),
+    due=st.just("release"),
 )
 
 
@@ -70,11 +70,11 @@ def clauses(*effects: str) -> st.SearchStrategy[Clause]:
 
     plain = st.builds(
         Clause,
-        st.sampled_from(("1", "2")),
-        some(USES),
-        st.sampled_from(effects),
-        st.just("Says something."),
-        conditions,
+        clause=st.sampled_from(("1", "2")),
+        uses=some(USES),
+        effect=st.sampled_from(effects),
+        summary=st.just("Says something."),
+        when=conditions,
         yes_if=st.just("it did not."),
     )
     return st.builds(with_duty, plain, duties)
@@ -100,23 +100,25 @@ def documents(name: str) -> st.SearchStrategy[TermsDocument]:
 
 purposes = st.builds(
     Purpose,
-    st.sampled_from(USES),
-    st.builds(
+    use=st.sampled_from(USES),
+    student=st.builds(
         Student,
-        st.just("tutor"),
-        st.sampled_from(("internal", "hosted", "released", None)),
-        st.sampled_from(("Apache-2.0", "CC-BY-4.0", None)),
-        st.one_of(st.none(), st.just(()), some(PROVIDERS)),
+        name=st.just("tutor"),
+        distribution=st.sampled_from(("internal", "hosted", "released", None)),
+        license=st.sampled_from(("Apache-2.0", "CC-BY-4.0", None)),
+        competes_with=st.one_of(st.none(), st.just(()), some(PROVIDERS)),
     ),
-    st.builds(
+    organisation=st.builds(
         Organisation,
-        st.just("Example"),
-        st.sampled_from((True, False, None)),
-        st.sampled_from(("DE", "US", None)),
-        st.sampled_from((10, 1000, None)),
-        st.sampled_from((10.0, 1000.0, None)),
+        name=st.just("Example"),
+        commercial=st.sampled_from((True, False, None)),
+        domicile=st.sampled_from(("DE", "US", None)),
+        monthly_active_users=st.sampled_from((10, 1000, None)),
+        annual_revenue_usd=st.sampled_from((10.0, 1000.0, None)),
     ),
-    st.builds(CorpusPurpose, st.sampled_from(("internal", "partners", "public", None))),
+    corpus=st.builds(
+        CorpusPurpose, distribution=st.sampled_from(("internal", "partners", "public", None))
+    ),
 )
 questions = st.fixed_dictionaries(
     {
@@ -179,7 +181,9 @@ def test_to_forget_a_fact_wins_nothing(
 def test_an_authorisation_lifts_its_clause_and_changes_nothing_else(
     one: TermsDocument, other: TermsDocument, purpose: Purpose, question: dict[str, Any]
 ) -> None:
-    leave = Authorisation(A, "1", "MSA-1", date(2020, 1, 1), date(2030, 1, 1))
+    leave = Authorisation(
+        document=A, clause="1", reference="MSA-1", from_=date(2020, 1, 1), to=date(2030, 1, 1)
+    )
     before = decide((one, other), purpose, question)
     after = decide((one, other), purpose, question, Registry(authorisations=(leave,)))
     if before.permits:
@@ -195,7 +199,9 @@ def test_an_authorisation_lifts_its_clause_and_changes_nothing_else(
 def test_an_approval_wins_no_more_than_to_allow_the_unapproved(
     document: TermsDocument, purpose: Purpose, question: dict[str, Any]
 ) -> None:
-    signed = Registry(approvals=(Approval(A, "1", "legal", date(2020, 1, 1)),))
+    signed = Registry(
+        approvals=(Approval(document=A, version="1", by="legal", on=date(2020, 1, 1)),)
+    )
     denied = decide((document,), purpose, question, allow=False)
     approved = decide((document,), purpose, question, signed, allow=False)
     allowed = decide((document,), purpose, question)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.documents import ClauseDuty, Condition, Effective
 from schemas.errors import InputError
+from schemas.inputs.documents import ClauseDuty, Condition, Effective
 from tests.transforms.guard.terms_builder import DOCUMENT, ROUTES, UNREAD, write
 from transforms.guard.catalogue import load_catalogue
 
@@ -20,7 +20,7 @@ SECOND = DOCUMENT.replace('version: "1"', 'version: "2"').replace("2024-01-01", 
 def test_a_catalogue_is_read_into_documents_and_routes(tmp_path: Path) -> None:
     catalogue = load_catalogue(write(tmp_path))
     (document,) = catalogue.documents["acme/terms"]
-    assert document.effective == Effective(date(2024, 1, 1))
+    assert document.effective == Effective(from_=date(2024, 1, 1))
     assert [clause.effect for clause in document.clauses] == ["needs_authorisation", "forbid"]
     assert catalogue.documents["acme/policy"][0].reading is None
     assert catalogue.routes["acme/model"].terms[0].document == "acme/terms"
@@ -43,7 +43,7 @@ def test_every_field_of_a_clause_is_read(tmp_path: Path) -> None:
     document = load_catalogue(write(tmp_path, terms=DOCUMENT + clause)).documents["acme/terms"][0]
     read = document.clauses[-1]
     assert (read.clause, read.section, read.uses) == ("naming", "Names", ("select", "evaluate"))
-    assert read.duty == ClauseDuty("name_prefix", "Acme", "release")
+    assert read.duty == ClauseDuty(kind="name_prefix", text="Acme", due="release")
     assert read.when == Condition(
         any_of=(
             Condition(competes_with=("acme",), monthly_active_users_over=7),

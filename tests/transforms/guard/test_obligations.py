@@ -10,37 +10,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.run import Purpose
+from schemas.purpose import Purpose
 from schemas.terms import Duty, DutyKind, Verdict
 from tests.transforms.guard.terms_builder import PURPOSE
 from transforms.guard.obligations import contradictions, fold, obligation_class
 
-LLAMA = Duty("name_prefix", "Llama", "release", "meta/llama-3.1-license")
-LLAMA_3 = Duty("name_prefix", "Llama 3", "release", "meta/other")
-QWEN = Duty("name_prefix", "Qwen", "release", "qwen/license")
-GEMMA = Duty("flow_down", "Pass the use restrictions on.", "release", "google/gemma-terms")
-NAMED = Duty("attribution", "Name us.", "publication", "acme/terms")
-SHARED = Duty("share_alike", "Publish the records alike.", "publication", "CC-BY-SA-4.0")
-NC = Duty("flow_down", "Not for commerce.", "publication", "CC-BY-NC-4.0")
-NC_SA = Duty("share_alike", "Publish the records alike.", "publication", "CC-BY-NC-SA-4.0")
+LLAMA = Duty(kind="name_prefix", text="Llama", due="release", document="meta/llama-3.1-license")
+LLAMA_3 = Duty(kind="name_prefix", text="Llama 3", due="release", document="meta/other")
+QWEN = Duty(kind="name_prefix", text="Qwen", due="release", document="qwen/license")
+GEMMA = Duty(
+    kind="flow_down",
+    text="Pass the use restrictions on.",
+    due="release",
+    document="google/gemma-terms",
+)
+NAMED = Duty(kind="attribution", text="Name us.", due="publication", document="acme/terms")
+SHARED = Duty(
+    kind="share_alike",
+    text="Publish the records alike.",
+    due="publication",
+    document="CC-BY-SA-4.0",
+)
+NC = Duty(kind="flow_down", text="Not for commerce.", due="publication", document="CC-BY-NC-4.0")
+NC_SA = Duty(
+    kind="share_alike",
+    text="Publish the records alike.",
+    due="publication",
+    document="CC-BY-NC-SA-4.0",
+)
 NC_SA_FLOW = replace(NC, document="CC-BY-NC-SA-4.0")
-KEPT = Duty("keep_internal", "Do not disclose.", "publication", "google/preview")
+KEPT = Duty(
+    kind="keep_internal", text="Do not disclose.", due="publication", document="google/preview"
+)
 KEPT_STUDENT = replace(KEPT, due="release")
 
 duties = st.builds(
     Duty,
-    st.sampled_from(("name_prefix", "attribution", "flow_down", "notice", "keep_internal")),
-    st.text(max_size=30),
-    st.sampled_from(("release", "publication")),
-    st.sampled_from(("a/t", "b/t")),
+    kind=st.sampled_from(("name_prefix", "attribution", "flow_down", "notice", "keep_internal")),
+    text=st.text(max_size=30),
+    due=st.sampled_from(("release", "publication")),
+    document=st.sampled_from(("a/t", "b/t")),
 )
 
 
 def verdict(*owed: Duty, decision: Any = "permit") -> Verdict:
     return Verdict(
-        "acme/model", decision, "permitted_if", (), owed, (), "train_generative", "2026-11-22",
-        "0" * 64, (), obligation_class(owed), "",
-    )  # fmt: skip
+        teacher="acme/model",
+        decision=decision,
+        status="permitted_if",
+        clauses=(),
+        duties=owed,
+        terms=(),
+        use="train_generative",
+        on="2026-11-22",
+        registry_digest="0" * 64,
+        authorisations=(),
+        obligation_class=obligation_class(owed),
+        decision_id="",
+    )
 
 
 def purpose(student: Any = "released", corpus: Any = "public", license: Any = None) -> Purpose:

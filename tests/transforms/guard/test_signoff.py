@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.documents import Effective, TermsDocument
-from schemas.registry import Approval, ChangedTerms, Registry
+from schemas.inputs.documents import Effective, TermsDocument
+from schemas.inputs.registry import Approval, ChangedTerms, Registry
 from tests.transforms.guard.terms_builder import DAY, PURPOSE, READING, catalogue, route, terms
 from transforms.guard.evaluate import Guard
 from transforms.guard.signoff import Standing, standings
@@ -25,7 +25,9 @@ def stand(
 
 
 def approval(expires: date | None = None, version: str = "1") -> Approval:
-    return Approval("acme/terms", version, "legal", date(2026, 1, 1), expires)
+    return Approval(
+        document="acme/terms", version=version, by="legal", on=date(2026, 1, 1), expires=expires
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def approval(expires: date | None = None, version: str = "1") -> Approval:
         (terms(**CLOSED), (approval(),), "approved"),
         (terms(**CLOSED), (approval(DAY - timedelta(1)),), "expired"),
         (terms(reading=None), (), "unknown"),
-        (terms(effective=Effective(date(2030, 1, 1))), (), "not_in_force"),
+        (terms(effective=Effective(from_=date(2030, 1, 1))), (), "not_in_force"),
     ],
 )
 def test_a_document_stands_as_the_guard_would_take_it(
@@ -68,8 +70,10 @@ def test_the_approval_that_lasts_longest_counts() -> None:
 
 
 def test_an_approved_version_that_is_no_longer_in_force_is_superseded() -> None:
-    old = terms(version="1", effective=Effective(date(2024, 1, 1), date(2025, 12, 31)), **CLOSED)
-    new = terms(version="2", effective=Effective(date(2026, 1, 1)), **CLOSED)
+    old = terms(
+        version="1", effective=Effective(from_=date(2024, 1, 1), to=date(2025, 12, 31)), **CLOSED
+    )
+    new = terms(version="2", effective=Effective(from_=date(2026, 1, 1)), **CLOSED)
     (standing,) = stand(old, new, approvals=(approval(),))
     assert (standing.version, standing.state, standing.superseded) == ("2", "unapproved", ("1",))
 
@@ -85,7 +89,14 @@ def test_only_what_binds_the_routes_in_use_is_listed() -> None:
 
 
 def changed(found: date, document: TermsDocument) -> ChangedTerms:
-    return ChangedTerms("acme/terms", "1", "https://a.example", document.sha256, "b" * 64, found)
+    return ChangedTerms(
+        document="acme/terms",
+        version="1",
+        address="https://a.example",
+        read=document.sha256,
+        found="b" * 64,
+        on=found,
+    )
 
 
 @pytest.mark.parametrize("rules", [CLOSED, {}], ids=["closed", "open-licence"])
@@ -106,7 +117,7 @@ def test_what_was_signed_before_the_text_was_found_changed_counts_no_longer(
     document = terms("acme/terms", **rules)
     known = catalogue(document)
     registry = Registry(
-        approvals=(Approval("acme/terms", "1", "legal", signed),),
+        approvals=(Approval(document="acme/terms", version="1", by="legal", on=signed),),
         changed=(changed(found, document),),
     )
     (standing,) = standings(known, registry, known.routes.values(), DAY)
@@ -130,7 +141,9 @@ def test_a_new_reading_is_not_touched_by_what_was_found_of_the_old_one() -> None
     old = terms("acme/terms", **CLOSED)
     new = terms("acme/terms", reading=replace(READING, sha256="c" * 64), **CLOSED)
     registry = Registry(
-        approvals=(Approval("acme/terms", "1", "legal", DAY - timedelta(9)),),
+        approvals=(
+            Approval(document="acme/terms", version="1", by="legal", on=DAY - timedelta(9)),
+        ),
         changed=(changed(DAY - timedelta(1), old),),
     )
     assert not Guard(catalogue(old), registry).decide("acme/model", PURPOSE, DAY).permits

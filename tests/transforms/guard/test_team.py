@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.registry import Approval, Authorisation, LimiterAddress, Registry
+from schemas.inputs.registry import Approval, Authorisation, LimiterAddress, Registry
 from tests.transforms.guard.terms_builder import write
 from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
 from transforms.guard.evaluate import registry_digest
@@ -51,12 +51,22 @@ def test_a_registry_is_read_with_its_lines(tmp_path: Path, catalogue: Catalogue)
     assert route.where == "teachers.yaml:2"
     assert registry.approvals == (
         Approval(
-            "acme/terms", "1", "legal", date(2026, 1, 1), date(2027, 1, 1), "teachers.yaml:10"
+            document="acme/terms",
+            version="1",
+            by="legal",
+            on=date(2026, 1, 1),
+            expires=date(2027, 1, 1),
+            where="teachers.yaml:10",
         ),
     )
     assert registry.authorisations == (
         Authorisation(
-            "acme/terms", "2", "MSA-1", date(2026, 1, 1), date(2026, 12, 31), "teachers.yaml:12"
+            document="acme/terms",
+            clause="2",
+            reference="MSA-1",
+            from_=date(2026, 1, 1),
+            to=date(2026, 12, 31),
+            where="teachers.yaml:12",
         ),
     )
 
@@ -64,7 +74,7 @@ def test_a_registry_is_read_with_its_lines(tmp_path: Path, catalogue: Catalogue)
 def test_a_limiter_is_read_with_its_line(tmp_path: Path, catalogue: Catalogue) -> None:
     text = GOOD + "limiter:\n  redis: env:REDIS_URL\n"
     registry = read(tmp_path, catalogue, text)
-    assert registry.limiter == LimiterAddress("env:REDIS_URL", "teachers.yaml:14")
+    assert registry.limiter == LimiterAddress(redis="env:REDIS_URL", where="teachers.yaml:14")
     without = read(tmp_path, catalogue, GOOD)
     assert without.limiter is None
     assert registry_digest(catalogue, registry) == registry_digest(catalogue, without)

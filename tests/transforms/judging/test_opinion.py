@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.inputs.run import Judge, TeacherChoice
 from schemas.responses import Completion, FinishReason, Usage
-from schemas.run import Judge, TeacherChoice
 from transforms.judging.opinion import Opinion, read_opinion
 
-JUDGE = Judge(TeacherChoice("a/judge"), "Is it right?")
+JUDGE = Judge(teacher=TeacherChoice(id="a/judge"), criteria="Is it right?")
 IN_JSON = replace(
-    JUDGE, teacher=TeacherChoice("a/judge", parameters={"response_format": {"type": "json_schema"}})
+    JUDGE,
+    teacher=TeacherChoice(id="a/judge", parameters={"response_format": {"type": "json_schema"}}),
 )
 
 

@@ -8,19 +8,23 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.inputs.registry import Route
+from schemas.inputs.run import Judge, TeacherChoice
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Record
-from schemas.registry import Route
 from schemas.requests import Request
-from schemas.run import Judge, TeacherChoice
 from tests.corpus_builder import make_record
 from transforms.judging.question import estimate_judging, judge_request
 from transforms.providers.tokens import Tokens, prompt_tokens
 
 ASKED = (Message("user", "What is 1 and 1?"),)
 PROMPT = Prompt(prompt_id(ASKED), ASKED, "tests", "CC-BY-4.0", "p.jsonl", 3, "a" * 64, True)
-JUDGE = Judge(TeacherChoice("a/judge", parameters={"max_tokens": 40}), "Is it right?", (0, 10))
-ROUTE = Route("a/judge", "openai-chat", "judge-1", (), revision="r1")
+JUDGE = Judge(
+    teacher=TeacherChoice(id="a/judge", parameters={"max_tokens": 40}),
+    criteria="Is it right?",
+    scale=(0, 10),
+)
+ROUTE = Route(id="a/judge", api="openai-chat", model="judge-1", terms=(), revision="r1")
 
 
 def ask(record: Record, judge: Judge = JUDGE) -> Request:

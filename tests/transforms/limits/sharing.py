@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from schemas.registry import LimiterAddress, Quota, Timeouts
+from schemas.inputs.registry import LimiterAddress, Quota, Timeouts
 from tests.transforms.asking.asking import make_route
 from transforms.clock import Clock
 from transforms.limits.quota import DayUsage, Grant, Limiter
@@ -25,7 +25,7 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.shared_counter import SharedReservation
 from transforms.providers.tokens import Tokens
 
-ADDRESS = LimiterAddress("env:LIMITER", "teachers.yaml:2")
+ADDRESS = LimiterAddress(redis="env:LIMITER", where="teachers.yaml:2")
 _WORKERS = 8
 
 

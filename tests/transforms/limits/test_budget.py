@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.registry import Price
-from schemas.run import Budget as Caps
+from schemas.inputs.registry import Price
+from schemas.inputs.run import Budget as Caps
 from tests import virtual_time
 from tests.transforms.asking.asking import seeded
 from transforms.limits.budget import BudgetTracker, Spend, cost
@@ -72,7 +72,11 @@ def test_no_interleaving_overshoots(
 
 @pytest.mark.parametrize("seed", range(50))
 def test_a_dollar_is_spent_to_the_last_request_by_two_hundred_in_flight(seed: int) -> None:
-    chance, price, cap = seeded(seed), Price(1.0, 10.0), 10**12
+    chance, price, cap = (
+        seeded(seed),
+        Price(input_usd_per_million=1.0, output_usd_per_million=10.0),
+        10**12,
+    )
     most = cost(Tokens(400, 400), price)
     paid, in_flight, most_in_flight = 0, 0, 0
 
@@ -212,9 +216,12 @@ def test_a_month_has_no_more_than_what_other_runs_left_of_it(
 @pytest.mark.parametrize(
     ("price", "picodollars"),
     [
-        (Price(1.0, 2.0), 10 * 1_000_000 + 5 * 2_000_000),
-        (Price(0.15, 0.6), 10 * 150_000 + 5 * 600_000),
-        (Price(1e-7, 0.0), 10 * 1),
+        (
+            Price(input_usd_per_million=1.0, output_usd_per_million=2.0),
+            10 * 1_000_000 + 5 * 2_000_000,
+        ),
+        (Price(input_usd_per_million=0.15, output_usd_per_million=0.6), 10 * 150_000 + 5 * 600_000),
+        (Price(input_usd_per_million=1e-7, output_usd_per_million=0.0), 10 * 1),
         (Price(), 0),
     ],
 )
@@ -225,5 +232,5 @@ def test_a_cost_is_exact_or_rounded_up(price: Price, picodollars: int) -> None:
 def test_a_million_small_costs_add_up() -> None:
     total = Spend()
     for _ in range(1000):
-        total += cost(Tokens(1, 0), Price(0.1, 0.0))
+        total += cost(Tokens(1, 0), Price(input_usd_per_million=0.1, output_usd_per_million=0.0))
     assert total.usd == 0.0001

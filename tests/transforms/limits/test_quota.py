@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.registry import Quota
+from schemas.inputs.registry import Quota
 from tests import virtual_time
 from tests.transforms.asking.asking import make_route, seeded
 from transforms.clock import Clock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.registry import Price, Quota, Route
-from schemas.run import Budget as Caps
+from schemas.inputs.registry import Price, Quota, Route
+from schemas.inputs.run import Budget as Caps
 from tests.teacher import Script, Teacher, always, answer, failure, in_turn
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine
 from transforms.asking.progress import RouteProgress
@@ -21,7 +21,9 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import PastUsage, past_usage
 from transforms.providers.tokens import Tokens
 
-PRICE = Price(100_000.0, 200_000.0)  # an answer of 10 and 5 tokens costs 2 dollars
+PRICE = Price(
+    input_usd_per_million=100_000.0, output_usd_per_million=200_000.0
+)  # an answer of 10 and 5 tokens costs 2 dollars
 DAILY = Quota(requests_per_day=1000, concurrency=4)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.registry import Quota
+from schemas.inputs.registry import Quota
 from tests import virtual_time
 from tests.transforms.asking.asking import make_route
 from transforms.limits.local_counter import local_limiter

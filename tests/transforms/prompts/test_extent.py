@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.canonical import sha256
 from schemas.extent import Extent
-from schemas.run import Purpose, RunFile, Target, TeacherChoice
+from schemas.inputs.run import RunFile, Target, TeacherChoice
+from schemas.purpose import Purpose
 from transforms.prompts.extent import (
     can_widen,
     first_extent,
@@ -18,8 +19,16 @@ from transforms.prompts.extent import (
 
 
 def make_run(samples: list[int], target: Target | None) -> RunFile:
-    teachers = tuple(TeacherChoice(f"a/{n}", count) for n, count in enumerate(samples))
-    return RunFile("test", Purpose("train_generative"), (), teachers, "c", "l", target=target)
+    teachers = tuple(TeacherChoice(id=f"a/{n}", samples=count) for n, count in enumerate(samples))
+    return RunFile(
+        name="test",
+        purpose=Purpose(use="train_generative"),
+        prompts=(),
+        teachers=teachers,
+        corpus="c",
+        ledger="l",
+        target=target,
+    )
 
 
 def make_ids(count: int) -> list[str]:
@@ -40,7 +49,7 @@ def asked(extent: Extent, run: RunFile, ids: list[str]) -> set[tuple[str, str, i
 RUNS = st.builds(
     make_run,
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
-    st.builds(Target, st.integers(1, 60), st.integers(0, 3)),
+    st.builds(Target, accepted=st.integers(1, 60), extra_samples=st.integers(0, 3)),
 )
 
 
@@ -64,12 +73,12 @@ def test_each_extent_holds_all_before_it_and_the_last_is_the_widest(
 
 
 def test_the_first_extent_would_do_if_all_were_accepted() -> None:
-    run = make_run([2], Target(10))
+    run = make_run([2], Target(accepted=10))
     assert requests_in(first_extent(run, make_ids(100)), run, make_ids(100)) == 10
 
 
 def test_more_samples_come_before_more_prompts() -> None:
-    run, ids = make_run([1], Target(10, extra_samples=1)), make_ids(100)
+    run, ids = make_run([1], Target(accepted=10, extra_samples=1)), make_ids(100)
     first = first_extent(run, ids)
     again = wider_extent(first, run, ids, 6)
     assert again.last == first.last
@@ -82,7 +91,7 @@ def test_more_samples_come_before_more_prompts() -> None:
 
 
 def test_an_extent_never_more_than_doubles() -> None:
-    run, ids = make_run([1], Target(1000, extra_samples=0)), make_ids(5000)
+    run, ids = make_run([1], Target(accepted=1000, extra_samples=0)), make_ids(5000)
     first = first_extent(run, ids)
     assert requests_in(wider_extent(first, run, ids, 1), run, ids) == 2000
 

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import InputError
+from schemas.inputs.run import PromptSource
 from schemas.prompts import Message, Prompt
 from schemas.records import Rejected
-from schemas.run import PromptSource
 from transforms.prompts.read import read_prompts
 
-SOURCE = PromptSource(("*.jsonl",), "MIT", "here", text="question")
+SOURCE = PromptSource(files=("*.jsonl",), license="MIT", source="here", text="question")
 
 
 def _read(folder: Path, source: PromptSource = SOURCE) -> list[Prompt | Rejected]:

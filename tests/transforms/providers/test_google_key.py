@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.errors import InputError
 from schemas.files import problem_with
-from schemas.registry import Route, Timeouts
+from schemas.inputs.registry import Route, Timeouts
 from tests.teacher import Call, Reply, Script, Teacher, failure, raw
 from tests.transforms.asking.asking import (
     Naps,

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from yarl import URL
 
-from schemas.registry import Timeouts
+from schemas.inputs.registry import Timeouts
 from tests.teacher import (
     Reply,
     Teacher,

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from schemas.errors import InputError
-from schemas.registry import Route
+from schemas.inputs.registry import Route
 from tests.transforms.asking.asking import make_route
 from transforms.providers.keys import Key, resolve_keys
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from schemas.canonical import digest
 from schemas.files import structure, unstructure
+from schemas.inputs.registry import Price
 from schemas.prompts import Message, Prompt
-from schemas.registry import Price
 from schemas.requests import Request
 from schemas.terms import Verdict
 from transforms.ledger.entries import asked, encode

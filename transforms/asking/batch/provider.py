@@ -8,7 +8,7 @@ from typing import IO, TypeVar
 import aiohttp
 from yarl import URL
 
-from schemas.registry import Timeouts
+from schemas.inputs.registry import Timeouts
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
 from transforms.limits.usage import NOT_SENT

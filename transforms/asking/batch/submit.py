@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from schemas.registry import Price, Route
+from schemas.inputs.registry import Price, Route
 from schemas.terms import Verdict
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.intents import Intent, IntentBook, OpenIntent, Order, intent_id

@@ -13,9 +13,9 @@ from typing import Any
 
 from schemas import files
 from schemas.canonical import digest
-from schemas.documents import TermsDocument
 from schemas.errors import InputError, Problem, nearest
-from schemas.registry import Route
+from schemas.inputs.documents import TermsDocument
+from schemas.inputs.registry import Route
 
 BUILT_IN = Path(__file__).parent
 

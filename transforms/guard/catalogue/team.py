@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from schemas import files
 from schemas.errors import InputError, Problem, nearest
-from schemas.registry import Approval, Authorisation, ChangedTerms, LimiterAddress, Registry
+from schemas.inputs.registry import Approval, Authorisation, ChangedTerms, LimiterAddress, Registry
 from transforms.guard.catalogue.load import Catalogue, read_routes, unknown_document
 
 CHANGED = "terms-changed.json"  # beside the registry; written by `terms check --fetch`
@@ -49,7 +49,13 @@ def load_registry(
     )
     if problems:
         raise InputError(problems)
-    return Registry(routes, approvals, authorisations, changed, _limiter(file))
+    return Registry(
+        routes=routes,
+        approvals=approvals,
+        authorisations=authorisations,
+        changed=changed,
+        limiter=_limiter(file),
+    )
 
 
 def read_changed(registry: Path) -> tuple[ChangedTerms, ...]:
@@ -82,7 +88,7 @@ def _entries(file: files.Document, key: str, kind: type[Entry]) -> tuple[Entry, 
 
 def _limiter(file: files.Document) -> LimiterAddress | None:
     data = file.data.get("limiter")
-    return data and LimiterAddress(data["redis"], file.where(("limiter", "redis")))
+    return data and LimiterAddress(redis=data["redis"], where=file.where(("limiter", "redis")))
 
 
 def _approval_problems(approval: Approval, catalogue: Catalogue) -> Iterator[Problem]:

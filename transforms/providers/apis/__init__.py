@@ -1,8 +1,8 @@
 """The APIs that teachers speak: one module each, named as a route's `api` with `_` for `-`.
 
 A module holds a constant `API`. Adding an API is adding a module; nothing else knows them by name.
-Parameters go by the names of OpenAI's chat API (`schemas.run.TeacherChoice`); each module says
-which of them its API has, and translates those.
+Parameters have the names of OpenAI's chat API (`schemas.inputs.run.TeacherChoice`); each module
+lists those that its API has, and translates them.
 """
 
 from __future__ import annotations

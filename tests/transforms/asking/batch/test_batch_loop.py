@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from schemas.registry import Price, Timeouts
+from schemas.inputs.registry import Price, Timeouts
+from schemas.inputs.run import Budget as Caps
 from schemas.responses import Response
-from schemas.run import Budget as Caps
 from tests.batch_server import USAGE, BatchServer
 from tests.gcs_server import GcsServer
 from tests.teacher import Teacher
@@ -113,7 +113,17 @@ def test_a_batch_costs_half(tmp_path: Path, api: str) -> None:
 @BOTH
 def test_a_route_may_have_another_price_in_batches(tmp_path: Path, api: str) -> None:
     with BatchServer() as server:
-        done = ask(server, api, tmp_path, 1, route={"price": Price(1.0, 2.0, batch_factor=0.25)})
+        done = ask(
+            server,
+            api,
+            tmp_path,
+            1,
+            route={
+                "price": Price(
+                    input_usd_per_million=1.0, output_usd_per_million=2.0, batch_factor=0.25
+                )
+            },
+        )
     assert done.usd == pytest.approx(HALF / 2)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from schemas.terms import Use
+from schemas.index import Unit
+from schemas.purpose import Purpose
 
 Action = Literal["drop", "quarantine", "redact", "tag"]
 OfRecord = Literal["drop", "quarantine", "tag"]  # what may follow for a record as a whole
 Mode = Literal["live", "batch"]
-Unit = Literal["prompt", "completion", "pair"]
 Prefer = Literal["highest", "lowest"]
 
 JUDGE = "judge"  # what scores answers, where no rule is named
@@ -18,70 +18,7 @@ JUDGE = "judge"  # what scores answers, where no rule is named
 DEFAULT_SCALE = (1, 5)  # of a judge: the worst score and the best
 
 
-@dataclass(frozen=True, slots=True)
-class Student:
-    """The model to be trained.
-
-    Attributes:
-        name: Its name, where it has one yet.
-        distribution: Who will get it: `internal`, `hosted` (others use it over a network) or
-            `released` (others get the weights). None where it was not declared.
-        license: The licence it will be released under, an SPDX expression.
-        competes_with: Providers it will compete with, by the names of the catalogue. None where
-            it was not declared, which counts as competing with everyone.
-    """
-
-    name: str | None = None
-    distribution: Literal["internal", "hosted", "released"] | None = None
-    license: str | None = None
-    competes_with: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """Who uses the output. None where it was not declared.
-
-    Attributes:
-        name: Its name.
-        commercial: Whether the use is commercial.
-        domicile: Country of its principal place of business, ISO 3166-1 alpha-2.
-        monthly_active_users: Of all its products and affiliates, today.
-        annual_revenue_usd: US dollars a year, with affiliates.
-    """
-
-    name: str | None = None
-    commercial: bool | None = None
-    domicile: str | None = None
-    monthly_active_users: int | None = None
-    annual_revenue_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusPurpose:
-    """Who will get the corpus itself: `internal`, `partners` or `public`."""
-
-    distribution: Literal["internal", "partners", "public"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    """The declared use. The guard judges this, and records carry it."""
-
-    use: Use
-    student: Student = field(default_factory=Student)
-    organisation: Organisation = field(default_factory=Organisation)
-    corpus: CorpusPurpose = field(default_factory=CorpusPurpose)
-
-    def of(self, role: str) -> Purpose:
-        """Returns what a model is asked for: a judge selects, whatever its records are for.
-
-        Args:
-            role: The model's part, as in `Generator`.
-        """
-        return replace(self, use="select") if role == "judge" else self
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSource:
     """Files of prompts that share a licence and a source.
 
@@ -112,7 +49,7 @@ class PromptSource:
     answer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherChoice:
     """A teacher to ask.
 
@@ -133,7 +70,7 @@ class TeacherChoice:
     repair: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """A model that rates every answer that passed the filters.
 
@@ -166,7 +103,7 @@ class Judge:
         return self.scale[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Our own cap on one execution of the run, and on a month of them. None means no cap.
 
@@ -183,7 +120,7 @@ class Budget:
     usd_per_month: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilterChoice:
     """A rule to apply.
 
@@ -198,7 +135,7 @@ class FilterChoice:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSet:
     """An evaluation set that the corpus must not contain."""
 
@@ -206,7 +143,7 @@ class EvaluationSet:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NearDedupe:
     """How alike two records may be before one of them goes.
 
@@ -219,7 +156,7 @@ class NearDedupe:
     unit: Unit = "completion"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dedupe:
     """What counts as the same record twice. Exact duplicates of a pair always go.
 
@@ -233,7 +170,7 @@ class Dedupe:
     against: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """How many records are wanted: the run goes on asking until so many are accepted.
 
@@ -247,7 +184,7 @@ class Target:
     extra_samples: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BestOf:
     """Of the samples of each prompt, the best ones are kept.
 
@@ -263,7 +200,7 @@ class BestOf:
     prefer: Prefer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
     """Pairs of a better and a worse answer to one prompt are published beside the records.
 
@@ -280,7 +217,7 @@ class Preferences:
     pairs: Literal["one", "all"] = "one"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
     """A whole run file, checked.
 

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.canonical import canonical_json, digest
 from schemas.errors import InputError, Problem
 from schemas.files import Document, as_sequence, check, read_yaml, structure
-from schemas.run import DEFAULT_SCALE, RunFile
+from schemas.inputs.run import DEFAULT_SCALE, RunFile
 
 _LISTS = ("prompts", "decontaminate")
 

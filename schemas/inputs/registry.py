@@ -12,7 +12,7 @@ from schemas.terms import Layer
 Api = Literal["openai-chat", "anthropic-messages", "gemini", "embedded"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """What the provider grants. None means that it sets no limit.
 
@@ -35,7 +35,7 @@ class Quota:
     concurrency: int = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What tokens cost, in US dollars per million.
 
@@ -54,12 +54,12 @@ class Price:
     def in_batch(self) -> Price:
         """Returns what tokens cost in a batch."""
         return Price(
-            self.input_usd_per_million * self.batch_factor,
-            self.output_usd_per_million * self.batch_factor,
+            input_usd_per_million=self.input_usd_per_million * self.batch_factor,
+            output_usd_per_million=self.output_usd_per_million * self.batch_factor,
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long to wait.
 
@@ -77,7 +77,7 @@ class Timeouts:
     batch_seconds: float = 90_000.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BindingTerms:
     """A document that binds a route.
 
@@ -91,7 +91,7 @@ class BindingTerms:
     layer: Layer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """How a teacher is reached: host, account, API, model, revision. Terms bind a route.
 
@@ -130,7 +130,7 @@ class Route:
         return urlsplit(self.endpoint).hostname or "embedded"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """The organisation's sign-off of the reading of one document's version."""
 
@@ -142,7 +142,7 @@ class Approval:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authorisation:
     """A permission in writing that lifts one clause of one document, from a day to a day."""
 
@@ -154,7 +154,7 @@ class Authorisation:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedTerms:
     """A text that is no longer the one that was read (`terms-changed.json`).
 
@@ -175,7 +175,7 @@ class ChangedTerms:
     on: date
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterAddress:
     """Where the limiter is that all who ask a route of an account share.
 
@@ -189,7 +189,7 @@ class LimiterAddress:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
     """A team's own routes, approvals and authorisations, and what changed since they were given.
 

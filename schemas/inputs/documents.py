@@ -15,7 +15,7 @@ InputsUse = Literal["no", "opt_out", "yes", "unstated"]
 Confidence = Literal["high", "medium", "low"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """Facts that must all hold for a clause to apply. What is left empty is not asked.
 
@@ -52,7 +52,7 @@ class Condition:
     any_of: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseDuty:
     """What a clause asks for; see `schemas.terms.Duty`."""
 
@@ -61,7 +61,7 @@ class ClauseDuty:
     due: Literal["collection", "publication", "release", "request"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
     """One rule of a document. Several may share a section.
 
@@ -86,7 +86,7 @@ class Clause:
     section: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """Where a dated copy of the text is kept: a file of a public git repository at a commit."""
 
@@ -101,7 +101,7 @@ class Archive:
         return f"https://raw.githubusercontent.com/{self.repository}/HEAD/{quote(self.path)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Who read which text, when.
 
@@ -123,7 +123,7 @@ class Reading:
     quote_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
     """First and last day in force, both included; `to` is None while no end is known."""
 
@@ -131,7 +131,7 @@ class Effective:
     to: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TermsDocument:
     """One version of one document that binds teachers.
 
