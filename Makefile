@@ -30,7 +30,7 @@ types: $(VENV)/.dev
 
 # Resolves the dependencies anew. The worker's set is the largest, so the others follow it.
 lock: $(UV)
-	$(COMPILE) --upgrade --extra gcp --extra embedded --extra redis --extra maths -o requirements-worker.lock
+	$(COMPILE) --upgrade --extra gcp --extra embedded --extra redis --extra maths --extra secrets -o requirements-worker.lock
 	$(COMPILE) --extra embedded -c requirements-worker.lock -o requirements.lock
 	$(COMPILE) --extra embedded --extra redis --group dev -c requirements-worker.lock -o requirements-dev.lock
 
