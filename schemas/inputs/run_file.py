@@ -11,6 +11,7 @@ from schemas.canonical import canonical_json, digest
 from schemas.errors import InputError, Problem
 from schemas.files import Document, as_sequence, check, read_yaml, structure
 from schemas.inputs.run import DEFAULT_SCALE, RunFile
+from schemas.spdx import parse_licence
 
 _LISTS = ("prompts", "decontaminate")
 
@@ -84,6 +85,7 @@ def _problems(document: Document) -> Iterator[Problem]:
     yield from _mixed_modes(document)
     if "judge" in data:
         yield from _judge_problems(document)
+    yield from _licence_problems(document)
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",
@@ -98,6 +100,20 @@ def _problems(document: Document) -> Iterator[Problem]:
             found=data["ledger"],
             expected="a path, or gs://bucket/folder",
         )
+
+
+def _licence_problems(document: Document) -> Iterator[Problem]:
+    student = document.data["purpose"].get("student", {}).get("license")
+    written = {("purpose", "student", "license"): student} | {
+        ("prompts", index, "license"): entry.get("license")
+        for index, entry in enumerate(document.data["prompts"])
+    }
+    for steps, expression in written.items():
+        try:
+            if expression is not None:
+                parse_licence(expression)
+        except InputError as error:
+            yield from (problem.at(document.where(steps)) for problem in error.problems)
 
 
 def _is_address(path: str) -> bool:

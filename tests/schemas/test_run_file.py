@@ -62,6 +62,13 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
         ("ledger: ledger", "ledger: ledger\nsplits: {train: 0.5}", 12, ["do not sum to 1", "0.5"]),
         ("text: question", "text: question\n    messages: m", 4, ["not both"]),
         ("name: tutor", "name: [", 3, ["not valid YAML"]),
+        ("MIT", "MIT OR Apache2", 6, ["unknown licence", "'Apache2'", "did you mean 'Apache-2.0'"]),
+        (
+            "train_generative",
+            "evaluate, student: {license: Llama}",
+            2,
+            ["unknown licence", "'Llama'", "LicenseRef-NAME"],
+        ),
     ],
     ids=[
         "unknown-field",
@@ -75,6 +82,8 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
         "splits",
         "text-and-messages",
         "yaml",
+        "licence",
+        "student-licence",
     ],
 )
 def test_a_mistake_is_told_with_its_line(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from schemas.canonical import digest
 from schemas.purpose import Purpose
+from schemas.spdx import is_licence
 from schemas.terms import Duty, DutyKind, TermsVersion, Verdict
 from transforms.guard.prompt_licences import licence_terms
 
@@ -153,9 +154,11 @@ def carries(license: str, duty: Duty) -> bool:
     """Tells whether a licence can hold a restriction: a known one holds none but its own.
 
     Args:
-        license: The licence, an SPDX expression.
+        license: The licence, an SPDX expression; one that is not valid holds nothing.
         duty: A duty to pass a restriction on.
     """
+    if not is_licence(license):
+        return False
     terms = licence_terms(license)
     bars_commerce = licence_terms(duty.document).non_commercial
     return terms.unknown or (bars_commerce and terms.non_commercial)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
+from schemas.errors import InputError
 from schemas.purpose import Purpose
+from schemas.spdx import parse_licence
 from schemas.terms import ClauseStatus, Duty, DutyKind, Status
 from transforms.guard.answer import Answer, refuse
+
+if TYPE_CHECKING:
+    from license_expression import LicenseExpression
 
 # Prompts that the organisation wrote itself, or owns: nobody's permission is needed.
 OWN_WORK = "LicenseRef-own-work"
@@ -32,7 +37,6 @@ _CREATIVE_COMMONS = re.compile(
     r"-[1-4]\.\d(?:-[A-Z]{2,4})?",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"\(|\)|[^\s()]+")
 _NOBODY_KNOWS = (
     "Nobody knows what the licence of the prompts allows. For a yes: give the prompts' SPDX "
     f"licence, or {OWN_WORK} where your organisation wrote them."
@@ -64,50 +68,31 @@ _UNKNOWN = LicenceTerms(unknown=True)
 
 @functools.lru_cache(maxsize=4096)
 def licence_terms(expression: str) -> LicenceTerms:
-    """Tells what a licence expression asks for.
+    """Returns what a licence expression asks for.
 
-    Of `A OR B` the freer one counts, of `A AND B` both do; an exception (`WITH`) only adds leave.
+    Of `A OR B` the freer one counts, of `A AND B` both do; an exception (`WITH`) only permits more.
 
     Args:
         expression: An SPDX licence expression.
 
     Returns:
-        Its terms: `unknown` where it cannot be parsed or names a licence of no known family.
+        Its terms: `unknown` where it is not valid or names a licence of no known family.
     """
-    tokens = deque(_TOKEN.findall(expression))
     try:
-        terms = _either(tokens)
-    except (IndexError, RecursionError):  # it ends too early, or nests without end
+        return _terms(parse_licence(expression))
+    except InputError:
         return _UNKNOWN
-    return _UNKNOWN if tokens else terms
 
 
-def _either(tokens: deque[str]) -> LicenceTerms:
-    terms = _both(tokens)
-    while tokens and tokens[0].upper() == "OR":
-        tokens.popleft()
-        terms = min(terms, _both(tokens))
-    return terms
+def _terms(tree: LicenseExpression) -> LicenceTerms:
+    from license_expression import OR  # takes its time to import: only when a licence is read
 
-
-def _both(tokens: deque[str]) -> LicenceTerms:
-    terms = _one(tokens)
-    while tokens and tokens[0].upper() == "AND":
-        tokens.popleft()
-        other = _one(tokens)
-        terms = LicenceTerms(*(a or b for a, b in zip(astuple(terms), astuple(other), strict=True)))
-    return terms
-
-
-def _one(tokens: deque[str]) -> LicenceTerms:
-    name = tokens.popleft()
-    if name == "(":
-        terms = _either(tokens)
-        return terms if tokens.popleft() == ")" else _UNKNOWN
-    if tokens and tokens[0].upper() == "WITH":
-        tokens.popleft()
-        tokens.popleft()
-    return _family(name)
+    if not tree.args:
+        return _family(getattr(tree, "license_symbol", tree).key)
+    terms = [_terms(arg) for arg in tree.args]
+    if isinstance(tree, OR):
+        return min(terms)
+    return LicenceTerms(*map(any, zip(*map(astuple, terms), strict=True)))
 
 
 def _family(name: str) -> LicenceTerms:
@@ -138,7 +123,7 @@ def ask_licence(license: str, purpose: Purpose) -> Answer:
     """
     terms = licence_terms(license)
     if terms.unknown:
-        return refuse(license, "", "prompt_licence", "unknown", _NOBODY_KNOWS)
+        return refuse(license, "", "prompt_licence", "unknown", _unknown(license))
     if terms.non_commercial and purpose.organisation.commercial is not False:
         return refuse(license, "", "prompt_licence", "prohibited", _non_commercial(purpose))
     duties = tuple(_duties(license, terms))
@@ -153,6 +138,16 @@ def ask_licence(license: str, purpose: Purpose) -> Answer:
         summary=summary,
     )
     return Answer(status, True, (clause,), duties)
+
+
+def _unknown(license: str) -> str:
+    """Returns why nothing is known: the licence is of no known family, or it is misspelt."""
+    try:
+        parse_licence(license)
+    except InputError as error:
+        problems = (f"{p.what}: {p.found}. {p.remedy}".rstrip() for p in error.problems)
+        return " ".join((_NOBODY_KNOWS, *problems))
+    return _NOBODY_KNOWS
 
 
 def _non_commercial(purpose: Purpose) -> str:

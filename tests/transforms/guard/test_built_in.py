@@ -15,6 +15,7 @@ from schemas import files
 from schemas.inputs.documents import Clause, Condition, TermsDocument
 from schemas.inputs.registry import Registry
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
+from schemas.spdx import is_licence
 from schemas.terms import Status, Use
 from transforms.guard.catalogue import load_catalogue, load_registry
 from transforms.guard.evaluate import Guard
@@ -220,7 +221,7 @@ def test_a_reading_says_what_was_read(document: TermsDocument) -> None:
 def test_an_open_licence_forbids_nothing_and_has_its_identifier() -> None:
     for document in DOCUMENTS:
         if document.open_licence:
-            assert document.spdx, document.name
+            assert is_licence(document.spdx), document.name
             assert all(clause.effect in ("permit", "duty") for clause in document.clauses)
 
 

@@ -166,6 +166,8 @@ def test_the_fold_does_not_depend_on_the_order(parts: list[list[Duty]], random: 
         ((GEMMA,), purpose(license="Apache-2.0"), ["Apache-2.0 cannot pass on"]),
         ((GEMMA,), purpose(license="CC-BY-NC-4.0"), ["CC-BY-NC-4.0 cannot pass on"]),
         ((GEMMA,), purpose(license="LicenseRef-gemma-derivative"), []),
+        ((GEMMA,), purpose(license="Gemma derivative"), ["Gemma derivative cannot pass on"]),
+        ((GEMMA,), purpose(license="Apache2"), ["Apache2 cannot pass on"]),
         ((GEMMA,), purpose(license=None), []),
         ((GEMMA,), purpose(student="internal", license="Apache-2.0"), []),
         ((GEMMA,), purpose(student=None, license="Apache-2.0"), ["Apache-2.0 cannot pass on"]),

@@ -61,6 +61,11 @@ UNKNOWN = LicenceTerms(unknown=True)
         ("MIT)", UNKNOWN),
         ("OR", UNKNOWN),
         ("MIT WITH", UNKNOWN),
+        ("MIT WITH no-such-exception", UNKNOWN),
+        ("MIT OR no-such-licence", UNKNOWN),
+        ("LicenseRef-MIT-TC", UNKNOWN),
+        ("GPL-2.0-only+", UNKNOWN),
+        ("licenseref-OWN-work", FREE),
         ("", UNKNOWN),
         ("(" * 100_000, UNKNOWN),
     ],
@@ -105,3 +110,9 @@ def test_a_refusal_tells_what_would_make_it_a_yes_and_what_nobody_declared() -> 
     assert "nobody declared organisation.commercial" in clause.summary
     assert "For a yes: " in clause.summary
     assert OWN_WORK in ask_licence("LicenseRef-x", PURPOSE).clauses[0].summary
+
+
+def test_a_misspelt_licence_is_unknown_and_gets_the_nearest_name() -> None:
+    (clause,) = ask_licence("MIT OR Apache2", PURPOSE).clauses
+    assert clause.status == "unknown"
+    assert "unknown licence: 'Apache2'. did you mean 'Apache-2.0'" in clause.summary
