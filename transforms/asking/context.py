@@ -1,4 +1,4 @@
-"""What a route is to be asked, and what all that ask share: client, ledger, guard, budget."""
+"""What the loops that ask the routes share: client, ledger, guard, budget, clock."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from transforms.providers.http_client import HttpClient
 from transforms.providers.keys import Key
 
 
-class Asking(Protocol):
-    """Whatever asks a route: a lane, or a lane of batches."""
+class AskLoop(Protocol):
+    """A loop that asks one route: request by request, or in batches."""
 
     account: tuple[str, Key | None]
 
-    def halt(self, reason: Stopped, detail: str) -> None:
-        """Sends nothing more; what is in flight finishes. The first reason stands."""
+    def stop(self, reason: Stopped, detail: str) -> None:
+        """Sends nothing more; requests in flight finish. Only the first reason is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskingContext:
-    """What all lanes share.
+    """What all loops share.
 
     Attributes:
-        client: Sends.
-        ledger: Keeps.
+        client: Sends requests.
+        ledger: Stores responses.
         permits: The guard's verdict on sending one request now; None forbids it too.
-        budget: Our cap.
+        budget: The run's own caps.
         run_id: The run that asks.
         limiter: Makes the limiter of a route.
-        clock: Tells the time and lets it pass.
+        clock: Gives the time and pauses.
         random: Draws the jitter of pauses.
-        lanes: All lanes.
+        loops: All loops.
     """
 
     client: HttpClient
@@ -51,24 +51,24 @@ class AskingContext:
     limiter: MakeLimiter
     clock: Clock
     random: Random
-    lanes: list[Asking] = field(default_factory=list)
+    loops: list[AskLoop] = field(default_factory=list)
 
-    def halt(self, reason: Stopped, detail: str) -> None:
-        """Stops all lanes; what is in flight finishes."""
-        for lane in self.lanes:
-            lane.halt(reason, detail)
+    def stop_all(self, reason: Stopped, detail: str) -> None:
+        """Stops all loops; requests in flight finish."""
+        for loop in self.loops:
+            loop.stop(reason, detail)
 
-    def withdraw(self, account: tuple[str, Key | None], detail: str) -> None:
-        """Stops every route of an account. Another account is never tried in its place."""
-        for lane in self.lanes:
-            if lane.account == account:
-                lane.halt("access", f"{account[0]} no longer lets us ask: {detail}")
+    def stop_account(self, account: tuple[str, Key | None], detail: str) -> None:
+        """Stops all routes of an account that lost access. No other account replaces it."""
+        for loop in self.loops:
+            if loop.account == account:
+                loop.stop("access", f"{account[0]} refuses access: {detail}")
 
-    def ended_before(self, request: Request) -> str:
-        """Looks a request up in the ledger; returns its outcome if nothing is left to be asked.
+    def earlier_outcome(self, request: Request) -> str:
+        """Returns the outcome of a request that needs no more asking; "" where it must be asked.
 
-        A failure of an earlier run is asked again, one of this run is not: this may be the second
-        try of a piece of work that broke off.
+        A failure of an earlier run is asked again. One of this run is not: this may be a second
+        try of the same slice, after the first one broke off.
         """
         known = self.ledger.outcome(request.request_id)
         if known is None or not known.final:

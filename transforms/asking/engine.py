@@ -1,8 +1,8 @@
-"""Asks every teacher at once, each at its own pace, until all is asked or something stops it.
+"""Asks all routes at once, each at its own pace, until all is asked or something stops it.
 
-One event loop runs a lane a route. A lane that is slow, throttled or failing holds nobody else up;
-what they share is the client, the ledger and the budget. An error in one of those ends them all,
-since without a ledger nothing may be asked.
+One event loop runs a loop for each route. A route that is slow, throttled or failing does not delay
+the others. They share the client, the ledger and the budget; an error in one of these ends them
+all, since nothing may be asked without a ledger.
 """
 
 from __future__ import annotations
@@ -58,26 +58,26 @@ async def ask(
 ) -> Progress:
     """Asks the requests of all routes.
 
-    Memory does not grow with the number of requests: they are drawn as there is room to ask them.
+    Memory does not grow with the number of requests: each is drawn when there is room to ask it.
 
     Args:
         work: What to ask, one entry a route.
-        client: Sends; entered.
-        ledger: Keeps every response before anything looks at it; entered.
-        permits: The guard's verdict on sending one request now. It is asked before each attempt,
-            since terms may end while a run goes on; None, or a verdict that does not permit,
-            stops the route.
-        budget: Our cap, shared by all routes.
+        client: Sends requests; entered.
+        ledger: Stores each response before anything reads it; entered.
+        permits: The guard's verdict on sending one request now. It is called before each attempt,
+            since terms may end during a run. None, or a verdict that does not permit, stops the
+            route.
+        budget: The run's own caps, shared by all routes.
         run_id: The run that asks.
         progress: Where to count, for a display to read meanwhile; empty.
         share: This slice's share of each quota; the shares of all slices sum to at most 1.
-        limiter: Makes the limiter of a route; by default one that keeps to this slice's share.
-        stop: Whether to stop asking; called ten times a second. What is in flight then finishes.
-        clock: Tells the time and lets it pass.
+        limiter: Makes the limiter of a route; by default one for this slice's share.
+        stop: Whether to stop asking; called ten times a second. Requests in flight then finish.
+        clock: Gives the time and pauses.
         random: Draws the jitter of pauses.
 
     Returns:
-        What became of the requests, by route.
+        The counts of each route.
 
     Raises:
         InputError: A route's API is unknown, or its quota cannot be shared by so many slices.
@@ -87,17 +87,17 @@ async def ask(
     progress = {} if progress is None else progress
     clock, random = clock or Clock(), random or Random()  # noqa: S311 - jitter, no secret
     limiter = limiter or _by_share(share, clock)
-    desk = AskingContext(client, ledger, permits, budget, run_id, limiter, clock, random)
-    lanes = []
+    context = AskingContext(client, ledger, permits, budget, run_id, limiter, clock, random)
+    loops = []
     for each in work:
         if each.route.id in progress:
             raise ValueError(f"route {each.route.id}: given twice, and it has one quota only")
-        lanes.append(_begin(each, desk, progress.setdefault(each.route.id, RouteProgress())))
+        loops.append(_make_loop(each, context, progress.setdefault(each.route.id, RouteProgress())))
     try:
-        with _rare_collections():
+        with _fewer_collections():
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_watch(desk, stop))
-                await asyncio.gather(*(group.create_task(lane()) for lane in lanes))
+                watch = group.create_task(_watch_stop(context, stop))
+                await asyncio.gather(*(group.create_task(run()) for run in loops))
                 watch.cancel()
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
@@ -108,33 +108,33 @@ def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
     return lambda work: local_limiter(work.route, share, work.today, clock, work.minute)
 
 
-def _begin(work: RouteWork, desk: AskingContext, progress: RouteProgress) -> _Run:
-    """Makes what asks a route. What was sent in batches before is collected in either mode."""
+def _make_loop(work: RouteWork, context: AskingContext, progress: RouteProgress) -> _Run:
+    """Returns what asks a route. Batches of earlier runs are collected in either mode."""
     protocol = find_protocol(work.route.api)
     if protocol is None:
-        return RouteLoop(work, desk, progress).run
-    batches = BatchLoop(work, protocol, desk, progress)
+        return RouteLoop(work, context, progress).run
+    batches = BatchLoop(work, protocol, context, progress)
     if work.batch:
         return batches.run
     outside = batches.outside_jobs(work.requests)
-    lane = RouteLoop(replace(work, requests=outside), desk, progress)
+    loop = RouteLoop(replace(work, requests=outside), context, progress)
 
     async def run() -> None:
         await batches.look_once()
-        await lane.run()
+        await loop.run()
 
     return run
 
 
 @contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Keeps the garbage collector from looking at every request in flight again and again.
+def _fewer_collections() -> Iterator[None]:
+    """Makes the garbage collector run less often meanwhile.
 
-    A request is some forty objects while it is in flight, and in no cycle: it is freed as it ends.
-    At the interpreter's own threshold, a seventh of the engine's time went into looking at them.
-    What is alive before, such as a worker's modules, is left out altogether: to look at all of it
-    would make the event loop stand still. Two engines in one process may undo each other's
-    settings, which costs time and nothing else.
+    A request in flight is about forty objects, none of them in a cycle: they are freed when it
+    ends. With the interpreter's own threshold the collector took a seventh of the engine's time.
+    Objects that were alive before, such as a worker's modules, are not scanned at all: a full scan
+    would block the event loop. Two engines in one process may undo each other's settings, which
+    costs only time.
     """
     before = gc.get_threshold()
     gc.freeze()
@@ -146,15 +146,15 @@ def _rare_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-async def _watch(desk: AskingContext, stop: Callable[[], bool]) -> None:
-    """Stops all lanes when we are told to, those that wait for a quota or a retry too."""
+async def _watch_stop(context: AskingContext, stop: Callable[[], bool]) -> None:
+    """Stops all loops once `stop` says so, also those that wait for a quota or a retry."""
     while not stop():
         await asyncio.sleep(_STOP_POLL_SECONDS)
-    desk.halt("interrupted", "told to stop")
+    context.stop_all("interrupted", "asked to stop")
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Returns the error that came first: the others are of the same cause."""
+    """Returns the first error: the others have the same cause."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -21,7 +21,7 @@ class RouteProgress:
         asked: Requests that were sent at least once.
         attempts: How often something was sent.
         in_flight: Attempts that wait for an answer at this moment.
-        unmended: Answers that were to be asked for once more, and were not: a later run will.
+        unrepaired: Follow-ups to answers that were not asked: a later run asks them.
         uncertain: Attempts that may have been answered, and paid for, without our seeing it.
         prompt_tokens: Sent, as the teacher counted.
         completion_tokens: Received, as the teacher counted.
@@ -39,7 +39,7 @@ class RouteProgress:
     asked: int = 0
     attempts: int = 0
     in_flight: int = 0
-    unmended: int = 0
+    unrepaired: int = 0
     uncertain: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0

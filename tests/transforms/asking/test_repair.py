@@ -105,7 +105,7 @@ def test_it_is_asked_once_and_paid_for_and_counted_as_no_request(tmp_path: Path)
             ),
         )[ROUTE]
         assert teacher.count == 40
-    assert (done.answered, done.ended, done.attempts, done.unmended) == (20, 20, 40, 0)
+    assert (done.answered, done.ended, done.attempts, done.unrepaired) == (20, 20, 40, 0)
     assert done.usd == pytest.approx(40 * 15e-6)
     assert len(responses(tmp_path)) == 40
 
@@ -136,10 +136,10 @@ def test_one_that_the_budget_does_not_cover_is_left_and_said(tmp_path: Path) -> 
         done = run_engine(tmp_path, work, caps=Caps(requests=4))[ROUTE]
         assert teacher.count == 4
         assert (done.answered + done.pending, done.stopped) == (4, "budget")
-        assert done.unmended + done.pending >= 1
+        assert done.unrepaired + done.pending >= 1
         last = run_engine(tmp_path, RouteWork(route, questions(4)), run_id="run-2")[ROUTE]
         assert teacher.count == 8
-    assert (last.pending, last.unmended, last.stopped) == (0, 0, None)
+    assert (last.pending, last.unrepaired, last.stopped) == (0, 0, None)
 
 
 def test_one_that_the_teacher_refuses_leaves_the_answer_as_it_is(tmp_path: Path) -> None:

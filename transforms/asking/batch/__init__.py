@@ -16,7 +16,7 @@ the job again, collects it, and orders nothing of it a second time.
     submit.py      a chunk becomes a job
     search.py      the job of an intent whose submission was not seen to end
     collect.py     results into the ledger
-    batch_lane.py  asks one route
+    batch_loop.py  asks one route
 """
 
 # The module of each API that has batches.

@@ -55,7 +55,7 @@ class BatchLoop:
     Args:
         work: What to ask.
         protocol: How.
-        desk: What all lanes share; the lane adds itself, and reserves what open jobs may cost.
+        context: What all loops share; this loop adds itself, and reserves what open jobs may cost.
         progress: Where to count.
 
     Raises:
@@ -63,12 +63,16 @@ class BatchLoop:
     """
 
     def __init__(
-        self, work: RouteWork, protocol: BatchProtocol, desk: AskingContext, progress: RouteProgress
+        self,
+        work: RouteWork,
+        protocol: BatchProtocol,
+        context: AskingContext,
+        progress: RouteProgress,
     ) -> None:
         route = work.route
         self.progress = progress
         self.account = work.account
-        self._desk = desk
+        self._context = context
         self._route = route
         self._requests = work.requests
         self._protocol = protocol
@@ -76,43 +80,43 @@ class BatchLoop:
         self._price = route.price.in_batch()
         self._silent = bool(route.key) and work.key is None  # nothing of this run is left to ask
         headers = headers_for(self._api, work.key)
-        self._provider = Provider(desk.client, protocol, work.base, headers, route.timeouts)
-        self._book = IntentBook(desk.ledger.notes, desk.ledger.digits)
+        self._provider = Provider(context.client, protocol, work.base, headers, route.timeouts)
+        self._book = IntentBook(context.ledger.notes, context.ledger.digits)
         self._search = JobSearch(self._provider, protocol, self._book)
         self._collector = Collector(
             provider=self._provider,
             protocol=protocol,
             api=self._api,
             book=self._book,
-            ledger=desk.ledger,
-            budget=desk.budget,
+            ledger=context.ledger,
+            budget=context.budget,
             progress=progress,
-            run_id=desk.run_id,
-            clock=desk.clock,
+            run_id=context.run_id,
+            clock=context.clock,
             count=self._count,
         )
-        self._halted = asyncio.Event()
+        self._stopped = asyncio.Event()
         self._submitter = Submitter(
-            route, self._price, self._provider, self._book, desk, self._halted
+            route, self._price, self._provider, self._book, context, self._stopped
         )
-        self._shut = False  # nothing more is submitted
+        self._submits = True
         self._awaited: set[bytes] = set()  # this run's requests that are in jobs
         self._again: list[Request] = []  # ordered in a job that came to nothing
         self._unanswered: Counter[str] = Counter()
         self._open = self._book.open(route.id)
         for opened in self._open:
             opened.followed = opened.host == route.host and not self._silent
-            desk.budget.adopt(opened.reserved)
+            context.budget.adopt(opened.reserved)
             if opened.host != route.host:
-                self._stop(
+                self._note_stop(
                     "failing",
                     f"{route.id}: batches were sent to {opened.host}, not {route.host}, and can be "
                     "collected only there; nothing of them is ordered again",
                 )
-        desk.lanes.append(self)
+        context.loops.append(self)
 
     async def run(self) -> None:
-        """Asks until nothing is left or the lane is halted, and accounts for every request.
+        """Asks until nothing is left or the loop is stopped, and accounts for every request.
 
         Raises:
             StillroomError: The ledger could not be written.
@@ -120,7 +124,7 @@ class BatchLoop:
         await self._find_lost()
         await self._submit(self._unasked())
         await self._follow()
-        if self._again and not self._halted.is_set():
+        if self._again and not self._stopped.is_set():
             again, self._again = self._again, []
             await self._submit(_each(again))
             await self._follow()
@@ -146,19 +150,19 @@ class BatchLoop:
                 yield request
                 continue
             self.progress.pending += 1
-            self._stop("quota", f"{self._route.id}: {_WAITING}")
+            self._note_stop("quota", f"{self._route.id}: {_WAITING}")
 
-    def halt(self, reason: Stopped, detail: str) -> None:
+    def stop(self, reason: Stopped, detail: str) -> None:
         """Submits nothing more; follows its jobs on where it still may. The first reason stands."""
-        self._shut_for(reason, detail)
+        self._stop_submitting(reason, detail)
         if reason in _LEAVE:
-            self._halted.set()
+            self._stopped.set()
 
-    def _shut_for(self, reason: Stopped, detail: str) -> None:
-        self._stop(reason, detail)
-        self._shut = True
+    def _stop_submitting(self, reason: Stopped, detail: str) -> None:
+        self._note_stop(reason, detail)
+        self._submits = False
 
-    def _stop(self, reason: Stopped, detail: str) -> None:
+    def _note_stop(self, reason: Stopped, detail: str) -> None:
         if self.progress.stopped is None:
             self.progress.stopped, self.progress.detail = reason, detail
 
@@ -170,7 +174,7 @@ class BatchLoop:
         for number, request in enumerate(self._requests):
             if number % _LOOKUPS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if ended := self._desk.ended_before(request):
+            if ended := self._context.earlier_outcome(request):
                 self.progress.count_ended(ended)
                 continue
             if self._is_in(ids, request):
@@ -185,7 +189,7 @@ class BatchLoop:
         """Tells whether a request is in an open job, and has no answer from elsewhere."""
         if not ids or bytes.fromhex(request.request_id) not in ids:
             return False
-        return not self._desk.ledger.answered(request.request_id)
+        return not self._context.ledger.answered(request.request_id)
 
     # Submitting
 
@@ -206,11 +210,11 @@ class BatchLoop:
             await self._submit_chunk(chunk)
 
     def _has_room(self, reserved: Spend) -> bool:
-        if self._shut:
+        if not self._submits:
             return False
-        if self._desk.budget.take(reserved):
+        if self._context.budget.take(reserved):
             return True
-        self._shut_for("budget", f"{self._route.id}: {_NO_ROOM}")
+        self._stop_submitting("budget", f"{self._route.id}: {_NO_ROOM}")
         return False
 
     async def _submit_chunk(self, chunk: Chunk) -> None:
@@ -218,11 +222,11 @@ class BatchLoop:
         try:
             opened = await self._submitter.submit(chunk)
         except NotPermitted:
-            self._shut_for("terms", f"{self._route.id}: the terms no longer permit it")
+            self._stop_submitting("terms", f"{self._route.id}: the terms no longer permit it")
         except CallFailed as failure:
             self._note_refusal(failure)
         if opened is None:
-            self._desk.budget.release(chunk.reserved)
+            self._context.budget.release(chunk.reserved)
             self.progress.pending += len(chunk.requests)
             return
         self._open.append(opened)
@@ -234,24 +238,28 @@ class BatchLoop:
     def _note_refusal(self, failure: CallFailed) -> None:
         exchange = failure.exchange
         if failure.withdrawn:
-            self._desk.withdraw(self.account, exchange.detail)
+            self._context.stop_account(self.account, exchange.detail)
         elif is_transient(exchange):
-            self._shut_for("quota", f"{self._route.id}: no batch was taken: {exchange.detail}")
+            self._stop_submitting(
+                "quota", f"{self._route.id}: no batch was taken: {exchange.detail}"
+            )
         else:
-            self._shut_for("failing", f"{self._route.id}: a batch was refused: {exchange.detail}")
+            self._stop_submitting(
+                "failing", f"{self._route.id}: a batch was refused: {exchange.detail}"
+            )
 
     # Following
 
     async def _find_lost(self) -> None:
         """Finds the jobs of intents that a killed run left without; waits until they are listed."""
-        while self._lost() and not self._halted.is_set():
+        while self._lost() and not self._stopped.is_set():
             for opened in self._lost():
                 await self._try(opened, self._is_dismissed)
             listed = max(map(self._listed_at, self._lost()), default=0)
-            wait = listed - self._desk.clock.wall()
+            wait = listed - self._context.clock.wall()
             if wait <= 0:
                 return
-            await self._desk.clock.pause(min(wait, LONGEST_PAUSE_SECONDS), self._halted)
+            await self._context.clock.pause(min(wait, LONGEST_PAUSE_SECONDS), self._stopped)
 
     def _lost(self) -> list[OpenIntent]:
         return [opened for opened in self._followed() if not opened.job]
@@ -261,13 +269,13 @@ class BatchLoop:
         pause = FIRST_PAUSE_SECONDS
         while followed := self._followed():
             for opened in followed:
-                if self._halted.is_set():
+                if self._stopped.is_set():
                     return
                 await self._try(opened, self._is_over)
                 opened.followed &= self._age(opened) < self._route.timeouts.batch_seconds
             if not self._followed():
                 return
-            await self._desk.clock.pause(pause, self._halted)
+            await self._context.clock.pause(pause, self._stopped)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _followed(self) -> list[OpenIntent]:
@@ -296,7 +304,7 @@ class BatchLoop:
         """Finds an intent's job; settles one that never came to any, once that is certain."""
         if opened.job:
             return False
-        certain = self._desk.clock.wall() >= self._listed_at(opened)
+        certain = self._context.clock.wall() >= self._listed_at(opened)
         job, maybe = await self._search.find(opened)
         if job is not None:
             await asyncio.to_thread(self._book.note_job, opened, job.id)
@@ -311,7 +319,7 @@ class BatchLoop:
 
     def _age(self, opened: OpenIntent) -> float:
         """Returns the seconds since an intent was made."""
-        return self._desk.clock.wall() - opened.created / 1000
+        return self._context.clock.wall() - opened.created / 1000
 
     def _listed_at(self, opened: OpenIntent) -> float:
         """Returns when the job of an intent is listed at the latest, seconds since 1970 UTC."""
@@ -320,13 +328,13 @@ class BatchLoop:
     async def _note_failure(self, opened: OpenIntent, failure: CallFailed) -> None:
         exchange = failure.exchange
         if failure.withdrawn:
-            self._desk.withdraw(self.account, exchange.detail)
+            self._context.stop_account(self.account, exchange.detail)
         elif exchange.status == _NOT_FOUND and opened.job:
             await self._miss(opened)
         elif not is_transient(exchange):
             opened.followed = False
             what = f"{self._route.id}: job {opened.job or 'unknown'}: {exchange.detail}"
-            self._stop("failing", f"{what}; {_GOES_ON}")
+            self._note_stop("failing", f"{what}; {_GOES_ON}")
 
     async def _miss(self, opened: OpenIntent) -> None:
         """Gives a job up that the provider has forgotten, if it is old enough to be forgotten.
@@ -339,7 +347,7 @@ class BatchLoop:
             self._open.remove(opened)
             return
         opened.followed = False
-        self._stop(
+        self._note_stop(
             "failing",
             f"{self._route.id}: the provider does not know job {opened.job}; is the key another "
             "account's? Nothing of it is ordered again",
@@ -354,7 +362,7 @@ class BatchLoop:
             return
         self._awaited.discard(key)
         if result is None:
-            known = self._desk.ledger.outcome(request_id)
+            known = self._context.ledger.outcome(request_id)
             progress.from_ledger += bool(known and known.answered)
             progress.pending += not (known and known.answered)
         elif result.outcome == "answer":
@@ -371,17 +379,17 @@ class BatchLoop:
         progress.in_flight = 0
         progress.pending += len(self._awaited) + len(self._again)
         for opened in self._open:
-            self._desk.budget.settle(opened.reserved, None)
+            self._context.budget.settle(opened.reserved, None)
             progress.usd_uncertain += opened.reserved.usd
         if self._awaited:
-            self._stop("quota", f"{self._route.id}: {_WAITING}")
+            self._note_stop("quota", f"{self._route.id}: {_WAITING}")
             if _GOES_ON not in progress.detail and progress.stopped != "quota":
                 progress.detail += f"; {_GOES_ON}"
         elif self._unanswered:
             named = ", ".join(f"{count} x {what}" for what, count in self._unanswered.items())
-            self._stop("quota", f"{self._route.id}: came back unanswered: {named}; run again")
+            self._note_stop("quota", f"{self._route.id}: came back unanswered: {named}; run again")
         elif self._again:
-            self._stop("failing", f"{self._route.id}: what is submitted comes to no batch")
+            self._note_stop("failing", f"{self._route.id}: what is submitted comes to no batch")
 
 
 async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:

@@ -27,8 +27,8 @@ class Submitter:
         price: What tokens cost in a batch.
         provider: Takes the jobs.
         book: Keeps the intents.
-        desk: What all lanes share.
-        halted: Set when nothing more is to be sent.
+        context: What all loops share.
+        stopped: Set when nothing more is to be sent.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class Submitter:
         price: Price,
         provider: Provider,
         book: IntentBook,
-        desk: AskingContext,
-        halted: asyncio.Event,
+        context: AskingContext,
+        stopped: asyncio.Event,
     ) -> None:
         self._route = route
         self._price = price
         self._provider = provider
         self._book = book
-        self._desk = desk
-        self._halted = halted
-        self._policy = RetryPolicy(route.timeouts.patience_seconds, desk.clock, desk.random)
+        self._context = context
+        self._stopped = stopped
+        self._policy = RetryPolicy(route.timeouts.patience_seconds, context.clock, context.random)
         self._names = 0
 
     async def submit(self, chunk: Chunk) -> OpenIntent | None:
@@ -54,15 +54,15 @@ class Submitter:
 
         Returns:
             The intent, with its job; without one where no answer came: it may have come to a job,
-            and is to be looked for. None where we were halted first.
+            and is to be looked for. None where we were stopped first.
 
         Raises:
             CallFailed: The provider does not take it; nothing was ordered.
             NotPermitted: The guard forbids it; nothing was sent.
             StillroomError: The intent could not be noted; nothing was ordered.
         """
-        began, attempt = self._desk.clock.monotonic(), 0
-        while not self._halted.is_set():
+        began, attempt = self._context.clock.monotonic(), 0
+        while not self._stopped.is_set():
             attempt += 1
             try:
                 return await self._order(chunk, await self._permitted(chunk))
@@ -70,7 +70,7 @@ class Submitter:
                 following = self._policy.after(failure.exchange, attempt, began)
                 if following.pause_seconds is None:
                     raise
-            await self._desk.clock.pause(following.pause_seconds, self._halted)
+            await self._context.clock.pause(following.pause_seconds, self._stopped)
         return None
 
     async def _permitted(self, chunk: Chunk) -> list[Verdict]:
@@ -79,7 +79,7 @@ class Submitter:
         for number, request in enumerate(chunk.requests):
             if number % _VERDICTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            verdict = self._desk.permits(request)
+            verdict = self._context.permits(request)
             if verdict is None or not verdict.permits:
                 raise NotPermitted
             verdicts.append(verdict)
@@ -105,8 +105,8 @@ class Submitter:
             id=self._name(chunk),
             route=self._route.id,
             host=self._route.host,
-            run_id=self._desk.run_id,
-            created=self._desk.clock.now(),
+            run_id=self._context.run_id,
+            created=self._context.clock.now(),
             upload=chunk.upload,
             price=self._price,
             orders=tuple(
@@ -119,5 +119,5 @@ class Submitter:
     def _name(self, chunk: Chunk) -> str:
         """Returns a name that no other intent has."""
         self._names += 1
-        first, now = chunk.requests[0].request_id, self._desk.clock.now()
-        return intent_id(self._route.id, self._desk.run_id, now, first, self._names)
+        first, now = chunk.requests[0].request_id, self._context.clock.now()
+        return intent_id(self._route.id, self._context.run_id, now, first, self._names)
