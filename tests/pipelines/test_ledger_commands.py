@@ -20,7 +20,7 @@ from tests.teacher import Call, Reply, Teacher, answer, failure, raw
 from tests.transforms.asking.asking import ALL_DIGITS, make_requests, make_route, run_engine
 from transforms.ledger import Ledger
 from transforms.limits.route_work import RouteWork
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 DOLLARS = Price(
     input_usd_per_million=100_000.0, output_usd_per_million=200_000.0

@@ -15,7 +15,7 @@ from transforms.ledger import WriterLike
 from transforms.limits.budget import BudgetTracker
 from transforms.limits.route_work import MakeLimiter
 from transforms.providers.http_client import HttpClient
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 
 class AskLoop(Protocol):

@@ -32,7 +32,7 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
-from transforms.providers.keys import KEY_NOT_RENEWED
+from transforms.providers.key import KEY_NOT_RENEWED
 from transforms.providers.retry import Next, RetryPolicy
 from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens, most_tokens

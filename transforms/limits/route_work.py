@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from schemas.inputs.registry import Route
 from schemas.requests import Request
 from transforms.limits.quota import DayUsage, Limiter, SentRequest
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DayUsage, SentRequest
 from transforms.providers.apis import Api, find_api
 from transforms.providers.http_client import Exchange
-from transforms.providers.keys import KEY_NOT_RENEWED
+from transforms.providers.key import KEY_NOT_RENEWED
 from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of
 
 _DAY_MILLISECONDS = 86_400_000

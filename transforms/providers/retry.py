@@ -21,7 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from transforms.clock import Clock
 from transforms.providers.http_client import Exchange
-from transforms.providers.keys import KEY_NOT_RENEWED
+from transforms.providers.key import KEY_NOT_RENEWED
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 1.0

@@ -52,7 +52,7 @@ from transforms.asking.route_loop import FAILURES_IN_A_ROW
 from transforms.clock import Clock
 from transforms.limits.quota import DayUsage
 from transforms.limits.route_work import RouteWork
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 from transforms.providers.retry import MAX_ATTEMPTS
 
 SECRET = "sk-very-secret"

@@ -44,7 +44,7 @@ from transforms.limits.redis_limiters import check_limiter, quota_key
 from transforms.limits.route_work import RouteWork
 from transforms.limits.shared_counter import PATIENCE_SECONDS, SharedReservation
 from transforms.providers.http_client import HttpClient
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 from transforms.providers.tokens import Tokens
 
 PASSWORD = "correct-horse"

@@ -32,7 +32,8 @@ from tests.transforms.asking.asking import (
 from tests.transforms.providers.apis.bodies import body_of
 from transforms.clock import Clock
 from transforms.limits.route_work import RouteWork
-from transforms.providers.keys import Key, resolve_keys
+from transforms.providers.key import Key
+from transforms.providers.keys import resolve_keys
 
 KEY = "google:default"
 PATIENT = Timeouts(connect_seconds=2.0, response_seconds=5.0, patience_seconds=20_000.0)
@@ -200,7 +201,7 @@ def test_a_token_that_cannot_be_renewed_for_a_while_is_waited_for(
     assert (progress.answered, progress.attempts, progress.usd_uncertain) == (1, 4, 0)
     [[_, second, third, _]] = responses(tmp_path / "l").values()
     assert (second.outcome, second.body) == ("key_not_renewed", b"")
-    assert third.detail == "no new token of Google's: RefreshError"
+    assert third.detail == "no new Google access token: RefreshError"
 
 
 def test_a_token_is_shown_until_it_ends_while_no_new_one_can_be_got(
@@ -258,7 +259,7 @@ def test_a_token_is_shown_to_nobody_else(
     ],
 )
 def test_a_token_is_never_shown_to_another_host_or_in_clear(endpoint: str, google: Google) -> None:
-    with pytest.raises(InputError, match=r"teachers\.yaml:4: route google/gemini.*would show"):
+    with pytest.raises(InputError, match=r"teachers\.yaml:4: route google/gemini.*would send"):
         resolve_keys([route(endpoint)])
     assert google.asked == []
 
@@ -270,7 +271,7 @@ def test_a_token_may_be_shown_to_google(google: Google) -> None:
     assert key != Key("ya29.secret-1") != key
 
 
-def test_credentials_that_give_no_token_are_told_with_the_route(google: Google) -> None:
+def test_credentials_that_give_no_token_are_named_with_the_route(google: Google) -> None:
     google.refusals = 9
     with pytest.raises(InputError, match=r"teachers\.yaml:4.*RefreshError") as caught:
         resolve_keys([route("http://127.0.0.1:9")])
@@ -278,7 +279,7 @@ def test_credentials_that_give_no_token_are_told_with_the_route(google: Google) 
     assert caught.value.__cause__ is None
 
 
-def test_missing_credentials_are_told_with_the_route(
+def test_missing_credentials_are_named_with_the_route(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))

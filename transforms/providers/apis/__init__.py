@@ -18,7 +18,7 @@ from schemas.errors import InputError, nearest
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Usage
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from transforms.limits.budget import BudgetTracker
 from transforms.limits.route_work import RouteWork
 from transforms.limits.totals import usage_totals
 from transforms.providers.http_client import HttpClient
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 APIS = ["openai-chat", "anthropic-messages"]
 # Of virtual seconds, so that a job that never ends is not looked at a thousand times.

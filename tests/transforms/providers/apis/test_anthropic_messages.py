@@ -33,7 +33,7 @@ from tests.transforms.providers.apis.bodies import (
 from transforms.limits.route_work import RouteWork
 from transforms.providers.apis import find_api, unsupported_parameters
 from transforms.providers.apis.anthropic_messages import AnthropicMessages
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 API = AnthropicMessages()
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}

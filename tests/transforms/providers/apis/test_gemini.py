@@ -34,7 +34,7 @@ from tests.transforms.providers.apis.bodies import (
 from transforms.limits.route_work import RouteWork
 from transforms.providers.apis import find_api, unsupported_parameters
 from transforms.providers.apis.gemini import Gemini
-from transforms.providers.keys import Key
+from transforms.providers.key import Key
 
 API = Gemini()
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
