@@ -21,7 +21,7 @@ from schemas.progress import StageFigures
 from schemas.requests import Request
 from schemas.stops import Stop
 from schemas.terms import Verdict
-from transforms.asking.batch.intents import IntentBook
+from transforms.asking.batch.intents import IntentLog
 from transforms.asking.engine import ask
 from transforms.asking.progress import Progress
 from transforms.asking.repair import open_repair
@@ -78,7 +78,7 @@ def ask_slice(
             monthly=job.run.budget.usd_per_month is not None,
         )
         if job.run.budget.usd_per_month is not None:  # the jobs of our own routes reserve their own
-            used.month += IntentBook(ledger.notes, part.digits()).reserved(but=job.routes())
+            used.month += IntentLog(ledger.notes, part.digits()).reserved(but=job.routes())
         work = list(_work(job, requests, ledger, used, stack))
         return uvloop.run(_ask(job, part, work, ledger, used, throttled))
 

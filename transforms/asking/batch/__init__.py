@@ -1,21 +1,21 @@
 """Asking through a provider's batch API: many requests in one job, at a lower price.
 
-    intents ── still open ─▶ found again ─┐
+    intents ── still open ─▶ job found ───┐
                                           ├─▶ poll ▶ results ▶ ledger ▶ settled
     budget ▶ guard ▶ INTENT ▶ submit ▶ id ┘
 
-An intent is noted beside the ledger before a job is submitted, and settled after its results are
-in the ledger. So whenever a run is killed, the next one knows what may have been ordered: it finds
-the job again, collects it, and orders nothing of it a second time.
+An intent is written beside the ledger before a job is submitted, and settled after the job's
+results are in the ledger. So after a kill at any moment, the next run knows what may have been
+submitted: it finds the job, collects it, and pays for none of its requests twice.
 
-    protocols.py   the two APIs, each in a module of its own
+    protocols.py   what the two batch APIs have in common; each has a module of its own
     results.py     one line of a result file
-    intents.py     what was ordered, and how that is kept
-    chunks.py      requests on their way into one job
-    provider.py    the calls
-    submit.py      a chunk becomes a job
-    search.py      the job of an intent whose submission was not seen to end
-    collect.py     results into the ledger
+    intents.py     what a job will contain, written before it is submitted
+    chunks.py      the requests of one job
+    client.py      the calls to the provider
+    submit.py      makes a job of a chunk
+    search.py      finds the job of an intent whose submission got no answer
+    collect.py     stores results in the ledger
     batch_loop.py  asks one route
 """
 
@@ -24,5 +24,5 @@ MODULES = {"openai-chat": "openai_batches", "anthropic-messages": "anthropic_bat
 
 
 def has_batches(api: str) -> bool:
-    """Tells whether a route's API has batches."""
+    """Returns whether an API has batches."""
     return api in MODULES

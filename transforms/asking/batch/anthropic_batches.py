@@ -1,9 +1,9 @@
-"""Anthropic's Message Batches API: the requests are the body of the call that makes the job.
+"""Anthropic's Message Batches API: the call that makes a job carries its requests.
 
-Fields: https://platform.claude.com/docs/en/api/creating-message-batches. A job keeps nothing by
-which it could be told from another but the ids in its results, which can be read when it has
-ended; before that, only the number of its requests is known. The address that it gives for the
-results is not used: they are read from the endpoint's own, so no key can go elsewhere.
+Fields: https://platform.claude.com/docs/en/api/creating-message-batches. Only the ids in a job's
+results show whose job it is, and they can be read once it has ended; before that, only the number
+of its requests is known. The address that a job gives for its results is not used: they are read
+from the route's own endpoint, so that the key cannot go elsewhere.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
-from transforms.asking.batch.protocols import BatchJob, BatchPage, Match, Package, id_of
-from transforms.asking.batch.results import Result, answered, bytes_at, read_line, undone
+from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
+from transforms.asking.batch.results import (
+    Result,
+    answered,
+    member_bytes,
+    read_line,
+    unanswered_result,
+)
 from transforms.providers.apis import HttpCall
 from transforms.providers.apis.anthropic_messages import PATH as MESSAGES
 from transforms.providers.wire import (
@@ -27,7 +33,7 @@ from transforms.providers.wire import (
 
 PATH = f"{MESSAGES}/batches"
 
-_PAGE = 1000  # the most that a list shows at once
+_PAGE = 1000  # jobs in one page of the list, at most
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 # https://platform.claude.com/docs/en/api/errors
 _STATUS = {
@@ -53,65 +59,66 @@ class AnthropicBatches:
     uploads = False
 
     def entry(self, request_id: str, call: HttpCall) -> bytes:
-        """Returns what stands in the body for one request."""
+        """Returns one request's entry in the body."""
         return (
             b'{"custom_id":'
             + _ENCODER.encode(request_id).encode()
             + (b',"params":' + call.body + b"}")
         )
 
-    def package(self, name: str) -> Package:
-        """Returns what stands around the entries."""
-        return Package(PATH, "application/json", b'{"requests":[', b",", b"]}")
+    def body_format(self, name: str) -> BodyFormat:
+        """Returns how entries are joined: as a JSON array."""
+        return BodyFormat(PATH, "application/json", b'{"requests":[', b",", b"]}")
 
     def read_upload(self, body: bytes) -> NoReturn:
-        """Nothing is uploaded."""
-        raise AssertionError("the job is made by the call that brings its requests")
+        """This API has no uploads."""
+        raise AssertionError("one call brings the requests and makes the job")
 
     def create(self, intent_id: str, upload: str) -> NoReturn:
-        """Nothing is uploaded."""
-        raise AssertionError("the job is made by the call that brings its requests")
+        """This API has no uploads."""
+        raise AssertionError("one call brings the requests and makes the job")
 
     def job_path(self, job_id: str) -> str:
-        """Returns where a job is found."""
+        """Returns the path of a job."""
         return f"{PATH}/{job_id}"
 
     def list_path(self) -> str:
-        """Returns where jobs are listed."""
+        """Returns the path that lists jobs."""
         return f"{PATH}?limit={_PAGE}"
 
     def read_job(self, body: bytes) -> BatchJob:
-        """Reads what is said of a job."""
+        """Returns a job from a response."""
         return _job(read_object(body))
 
     def read_page(self, body: bytes) -> BatchPage:
-        """Reads a page of jobs."""
+        """Returns a page of jobs from a response."""
         data = read_object(body)
         jobs = tuple(_job(each) for each in read_objects(data.get("data"), "data"))
         more = bool(data.get("has_more")) and jobs
         return BatchPage(jobs, f"{self.list_path()}&after_id={jobs[-1].id}" if more else "")
 
     def match(self, job: BatchJob, intent_id: str, upload: str, size: int) -> Match:
-        """Tells whether a job may be an intent's: if it has as many requests."""
+        """Returns whether a job may belong to an intent: it has the same number of requests."""
         return "maybe" if job.size == size else "no"
 
     def read_result(self, line: bytes) -> Result:
-        """Reads one line of the results."""
+        """Returns the result in one line of a result file."""
         data, text = read_line(line)
         found = data.get("result")
         result = found if isinstance(found, dict) else {}
         kind = result.get("type")
         if kind == "succeeded" and "message" in result:
-            return answered(data["custom_id"], 200, bytes_at(text, "result", "message"))
+            return answered(data["custom_id"], 200, member_bytes(text, "result", "message"))
         if kind == "errored" and isinstance(result.get("error"), dict):
-            body = bytes_at(text, "result", "error")
+            body = member_bytes(text, "result", "error")
             return answered(data["custom_id"], _status(result["error"]), body)
-        # American English in its answers, British in OpenAI's: one word for both.
-        return undone(data["custom_id"], "cancelled" if kind == "canceled" else str(kind))
+        # Anthropic writes "canceled", OpenAI "cancelled": one code for both.
+        code = "cancelled" if kind == "canceled" else str(kind)
+        return unanswered_result(data["custom_id"], code)
 
 
 def _job(data: Mapping[str, Any]) -> BatchJob:
-    status, name = data.get("processing_status"), id_of(data, "id")
+    status, name = data.get("processing_status"), read_id(data, "id")
     if not isinstance(status, str):
         raise Unreadable("no_status", "a batch without a processing_status")
     ended = status == "ended"
@@ -135,7 +142,7 @@ def _milliseconds(value: object) -> int:
 
 
 def _status(error: Mapping[str, Any]) -> int:
-    """Returns the HTTP status that an error would have had; it stands within another object."""
+    """Returns the HTTP status of an error; it may be inside another object."""
     inner = error.get("error")
     named = inner if isinstance(inner, dict) else error
     return _STATUS.get(str(named.get("type")), 500)

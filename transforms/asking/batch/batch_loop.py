@@ -1,8 +1,8 @@
 """Asks the requests of one route through its provider's batch API.
 
-First the jobs of earlier runs are found; then what has no answer, and is in none of them, is
-submitted; then all jobs are followed until they end. What is still running when we stop goes on at
-the provider: its requests are pending, and the next run collects them.
+First it finds the jobs of earlier runs. Then it submits the requests that have no answer and are in
+none of these jobs. Then it polls all jobs until they end. A job that still runs when the loop ends
+continues at the provider: its requests are pending, and the next run collects them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from schemas.requests import Request
 from schemas.stops import Stopped
 from transforms.asking.batch.chunks import Chunk
+from transforms.asking.batch.client import BatchClient, CallFailed
 from transforms.asking.batch.collect import Collector
-from transforms.asking.batch.intents import IntentBook, OpenIntent
+from transforms.asking.batch.intents import IntentLog, OpenIntent
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.provider import CallFailed, Provider
 from transforms.asking.batch.results import Result
 from transforms.asking.batch.search import JobSearch
 from transforms.asking.batch.submit import NotPermitted, Submitter
@@ -31,31 +31,31 @@ from transforms.providers.tokens import most_tokens
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
-# A submission that nobody saw end has ended by the route's own time limit; so much later it is
-# listed, if it came to anything.
+# A submission without an answer has ended after the route's own time limit. Its job, if there is
+# one, is in the provider's list this much later.
 LISTED_SECONDS = 60.0
-# Both providers keep results for about a month: what is gone after that never comes.
+# Both providers keep results for about a month; after that a missing job never comes back.
 KEPT_SECONDS = 31 * 86_400.0
-_LOOKUPS_AT_ONCE = 256  # then the other routes have their turn
+_LOOKUPS_AT_ONCE = 256  # then the other routes get their turn
 _NOT_FOUND = 404
 
-# Why jobs are not followed any more: we are to go, or may not ask.
-_LEAVE: tuple[Stopped, ...] = ("interrupted", "access")
+# Reasons to stop polling jobs: the run is to end, or the account has lost access.
+_LEAVE_JOBS: tuple[Stopped, ...] = ("interrupted", "access")
 
-_GOES_ON = "its jobs go on at the provider, and the next run collects them"
-_NO_ROOM = "what is left of the budget, or of the month's, covers no other request in a batch"
-_WAITING = f"batches have not ended; {_GOES_ON}"
+_CONTINUES = "its jobs continue at the provider, and the next run collects them"
+_NO_ROOM = "the rest of the budget, or of the month's, covers no other request in a batch"
+_WAITING = f"batches have not ended; {_CONTINUES}"
 
 _Step = Callable[[OpenIntent], Awaitable[bool]]
 
 
 class BatchLoop:
-    """Asks one route in batches; or, for a route that is asked live, collects what was so asked.
+    """Asks one route in batches. For a route that is asked live, only collects earlier batches.
 
     Args:
         work: What to ask.
-        protocol: How.
-        context: What all loops share; this loop adds itself, and reserves what open jobs may cost.
+        protocol: The route's batch API.
+        context: What all loops share; this loop adds itself, and reserves the cost of open jobs.
         progress: Where to count.
 
     Raises:
@@ -78,16 +78,16 @@ class BatchLoop:
         self._protocol = protocol
         self._api = find_api(route.api)
         self._price = route.price.in_batch()
-        self._silent = bool(route.key) and work.key is None  # nothing of this run is left to ask
+        self._has_no_key = bool(route.key) and work.key is None  # this run has nothing to ask
         headers = headers_for(self._api, work.key)
-        self._provider = Provider(context.client, protocol, work.base, headers, route.timeouts)
-        self._book = IntentBook(context.ledger.notes, context.ledger.digits)
-        self._search = JobSearch(self._provider, protocol, self._book)
+        self._client = BatchClient(context.client, protocol, work.base, headers, route.timeouts)
+        self._intents = IntentLog(context.ledger.notes, context.ledger.digits)
+        self._search = JobSearch(self._client, protocol, self._intents)
         self._collector = Collector(
-            provider=self._provider,
+            client=self._client,
             protocol=protocol,
             api=self._api,
-            book=self._book,
+            intents=self._intents,
             ledger=context.ledger,
             budget=context.budget,
             progress=progress,
@@ -97,35 +97,35 @@ class BatchLoop:
         )
         self._stopped = asyncio.Event()
         self._submitter = Submitter(
-            route, self._price, self._provider, self._book, context, self._stopped
+            route, self._price, self._client, self._intents, context, self._stopped
         )
         self._submits = True
         self._awaited: set[bytes] = set()  # this run's requests that are in jobs
-        self._again: list[Request] = []  # ordered in a job that came to nothing
+        self._to_resubmit: list[Request] = []  # their intent led to no job
         self._unanswered: Counter[str] = Counter()
-        self._open = self._book.open(route.id)
+        self._open = self._intents.open(route.id)
         for opened in self._open:
-            opened.followed = opened.host == route.host and not self._silent
+            opened.followed = opened.host == route.host and not self._has_no_key
             context.budget.adopt(opened.reserved)
             if opened.host != route.host:
                 self._note_stop(
                     "failing",
                     f"{route.id}: batches were sent to {opened.host}, not {route.host}, and can be "
-                    "collected only there; nothing of them is ordered again",
+                    "collected only there; none of their requests is submitted again",
                 )
         context.loops.append(self)
 
     async def run(self) -> None:
-        """Asks until nothing is left or the loop is stopped, and accounts for every request.
+        """Asks until nothing is left or the loop is stopped; counts every request.
 
         Raises:
             StillroomError: The ledger could not be written.
         """
-        await self._find_lost()
+        await self._find_jobs()
         await self._submit(self._unasked())
         await self._follow()
-        if self._again and not self._stopped.is_set():
-            again, self._again = self._again, []
+        if self._to_resubmit and not self._stopped.is_set():
+            again, self._to_resubmit = self._to_resubmit, []
             await self._submit(_each(again))
             await self._follow()
         self._close()
@@ -133,13 +133,13 @@ class BatchLoop:
             self.progress.stopped, self.progress.detail = None, ""
 
     async def look_once(self) -> None:
-        """Collects the jobs that have ended, and waits for none."""
+        """Collects the jobs that have ended, without waiting for the others."""
         for opened in self._followed():
-            await self._try(opened, self._is_over)
+            await self._take_step(opened, self._collect_if_ended)
         self._close()
 
     def outside_jobs(self, requests: Iterable[Request]) -> Iterator[Request]:
-        """Yields requests but those in open jobs, which are pending.
+        """Yields the requests that are in no open job; counts the others as pending.
 
         Args:
             requests: Drawn one by one, after `look_once`.
@@ -153,9 +153,12 @@ class BatchLoop:
             self._note_stop("quota", f"{self._route.id}: {_WAITING}")
 
     def stop(self, reason: Stopped, detail: str) -> None:
-        """Submits nothing more; follows its jobs on where it still may. The first reason stands."""
+        """Submits nothing more; still polls its jobs unless the reason forbids it.
+
+        Only the first reason is kept.
+        """
         self._stop_submitting(reason, detail)
-        if reason in _LEAVE:
+        if reason in _LEAVE_JOBS:
             self._stopped.set()
 
     def _stop_submitting(self, reason: Stopped, detail: str) -> None:
@@ -166,10 +169,10 @@ class BatchLoop:
         if self.progress.stopped is None:
             self.progress.stopped, self.progress.detail = reason, detail
 
-    # What is to be asked
+    # Requests
 
     async def _unasked(self) -> AsyncIterator[Request]:
-        """Yields the requests that have no answer, and are in no job; counts the others."""
+        """Yields the requests that have no answer and are in no job; counts the others."""
         ids = self._in_jobs()
         for number, request in enumerate(self._requests):
             if number % _LOOKUPS_AT_ONCE == 0:
@@ -186,7 +189,7 @@ class BatchLoop:
         return frozenset().union(*(opened.ids for opened in self._open))
 
     def _is_in(self, ids: frozenset[bytes], request: Request) -> bool:
-        """Tells whether a request is in an open job, and has no answer from elsewhere."""
+        """Returns whether a request is in an open job and has no answer from elsewhere."""
         if not ids or bytes.fromhex(request.request_id) not in ids:
             return False
         return not self._context.ledger.answered(request.request_id)
@@ -194,7 +197,7 @@ class BatchLoop:
     # Submitting
 
     async def _submit(self, requests: AsyncIterator[Request]) -> None:
-        """Submits requests, in jobs as large as they may be and as the budget has room for."""
+        """Submits requests in jobs as large as the provider allows and the budget covers."""
         chunk = Chunk(self._protocol)
         async for request in requests:
             reserved = cost(most_tokens(request), self._price)
@@ -241,37 +244,37 @@ class BatchLoop:
             self._context.stop_account(self.account, exchange.detail)
         elif is_transient(exchange):
             self._stop_submitting(
-                "quota", f"{self._route.id}: no batch was taken: {exchange.detail}"
+                "quota", f"{self._route.id}: no batch was accepted: {exchange.detail}"
             )
         else:
             self._stop_submitting(
                 "failing", f"{self._route.id}: a batch was refused: {exchange.detail}"
             )
 
-    # Following
+    # Polling
 
-    async def _find_lost(self) -> None:
-        """Finds the jobs of intents that a killed run left without; waits until they are listed."""
-        while self._lost() and not self._stopped.is_set():
-            for opened in self._lost():
-                await self._try(opened, self._is_dismissed)
-            listed = max(map(self._listed_at, self._lost()), default=0)
+    async def _find_jobs(self) -> None:
+        """Finds the jobs of intents that have none; waits until such a job would be listed."""
+        while self._without_job() and not self._stopped.is_set():
+            for opened in self._without_job():
+                await self._take_step(opened, self._find_job)
+            listed = max(map(self._listed_at, self._without_job()), default=0)
             wait = listed - self._context.clock.wall()
             if wait <= 0:
                 return
             await self._context.clock.pause(min(wait, LONGEST_PAUSE_SECONDS), self._stopped)
 
-    def _lost(self) -> list[OpenIntent]:
+    def _without_job(self) -> list[OpenIntent]:
         return [opened for opened in self._followed() if not opened.job]
 
     async def _follow(self) -> None:
-        """Looks at all jobs again and again, until they have ended or our patience has."""
+        """Polls all jobs until they have ended or are older than the route's limit."""
         pause = FIRST_PAUSE_SECONDS
         while followed := self._followed():
             for opened in followed:
                 if self._stopped.is_set():
                     return
-                await self._try(opened, self._is_over)
+                await self._take_step(opened, self._collect_if_ended)
                 opened.followed &= self._age(opened) < self._route.timeouts.batch_seconds
             if not self._followed():
                 return
@@ -281,40 +284,43 @@ class BatchLoop:
     def _followed(self) -> list[OpenIntent]:
         return [opened for opened in self._open if opened.followed]
 
-    async def _try(self, opened: OpenIntent, is_done: _Step) -> None:
-        """Takes a step with a job, which may be the last one; notes what goes wrong in it."""
+    async def _take_step(self, opened: OpenIntent, is_done: _Step) -> None:
+        """Takes a step with an intent and forgets it if that was the last; notes a failed call."""
         try:
             if await is_done(opened):
                 self._open.remove(opened)
         except CallFailed as failure:
             await self._note_failure(opened, failure)
 
-    async def _is_over(self, opened: OpenIntent) -> bool:
-        """Collects a job if it has ended."""
-        if await self._is_dismissed(opened):
+    async def _collect_if_ended(self, opened: OpenIntent) -> bool:
+        """Collects a job if it has ended; returns whether the intent is settled."""
+        if await self._find_job(opened):
             return True
         if not opened.job:
             return False
-        job = await self._provider.job(opened.job)
+        job = await self._client.job(opened.job)
         if job.ended:
             await self._collector.collect(opened, job)
         return job.ended
 
-    async def _is_dismissed(self, opened: OpenIntent) -> bool:
-        """Finds an intent's job; settles one that never came to any, once that is certain."""
+    async def _find_job(self, opened: OpenIntent) -> bool:
+        """Finds the job of an intent; settles the intent once it is certain that there is none.
+
+        Returns whether the intent is settled.
+        """
         if opened.job:
             return False
         certain = self._context.clock.wall() >= self._listed_at(opened)
         job, maybe = await self._search.find(opened)
         if job is not None:
-            await asyncio.to_thread(self._book.note_job, opened, job.id)
+            await asyncio.to_thread(self._intents.note_job, opened, job.id)
         if job is not None or maybe or not certain:
             return False
-        for request in await self._collector.dismiss(opened):
+        for request in await self._collector.settle_without_job(opened):
             key = bytes.fromhex(request.request_id)
             if key in self._awaited:
                 self._awaited.discard(key)
-                self._again.append(request)
+                self._to_resubmit.append(request)
         return True
 
     def _age(self, opened: OpenIntent) -> float:
@@ -322,7 +328,7 @@ class BatchLoop:
         return self._context.clock.wall() - opened.created / 1000
 
     def _listed_at(self, opened: OpenIntent) -> float:
-        """Returns when the job of an intent is listed at the latest, seconds since 1970 UTC."""
+        """Returns when the job of an intent is listed at the latest, in seconds since 1970 UTC."""
         return opened.created / 1000 + self._route.timeouts.response_seconds + LISTED_SECONDS
 
     async def _note_failure(self, opened: OpenIntent, failure: CallFailed) -> None:
@@ -330,16 +336,16 @@ class BatchLoop:
         if failure.withdrawn:
             self._context.stop_account(self.account, exchange.detail)
         elif exchange.status == _NOT_FOUND and opened.job:
-            await self._miss(opened)
+            await self._give_up(opened)
         elif not is_transient(exchange):
             opened.followed = False
             what = f"{self._route.id}: job {opened.job or 'unknown'}: {exchange.detail}"
-            self._note_stop("failing", f"{what}; {_GOES_ON}")
+            self._note_stop("failing", f"{what}; {_CONTINUES}")
 
-    async def _miss(self, opened: OpenIntent) -> None:
-        """Gives a job up that the provider has forgotten, if it is old enough to be forgotten.
+    async def _give_up(self, opened: OpenIntent) -> None:
+        """Gives up a job that the provider does not know, if it is old enough to have expired.
 
-        Else this is another account, and what was paid for there would be bought again.
+        A younger one belongs to another account, and its requests would be paid for twice.
         """
         if self._age(opened) > KEPT_SECONDS:
             gone = BatchJob(opened.job, ended=True, created=opened.created)
@@ -350,13 +356,13 @@ class BatchLoop:
         self._note_stop(
             "failing",
             f"{self._route.id}: the provider does not know job {opened.job}; is the key another "
-            "account's? Nothing of it is ordered again",
+            "account's? None of its requests is submitted again",
         )
 
-    # Accounts
+    # Counting
 
     def _count(self, request_id: str, result: Result | None) -> None:
-        """Counts a request that came back, if it is one of this run's."""
+        """Counts a request that has ended, if it is one of this run's."""
         key, progress = bytes.fromhex(request_id), self.progress
         if key not in self._awaited:
             return
@@ -374,22 +380,22 @@ class BatchLoop:
             self._unanswered[result.outcome] += 1
 
     def _close(self) -> None:
-        """Accounts for what has not come: its requests are pending, its money counts as spent."""
+        """Counts open jobs: their requests are pending, their reservations are spent."""
         progress = self.progress
         progress.in_flight = 0
-        progress.pending += len(self._awaited) + len(self._again)
+        progress.pending += len(self._awaited) + len(self._to_resubmit)
         for opened in self._open:
             self._context.budget.settle(opened.reserved, None)
             progress.usd_uncertain += opened.reserved.usd
         if self._awaited:
             self._note_stop("quota", f"{self._route.id}: {_WAITING}")
-            if _GOES_ON not in progress.detail and progress.stopped != "quota":
-                progress.detail += f"; {_GOES_ON}"
+            if _CONTINUES not in progress.detail and progress.stopped != "quota":
+                progress.detail += f"; {_CONTINUES}"
         elif self._unanswered:
             named = ", ".join(f"{count} x {what}" for what, count in self._unanswered.items())
             self._note_stop("quota", f"{self._route.id}: came back unanswered: {named}; run again")
-        elif self._again:
-            self._note_stop("failing", f"{self._route.id}: what is submitted comes to no batch")
+        elif self._to_resubmit:
+            self._note_stop("failing", f"{self._route.id}: submissions lead to no batch")
 
 
 async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:

@@ -1,4 +1,4 @@
-"""Requests on their way into one job: as many as it may have, in the order in which they came."""
+"""The requests that are collected for one job, up to the provider's limits, in order of arrival."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from schemas.requests import Request
-from transforms.asking.batch.protocols import BatchProtocol, Package
+from transforms.asking.batch.protocols import BatchProtocol, BodyFormat
 from transforms.limits.budget import Spend
 
-_MARGIN_BYTES = 4096  # for what stands around the entries
+_MARGIN_BYTES = 4096  # for what surrounds the entries
 
 
 @dataclass(slots=True)
@@ -18,10 +18,10 @@ class Chunk:
     """The requests of one job.
 
     Attributes:
-        protocol: How it will be submitted.
+        protocol: The batch API that it is for.
         requests: The requests.
-        reserved: The most that they can cost, reserved.
-        upload: Id of the body at the provider, once it is uploaded.
+        reserved: Their maximum cost, reserved in the budget.
+        upload: The provider's id of the body, once it is uploaded.
     """
 
     protocol: BatchProtocol
@@ -32,10 +32,10 @@ class Chunk:
     _bytes: int = _MARGIN_BYTES
 
     def fits(self, entry: bytes) -> bool:
-        """Tells whether a request may still go into the job; the first one always does.
+        """Returns whether one more request fits into the job; the first one always does.
 
         Args:
-            entry: What will stand in the body for it.
+            entry: The request's entry in the body.
         """
         return not self.requests or (
             len(self.requests) < self.protocol.most_requests
@@ -43,19 +43,19 @@ class Chunk:
         )
 
     def add(self, request: Request, entry: bytes, reserved: Spend) -> None:
-        """Adds a request, for which the budget has reserved what it can cost."""
+        """Adds a request whose maximum cost is reserved in the budget."""
         self.requests.append(request)
         self.reserved += reserved
         self._entries.append(entry)
         self._bytes += len(entry) + 1
 
-    def body(self, package: Package) -> IO[bytes]:
-        """Returns the body of the job as a file of no name, at its beginning."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever posts it
-        file.write(package.opening)
+    def body(self, layout: BodyFormat) -> IO[bytes]:
+        """Returns the body of the job as an unnamed temporary file, rewound."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the client closes it
+        file.write(layout.opening)
         for number, entry in enumerate(self._entries):
-            file.write(package.between if number else b"")
+            file.write(layout.between if number else b"")
             file.write(entry)
-        file.write(package.closing)
+        file.write(layout.closing)
         file.seek(0)
         return file

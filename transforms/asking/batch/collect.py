@@ -1,4 +1,4 @@
-"""Brings a job's results into the ledger: each to the request that it names, whatever the order."""
+"""Stores a job's results in the ledger, each under the request that it names, in any order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import IO
 
 from schemas.requests import Request
 from schemas.responses import BATCH_ID, Response
-from transforms.asking.batch.intents import Intent, IntentBook, OpenIntent, Order
+from transforms.asking.batch.client import BatchClient
+from transforms.asking.batch.intents import Intent, IntentLog, OpenIntent, PermittedRequest
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.provider import Provider
-from transforms.asking.batch.results import Result, undone
+from transforms.asking.batch.results import Result, unanswered_result
 from transforms.asking.batch.search import LINES_AT_ONCE
 from transforms.asking.progress import RouteProgress
 from transforms.clock import Clock
@@ -28,28 +28,29 @@ from transforms.providers.wire import Unreadable
 
 _log = logging.getLogger(__name__)
 
-# Of OpenAI's reasons to refuse a job, the one that passes: too much waits already.
+# The one of OpenAI's reasons to refuse a job that passes: too many tokens are queued.
 _FULL = "token_limit_exceeded"
-# Told once for each request that has ended: its id, and what came of it; None where that was in
-# the ledger already.
+# Called once for each request that has ended, with its id and its result; the result is None where
+# it was in the ledger already.
 Count = Callable[[str, Result | None], None]
+_Pair = tuple[PermittedRequest, Result]
 
 
 @dataclass(slots=True)
-class _Open:
+class _JobState:
     """A job that is being collected.
 
     Attributes:
-        intent: What was ordered.
+        intent: Its intent.
         job: The job.
-        left: The orders whose results have not been seen, by id.
-        odd: Lines that belong to no order, by what is wrong with them.
+        open: Our requests whose results were not seen yet, by id.
+        ignored: How many lines belong to no request of ours, by reason.
     """
 
     intent: Intent
     job: BatchJob
-    left: dict[str, Order]
-    odd: Counter[str] = field(default_factory=Counter)
+    open: dict[str, PermittedRequest]
+    ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,22 @@ class Collector:
     """Collects jobs.
 
     Attributes:
-        provider: Has the results.
-        protocol: Reads them.
+        client: Downloads the results.
+        protocol: Reads the results.
         api: Reads the answers in them.
-        book: Knows what was ordered.
-        ledger: Keeps what came.
-        budget: Has reserved for it.
-        progress: Where to count money.
+        intents: The ledger's intents.
+        ledger: Stores the responses.
+        budget: Holds the reservations.
+        progress: Where to count tokens and money.
         run_id: The run that collects.
-        clock: Tells the time.
-        count: Is told what became of each request.
+        clock: Gives the time.
+        count: Called with the result of each request.
     """
 
-    provider: Provider
+    client: BatchClient
     protocol: BatchProtocol
     api: Api
-    book: IntentBook
+    intents: IntentLog
     ledger: WriterLike
     budget: BudgetTracker
     progress: RouteProgress
@@ -81,47 +82,47 @@ class Collector:
     count: Count
 
     async def collect(self, opened: OpenIntent, job: BatchJob, missing: str = "missing") -> None:
-        """Brings all results of an ended job into the ledger, then settles its intent.
+        """Stores all results of an ended job in the ledger, then settles its intent.
 
-        It may be repeated: what a run that was killed has kept already is not kept twice.
+        It may be repeated: results that a killed run has stored are not stored twice.
 
         Args:
             opened: The intent.
             job: Its job, ended.
-            missing: Reason code for requests of which there is no result.
+            missing: Reason code for requests without a result.
 
         Raises:
-            CallFailed: The results did not come whole. Nothing was kept.
+            CallFailed: The download was incomplete. Nothing was stored.
             StillroomError: The ledger cannot be written.
         """
-        intent = await asyncio.to_thread(self.book.read, opened.id)
-        if intent is None:  # settled by others, to whom its last digits belong
+        intent = await asyncio.to_thread(self.intents.read, opened.id)
+        if intent is None:  # settled by other writers, which hold its last digits
             return
         for verdict in intent.verdicts.values():
             self.ledger.note_decision(verdict)
-        mine = {order.request.request_id: order for order in opened.ours(intent)}
-        work = _Open(intent, job, mine)
+        mine = {permitted.request_id: permitted for permitted in opened.requests_in(intent)}
+        state = _JobState(intent, job, mine)
         with tempfile.TemporaryFile() as file:
-            await self.provider.results(job, file)
-            for results in _grouped(self._results(work, file)):
-                await self._keep_all(work, results)
-        absent = [_absent(name, job.failed, missing) for name in work.left]
-        for results in _grouped(self._ordered(work, iter(absent))):
-            await self._keep_all(work, results)
-        self._tell_odd(work)
-        await asyncio.to_thread(self.book.settle, intent)
+            await self.client.results(job, file)
+            for results in _grouped(self._results(state, file)):
+                await self._store_all(state, results)
+        missing_results = [_missing_result(name, job.failed, missing) for name in state.open]
+        for results in _grouped(self._match(state, iter(missing_results))):
+            await self._store_all(state, results)
+        self._log_ignored(state)
+        await asyncio.to_thread(self.intents.settle, intent)
 
-    async def dismiss(self, opened: OpenIntent) -> list[Request]:
-        """Settles an intent that came to no job; returns our part of what was to be ordered."""
-        intent = await asyncio.to_thread(self.book.read, opened.id)
+    async def settle_without_job(self, opened: OpenIntent) -> list[Request]:
+        """Settles an intent without a job; returns our part of its requests."""
+        intent = await asyncio.to_thread(self.intents.read, opened.id)
         self.budget.release(opened.reserved)
         if intent is None:
             return []
-        await asyncio.to_thread(self.book.settle, intent)
-        return [order.request for order in opened.ours(intent)]
+        await asyncio.to_thread(self.intents.settle, intent)
+        return [permitted.request for permitted in opened.requests_in(intent)]
 
-    def _results(self, work: _Open, file: IO[bytes]) -> Iterator[tuple[Order, Result]]:
-        """Yields the results of our orders, each once."""
+    def _results(self, state: _JobState, file: IO[bytes]) -> Iterator[_Pair]:
+        """Yields our requests with their results, each once."""
 
         def read() -> Iterator[Result]:
             for line in file:
@@ -130,59 +131,61 @@ class Collector:
                 try:
                     yield self.protocol.read_result(line)
                 except Unreadable as error:
-                    work.odd[error.malformed.reason] += 1
+                    state.ignored[error.malformed.reason] += 1
 
-        return self._ordered(work, read())
+        return self._match(state, read())
 
-    def _ordered(self, work: _Open, results: Iterator[Result]) -> Iterator[tuple[Order, Result]]:
-        everything = {order.request.request_id for order in work.intent.orders}
+    def _match(self, state: _JobState, results: Iterator[Result]) -> Iterator[_Pair]:
+        everything = {permitted.request_id for permitted in state.intent.requests}
         for result in results:
-            order = work.left.pop(result.request_id, None)
-            if order is not None:
-                yield order, result
+            permitted = state.open.pop(result.request_id, None)
+            if permitted is not None:
+                yield permitted, result
             elif result.request_id not in everything:
-                work.odd["unknown id"] += 1
+                state.ignored["unknown id"] += 1
             elif result.request_id[0] in self.ledger.digits:
-                work.odd["repeated id"] += 1
+                state.ignored["repeated id"] += 1
 
-    async def _keep_all(self, work: _Open, results: list[tuple[Order, Result]]) -> None:
-        """Keeps some results; the disk confirms them together."""
-        await asyncio.gather(*(self._keep(work, order, result) for order, result in results))
+    async def _store_all(self, state: _JobState, results: list[_Pair]) -> None:
+        """Stores some results; one flush to disk covers them all."""
+        await asyncio.gather(
+            *(self._store(state, permitted, result) for permitted, result in results)
+        )
 
-    async def _keep(self, work: _Open, order: Order, result: Result) -> None:
-        reserved = work.intent.most(order)
-        if self._is_kept(result.request_id, work.job.id):
+    async def _store(self, state: _JobState, permitted: PermittedRequest, result: Result) -> None:
+        reserved = state.intent.most(permitted)
+        if self._is_stored(result.request_id, state.job.id):
             self.budget.release(reserved)
             self.count(result.request_id, None)
             return
-        response = self._response(work, order, result)
-        await self.ledger.append(response, order.request)
-        self._settle(work.intent, response, reserved)
+        response = self._response(state, permitted, result)
+        await self.ledger.append(response, permitted.request)
+        self._settle(state.intent, response, reserved)
         self.count(result.request_id, result)
 
-    def _is_kept(self, request_id: str, job: str) -> bool:
-        """Tells whether a run that was killed kept this very result."""
+    def _is_stored(self, request_id: str, job: str) -> bool:
+        """Returns whether a killed run has stored this result."""
         if self.ledger.outcome(request_id) is None:
             return False
         kept = self.ledger.snapshot.attempts(request_id)
         return any(response.headers.get(BATCH_ID) == job for response in kept)
 
-    def _response(self, work: _Open, order: Order, result: Result) -> Response:
-        intent = work.intent
+    def _response(self, state: _JobState, permitted: PermittedRequest, result: Result) -> Response:
+        intent = state.intent
         return Response(
             request_id=result.request_id,
             attempt=1,
             outcome=result.outcome,
             final=result.final,
             status=result.status,
-            headers={BATCH_ID: work.job.id},
+            headers={BATCH_ID: state.job.id},
             body=result.body,
             sent_at=intent.created,
             received_at=self.clock.now(),
             run_id=self.run_id,
             route=intent.route,
             host=intent.host,
-            decision_id=order.decision_id,
+            decision_id=permitted.decision_id,
             input_usd_per_million=intent.price.input_usd_per_million,
             output_usd_per_million=intent.price.output_usd_per_million,
             detail=result.detail,
@@ -201,25 +204,27 @@ class Collector:
         progress.completion_tokens += used.completion
         progress.usd += spent.usd
 
-    def _tell_odd(self, work: _Open) -> None:
-        for what, count in work.odd.items():
+    def _log_ignored(self, state: _JobState) -> None:
+        for what, count in state.ignored.items():
             _log.warning(
-                "%s: job %s: passed over %d results: %s",
-                work.intent.route,
-                work.job.id,
+                "%s: job %s: ignored %d results: %s",
+                state.intent.route,
+                state.job.id,
                 count,
                 what,
             )
 
 
-def _absent(request_id: str, failed: str, missing: str) -> Result:
-    """Makes the result of a request that a job has none for."""
+def _missing_result(request_id: str, failed: str, missing: str) -> Result:
+    """Returns the result of a request that has none in its job."""
     if failed in ("", _FULL):
-        return undone(request_id, failed or missing)
-    refused = undone(request_id, failed)
+        return unanswered_result(request_id, failed or missing)
+    refused = unanswered_result(request_id, failed)
     return replace(refused, outcome="batch_failed", detail=f"refused: {refused.outcome}")
 
 
-def _grouped(results: Iterator[tuple[Order, Result]]) -> Iterator[list[tuple[Order, Result]]]:
+def _grouped(
+    results: Iterator[_Pair],
+) -> Iterator[list[_Pair]]:
     while group := list(islice(results, LINES_AT_ONCE)):
         yield group

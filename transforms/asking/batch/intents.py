@@ -1,15 +1,15 @@
-"""What was ordered in a batch, noted before it is submitted, until its results are in the ledger.
+"""Intents: what a batch job will contain, noted before it is submitted, kept until it is settled.
 
-    <intent>.jsonl               what was ordered: a head, then a line a request, as `Intent` has it
-    <intent>.job.<job>           the job's id, once the provider has told it
+    <intent>.jsonl               the intent: a head, then one line for each request
+    <intent>.job.<job>           the job's id, once the provider has returned it
     <intent>.settled.<digits>    all results of ids that begin with these hex digits are in the
                                  ledger, or will never come
 
-An intent is one try at a submission. It belongs to nobody: whoever holds the ledger's lock on a
-digit collects and settles the requests of that digit, and theirs alone. So runs with any number of
-slices may each find the same job, and no result is kept twice: an id has one digit, and a digit one
-holder. The order itself is dropped with its last digit; the names of the rest stay, since they tell
-which jobs are known.
+An intent is one try at a submission. It belongs to no run: the writer that holds the ledger's lock
+on a digit collects and settles the requests of that digit, and only these. So runs with any number
+of slices may find the same job, and no result is stored twice: an id has one first digit, and a
+digit has one holder. The intent's file is dropped when its last digit is settled. The two other
+notes remain, since their names show which jobs are known.
 """
 
 from __future__ import annotations
@@ -30,38 +30,43 @@ from transforms.limits.budget import Spend, cost
 from transforms.providers.tokens import most_tokens
 
 FORMAT = 1
-_ORDER = ".jsonl"
+_INTENT = ".jsonl"
 _ID_DIGITS = 24
 _ROUTE_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A request that was ordered.
+class PermittedRequest:
+    """A request with the guard's decision that permits it.
 
     Attributes:
-        request: The request; of its prompt, the id and the messages are known, no more.
-        decision_id: The guard's decision under which it was ordered.
+        request: The request. Read from an intent, its prompt has only id and messages.
+        decision_id: The guard's decision.
     """
 
     request: Request
     decision_id: str
 
+    @property
+    def request_id(self) -> str:
+        """Id of the request."""
+        return self.request.request_id
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is to be ordered in one job.
+    """The intent to submit one job.
 
     Attributes:
-        id: Its name: the route's digest, and its own.
+        id: The route's digest, then its own.
         route: Id of the route.
-        host: Host name asked.
-        run_id: The run that orders.
-        created: When, milliseconds since 1970 UTC.
-        upload: Id of the uploaded body, where the protocol has one.
-        price: What tokens cost in it.
-        orders: The requests.
-        verdicts: The guard's decisions that the orders name, by id.
+        host: Host name of the provider.
+        run_id: The run that submits.
+        created: Milliseconds since 1970 UTC.
+        upload: Id of the uploaded body, if the protocol has uploads.
+        price: Price of tokens in the batch.
+        requests: The requests.
+        verdicts: The guard's verdicts, by decision id.
     """
 
     id: str
@@ -71,20 +76,20 @@ class Intent:
     created: int
     upload: str
     price: Price
-    orders: tuple[Order, ...]
+    requests: tuple[PermittedRequest, ...]
     verdicts: Mapping[str, Verdict]
 
     @property
     def digits(self) -> frozenset[str]:
-        """The leading hex digits of its requests' ids."""
-        return frozenset(order.request.request_id[0] for order in self.orders)
+        """The first hex digits of its requests' ids."""
+        return frozenset(permitted.request_id[0] for permitted in self.requests)
 
-    def most(self, order: Order) -> Spend:
-        """Returns what one of its requests may cost at the most."""
-        return cost(most_tokens(order.request), self.price)
+    def most(self, permitted: PermittedRequest) -> Spend:
+        """Returns the most that one of its requests can cost."""
+        return cost(most_tokens(permitted.request), self.price)
 
     def encode(self) -> bytes:
-        """Writes it, a JSON object a line."""
+        """Returns the intent as JSON lines."""
         head = {
             "format": FORMAT,
             "id": self.id,
@@ -97,15 +102,15 @@ class Intent:
             "verdicts": [unstructure(verdict) for verdict in self.verdicts.values()],
         }
         lines = (
-            {"request_id": order.request.request_id, "decision_id": order.decision_id}
-            | asked(order.request)
-            for order in self.orders
+            {"request_id": permitted.request_id, "decision_id": permitted.decision_id}
+            | asked(permitted.request)
+            for permitted in self.requests
         )
         return b"".join(encode(each) + b"\n" for each in (head, *lines))
 
     @classmethod
     def decode(cls, data: bytes) -> Intent:
-        """Reads what `encode` wrote."""
+        """Returns the intent that `encode` wrote."""
         first, *lines = data.splitlines()
         head = json.loads(first)
         verdicts = [structure(each, Verdict) for each in head.pop("verdicts")]
@@ -114,25 +119,25 @@ class Intent:
         return cls(
             **head,
             price=price,
-            orders=tuple(_order(json.loads(line)) for line in lines),
+            requests=tuple(_read_request(json.loads(line)) for line in lines),
             verdicts={verdict.decision_id: verdict for verdict in verdicts},
         )
 
 
 @dataclass(slots=True)
 class OpenIntent:
-    """An intent whose results are not all in the ledger: what must be in mind until they are.
+    """An intent that is not settled yet, as a run holds it in memory.
 
     Attributes:
         id: The intent.
-        host: Host name asked.
+        host: Host name of the provider.
         created: When it was made, milliseconds since 1970 UTC.
         upload: Id of the uploaded body, or "".
         size: Requests of the whole job.
-        ids: The requests that are ours to collect, 32 bytes each.
+        ids: The requests that this run collects, 32 bytes each.
         reserved: The most that these can cost.
-        job: The job's id; "" where nobody saw the submission end.
-        followed: Whether it is looked at in this run any more.
+        job: The job's id; "" where the submission got no answer.
+        followed: Whether this run still polls it.
     """
 
     id: str
@@ -145,38 +150,40 @@ class OpenIntent:
     job: str = ""
     followed: bool = True
 
-    def ours(self, intent: Intent) -> list[Order]:
-        """Returns the orders that are ours to collect."""
+    def requests_in(self, intent: Intent) -> list[PermittedRequest]:
+        """Returns the requests that this run collects."""
         return [
-            order for order in intent.orders if bytes.fromhex(order.request.request_id) in self.ids
+            permitted
+            for permitted in intent.requests
+            if bytes.fromhex(permitted.request_id) in self.ids
         ]
 
 
 def intent_id(route: str, *parts: object) -> str:
-    """Returns an intent's name; that of a route's begin alike.
+    """Returns an intent's id; all ids of a route begin alike.
 
     Args:
         route: Id of the route.
-        parts: What tells it from all others of the route.
+        parts: What no other intent of the route shares.
     """
-    return f"{_of_route(route)}{digest([str(part) for part in parts])[:_ID_DIGITS]}"
+    return f"{_route_prefix(route)}{digest([str(part) for part in parts])[:_ID_DIGITS]}"
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What the names of an intent's notes tell."""
+class _NoteState:
+    """What the names of an intent's notes show."""
 
-    ordered: bool = False
+    open: bool = False
     job: str = ""
     settled: set[str] = field(default_factory=set)
 
 
-class IntentBook:
-    """The intents of a ledger, for the holder of some of its digits. Its methods may block.
+class IntentLog:
+    """The intents of a ledger, for the writer that holds some of its digits. Methods may block.
 
     Args:
-        notes: Where they are kept.
-        digits: The leading hex digits whose locks are held.
+        notes: Where they are stored.
+        digits: The first hex digits whose locks are held.
     """
 
     def __init__(self, notes: NotesLike, digits: str) -> None:
@@ -184,105 +191,105 @@ class IntentBook:
         self._digits = frozenset(digits)
 
     def open(self, route: str) -> list[OpenIntent]:
-        """Returns the intents of a route with results that are ours to collect, oldest first."""
-        prefix, found = _of_route(route), []
-        for name, seen in self._seen().items():
-            if not name.startswith(prefix) or not seen.ordered:
+        """Returns a route's intents with results that this run collects, oldest first."""
+        prefix, found = _route_prefix(route), []
+        for name, state in self._states().items():
+            if not name.startswith(prefix) or not state.open:
                 continue
             intent = self.read(name)
             if intent is None:
                 continue
-            if mine := self._mine(intent, seen.settled):
-                found.append(_opened(intent, mine, seen.job))
-            self._tidy(intent, seen.settled)
+            if mine := self._our_requests(intent, state.settled):
+                found.append(_opened(intent, mine, state.job))
+            self._drop_if_settled(intent, state.settled)
         return sorted(found, key=lambda each: (each.created, each.id))
 
     def write(self, intent: Intent) -> OpenIntent:
-        """Notes an intent. Nothing may be submitted before."""
-        self._notes.put(intent.id + _ORDER, intent.encode())
-        return _opened(intent, intent.orders, "")
+        """Writes an intent. It must be written before anything is submitted."""
+        self._notes.put(intent.id + _INTENT, intent.encode())
+        return _opened(intent, intent.requests, "")
 
     def read(self, name: str) -> Intent | None:
-        """Returns an intent; None where it was settled meanwhile."""
-        data = self._notes.get(name + _ORDER)
+        """Returns an intent; None where it is settled meanwhile."""
+        data = self._notes.get(name + _INTENT)
         return None if data is None else Intent.decode(data)
 
     def note_job(self, opened: OpenIntent, job: str) -> None:
-        """Notes which job an intent came to."""
+        """Notes the job of an intent."""
         self._notes.put(f"{opened.id}.job.{job}")
         opened.job = job
 
     def known_jobs(self) -> set[str]:
-        """Returns the jobs of all intents, settled ones too."""
-        return {seen.job for seen in self._seen().values() if seen.job}
+        """Returns the ids of all known jobs, settled ones too."""
+        return {state.job for state in self._states().values() if state.job}
 
     def settle(self, intent: Intent) -> None:
-        """Notes that all of our digits is in the ledger, or will never come."""
+        """Notes that all results of our digits are in the ledger, or will never come."""
         mine = "".join(sorted(self._digits & intent.digits))
         self._notes.put(f"{intent.id}.settled.{mine}")
-        self._tidy(intent, self._seen()[intent.id].settled)
+        self._drop_if_settled(intent, self._states()[intent.id].settled)
 
     def reserved(self, but: Iterable[str]) -> Spend:
-        """Returns the most that all open intents can cost, but those of some routes.
+        """Returns the most that all open intents can cost, without those of some routes.
 
         Args:
-            but: Ids of routes.
+            but: Ids of the routes left out.
         """
-        left_out = tuple(map(_of_route, but))
+        left_out = tuple(map(_route_prefix, but))
         total = Spend()
-        for name, seen in self._seen().items():
-            if seen.ordered and not name.startswith(left_out):
+        for name, state in self._states().items():
+            if state.open and not name.startswith(left_out):
                 intent = self.read(name)
-                for order in intent.orders if intent else ():
-                    if intent and order.request.request_id[0] not in seen.settled:
-                        total += intent.most(order)
+                for permitted in intent.requests if intent else ():
+                    if intent and permitted.request_id[0] not in state.settled:
+                        total += intent.most(permitted)
         return total
 
-    def _tidy(self, intent: Intent, settled: set[str]) -> None:
+    def _drop_if_settled(self, intent: Intent, settled: set[str]) -> None:
         if intent.digits <= settled:
-            self._notes.drop(intent.id + _ORDER)
+            self._notes.drop(intent.id + _INTENT)
 
-    def _mine(self, intent: Intent, settled: set[str]) -> list[Order]:
+    def _our_requests(self, intent: Intent, settled: set[str]) -> list[PermittedRequest]:
         digits = self._digits - settled
-        return [order for order in intent.orders if order.request.request_id[0] in digits]
+        return [permitted for permitted in intent.requests if permitted.request_id[0] in digits]
 
-    def _seen(self) -> dict[str, _Seen]:
-        found: dict[str, _Seen] = {}
+    def _states(self) -> dict[str, _NoteState]:
+        found: dict[str, _NoteState] = {}
         for note in self._notes.names():
             name, _, rest = note.partition(".")
-            seen = found.setdefault(name, _Seen())
+            state = found.setdefault(name, _NoteState())
             kind, _, value = rest.partition(".")
             if kind == "job":
-                seen.job = value
+                state.job = value
             elif kind == "settled":
-                seen.settled |= set(value)
+                state.settled |= set(value)
             else:
-                seen.ordered = True
+                state.open = True
         return found
 
 
-def _opened(intent: Intent, orders: Iterable[Order], job: str) -> OpenIntent:
+def _opened(intent: Intent, requests: Iterable[PermittedRequest], job: str) -> OpenIntent:
     reserved, ids = Spend(), []
-    for order in orders:
-        reserved += intent.most(order)
-        ids.append(bytes.fromhex(order.request.request_id))
+    for permitted in requests:
+        reserved += intent.most(permitted)
+        ids.append(bytes.fromhex(permitted.request_id))
     return OpenIntent(
         id=intent.id,
         host=intent.host,
         created=intent.created,
         upload=intent.upload,
-        size=len(intent.orders),
+        size=len(intent.requests),
         ids=frozenset(ids),
         reserved=reserved,
         job=job,
     )
 
 
-def _of_route(route: str) -> str:
+def _route_prefix(route: str) -> str:
     return f"{digest([route])[:_ROUTE_DIGITS]}-"
 
 
-def _order(line: Mapping[str, object]) -> Order:
+def _read_request(line: Mapping[str, object]) -> PermittedRequest:
     fields = dict(line)
     decision_id = str(fields.pop("decision_id"))
     messages = tuple(_messages(fields.pop("messages")))
@@ -295,7 +302,7 @@ def _order(line: Mapping[str, object]) -> Order:
         line=0,
         sha256="",
     )
-    return Order(Request(prompt=prompt, messages=messages, **fields), decision_id)  # type: ignore[arg-type]
+    return PermittedRequest(Request(prompt=prompt, messages=messages, **fields), decision_id)  # type: ignore[arg-type]
 
 
 def _messages(turns: object) -> Iterator[Message]:

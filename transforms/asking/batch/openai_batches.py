@@ -1,7 +1,7 @@
-"""OpenAI's Batch API: a file of requests is uploaded, and a job is made of it.
+"""OpenAI's Batch API: a file of requests is uploaded, then a second call makes a job from it.
 
-Fields: https://platform.openai.com/docs/api-reference/batch. A job keeps the metadata that it is
-made with, so the intent's id stands there, and a job is found again by it; or by its input file.
+Fields: https://platform.openai.com/docs/api-reference/batch. A job keeps its metadata, which hold
+the intent's id, so a job is found again by this id or by its input file.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.asking.batch.protocols import BatchJob, BatchPage, Match, Package, id_of
-from transforms.asking.batch.results import Result, answered, bytes_at, read_line, undone
+from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
+from transforms.asking.batch.results import (
+    Result,
+    answered,
+    member_bytes,
+    read_line,
+    unanswered_result,
+)
 from transforms.providers.apis import HttpCall
 from transforms.providers.wire import Unreadable, read_label, read_object, read_objects
 
-ENDPOINT = "/v1/chat/completions"  # what a batch calls the API, wherever it is served
-MARK = "stillroom-intent"  # the metadata's key
+ENDPOINT = "/v1/chat/completions"  # the API's path inside a batch, on any server
+METADATA_KEY = "stillroom-intent"
 
-_PAGE = 100  # the most that a list shows at once
+_PAGE = 100  # jobs in one page of the list, at most
 _ENDED = frozenset({"cancelled", "completed", "expired", "failed"})
 _FILES = ("output_file_id", "error_file_id")
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
@@ -32,12 +38,12 @@ class OpenAiBatches:
     uploads = True
 
     def entry(self, request_id: str, call: HttpCall) -> bytes:
-        """Returns what stands in the body for one request."""
+        """Returns one request's entry in the body."""
         head = {"custom_id": request_id, "method": "POST", "url": ENDPOINT}
         return _ENCODER.encode(head)[:-1].encode() + b',"body":' + call.body + b"}"
 
-    def package(self, name: str) -> Package:
-        """Returns what stands around the entries: the parts of a form (RFC 7578)."""
+    def body_format(self, name: str) -> BodyFormat:
+        """Returns how entries are joined: as a file in a multipart form (RFC 7578)."""
         border = f"stillroom-{name}"
         opening = (
             f"--{border}\r\n"
@@ -48,53 +54,53 @@ class OpenAiBatches:
         )
         closing = f"\n\r\n--{border}--\r\n"
         content_type = f"multipart/form-data; boundary={border}"
-        return Package("/files", content_type, opening.encode(), b"\n", closing.encode())
+        return BodyFormat("/files", content_type, opening.encode(), b"\n", closing.encode())
 
     def read_upload(self, body: bytes) -> str:
         """Returns the id of an uploaded file."""
-        return id_of(read_object(body), "id")
+        return read_id(read_object(body), "id")
 
     def create(self, intent_id: str, upload: str) -> HttpCall:
-        """Makes the call that makes a job of a file."""
+        """Returns the call that makes a job from an uploaded file."""
         wanted = {
             "input_file_id": upload,
             "endpoint": ENDPOINT,
             "completion_window": "24h",
-            "metadata": {MARK: intent_id},
+            "metadata": {METADATA_KEY: intent_id},
         }
         return HttpCall("/batches", _ENCODER.encode(wanted).encode())
 
     def job_path(self, job_id: str) -> str:
-        """Returns where a job is found."""
+        """Returns the path of a job."""
         return f"/batches/{job_id}"
 
     def list_path(self) -> str:
-        """Returns where jobs are listed."""
+        """Returns the path that lists jobs."""
         return f"/batches?limit={_PAGE}"
 
     def read_job(self, body: bytes) -> BatchJob:
-        """Reads what is said of a job."""
+        """Returns a job from a response."""
         return _job(read_object(body))
 
     def read_page(self, body: bytes) -> BatchPage:
-        """Reads a page of jobs."""
+        """Returns a page of jobs from a response."""
         data = read_object(body)
         jobs = tuple(_job(each) for each in read_objects(data.get("data"), "data"))
         more = bool(data.get("has_more")) and jobs
         return BatchPage(jobs, f"{self.list_path()}&after={jobs[-1].id}" if more else "")
 
     def match(self, job: BatchJob, intent_id: str, upload: str, size: int) -> Match:
-        """Tells whether a job is an intent's."""
-        return "yes" if job.mark == intent_id or (upload and job.input == upload) else "no"
+        """Returns whether a job belongs to an intent."""
+        return "yes" if job.intent_id == intent_id or (upload and job.input == upload) else "no"
 
     def read_result(self, line: bytes) -> Result:
-        """Reads one line of an output or error file."""
+        """Returns the result in one line of an output or error file."""
         data, text = read_line(line)
         response = data.get("response")
         if isinstance(response, dict) and isinstance(response.get("status_code"), int):
-            body = bytes_at(text, "response", "body") if "body" in response else b""
+            body = member_bytes(text, "response", "body") if "body" in response else b""
             return answered(data["custom_id"], response["status_code"], body)
-        return undone(data["custom_id"], _label(data.get("error"), "code"))
+        return unanswered_result(data["custom_id"], _label(data.get("error"), "code"))
 
 
 def _job(data: Mapping[str, Any]) -> BatchJob:
@@ -102,18 +108,18 @@ def _job(data: Mapping[str, Any]) -> BatchJob:
     if not isinstance(status, str):
         raise Unreadable("no_status", "a batch without a status")
     return BatchJob(
-        id=id_of(data, "id"),
+        id=read_id(data, "id"),
         ended=status in _ENDED,
         created=int(created * 1000) if isinstance(created, int | float) else 0,
-        results=tuple(f"/files/{id_of(data, name)}/content" for name in _FILES if data.get(name)),
+        results=tuple(f"/files/{read_id(data, name)}/content" for name in _FILES if data.get(name)),
         failed=_problem(data.get("errors")) if status == "failed" else "",
-        mark=_label(data.get("metadata"), MARK),
+        intent_id=_label(data.get("metadata"), METADATA_KEY),
         input=read_label(data.get("input_file_id")),
     )
 
 
 def _problem(errors: object) -> str:
-    """Returns the code of the first of a job's errors; never its message, which may quote."""
+    """Returns the code of a job's first error; never its message, which may quote a prompt."""
     found = errors.get("data") if isinstance(errors, dict) else None
     first = found[0] if isinstance(found, list) and found else None
     return _label(first, "code") or "failed"

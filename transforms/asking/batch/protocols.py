@@ -1,6 +1,6 @@
-"""The batch APIs that there are: what a job is, and what each provider calls it.
+"""What the batch APIs have in common: a job, a page of jobs, and the protocol of each API.
 
-A module that knows one of them holds a constant `PROTOCOL`, and is found by the route's API.
+The module of an API has a constant `PROTOCOL`; `find_protocol` returns it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from transforms.providers.wire import Unreadable
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-# Whether a job is that of an intent; "maybe": only its results can tell.
+# Whether a job belongs to an intent; "maybe": only its results can show it.
 Match = Literal["yes", "no", "maybe"]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """What a provider says of a job.
+    """A job as the provider describes it.
 
     Attributes:
-        id: Its name at the provider.
-        ended: Whether nothing more will come of it.
+        id: The provider's id.
+        ended: Whether it will produce no further results.
         created: When it was made, milliseconds since 1970 UTC.
-        size: Its requests; None where the provider does not say.
+        size: Number of requests; None where the provider does not report it.
         results: Paths of its results, once it has ended.
-        failed: Why all of it was refused, as a reason code; "" if it was not. Nothing of such a job
-            was done, or is charged.
-        mark: Id of the intent that it was submitted with, where the provider kept it.
-        input: Id of the file that it was made from, or "".
+        failed: The reason code where the whole job was refused, else "". The provider does and
+            charges nothing for such a job.
+        intent_id: The intent that it was submitted with, where the provider keeps metadata.
+        input: Id of the uploaded file that it was made from, or "".
     """
 
     id: str
@@ -45,17 +45,17 @@ class BatchJob:
     size: int | None = None
     results: tuple[str, ...] = ()
     failed: str = ""
-    mark: str = ""
+    intent_id: str = ""
     input: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """A page of a list of jobs, the newest first.
+    """One page of the list of jobs, newest first.
 
     Attributes:
         jobs: The jobs.
-        next: Path of the next page; "" where there is none.
+        next: Path of the next page; "" on the last one.
     """
 
     jobs: tuple[BatchJob, ...]
@@ -63,15 +63,15 @@ class BatchPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
-    """How the requests of a job are put into one body.
+class BodyFormat:
+    """How the requests of a job are joined in one HTTP body.
 
     Attributes:
-        path: Where it is posted.
-        content_type: What it is.
-        opening: Before the first request.
-        between: Between two of them.
-        closing: After the last one.
+        path: Where the body is posted.
+        content_type: Its media type.
+        opening: Bytes before the first request.
+        between: Bytes between two requests.
+        closing: Bytes after the last request.
     """
 
     path: str
@@ -82,69 +82,69 @@ class Package:
 
 
 class BatchProtocol(Protocol):
-    """How jobs are submitted, found, followed and collected."""
+    """A batch API: how jobs are submitted, found, polled and read."""
 
     @property
     def most_requests(self) -> int:
-        """How many requests a job may have."""
+        """The most requests in one job."""
 
     @property
     def most_bytes(self) -> int:
-        """How large the body of a job may be."""
+        """The largest body of a job, in bytes."""
 
     @property
     def uploads(self) -> bool:
-        """Whether the body is uploaded first, and the job is made from it by a second call."""
+        """Whether the body is uploaded first and a second call makes the job from it."""
 
     def entry(self, request_id: str, call: HttpCall) -> bytes:
-        """Returns what stands in the body for one request."""
+        """Returns one request's entry in the body."""
 
-    def package(self, name: str) -> Package:
-        """Returns what stands around the entries; `name` is what the body is to be called."""
+    def body_format(self, name: str) -> BodyFormat:
+        """Returns how entries are joined; `name` becomes the name of the uploaded file."""
 
     def read_upload(self, body: bytes) -> str:
         """Returns the id of an uploaded body; raises `Unreadable`."""
 
     def create(self, intent_id: str, upload: str) -> HttpCall:
-        """Makes the call that makes a job of an uploaded body."""
+        """Returns the call that makes a job from an uploaded body."""
 
     def job_path(self, job_id: str) -> str:
-        """Returns where a job is found."""
+        """Returns the path of a job."""
 
     def list_path(self) -> str:
-        """Returns where the jobs of the account are listed."""
+        """Returns the path that lists the account's jobs."""
 
     def read_job(self, body: bytes) -> BatchJob:
-        """Reads what the provider says of a job; raises `Unreadable`."""
+        """Returns a job from a response; raises `Unreadable`."""
 
     def read_page(self, body: bytes) -> BatchPage:
-        """Reads a page of jobs; raises `Unreadable`."""
+        """Returns a page of jobs from a response; raises `Unreadable`."""
 
     def match(self, job: BatchJob, intent_id: str, upload: str, size: int) -> Match:
-        """Tells whether a job is the one that was to be submitted with an intent."""
+        """Returns whether a job is the one that was submitted with an intent."""
 
     def read_result(self, line: bytes) -> Result:
-        """Reads one line of the results; raises `Unreadable`."""
+        """Returns the result in one line of a result file; raises `Unreadable`."""
 
 
 @cache
 def find_protocol(api: str) -> BatchProtocol | None:
-    """Returns the batch protocol of a route's API; None where it has none."""
+    """Returns the batch protocol of an API; None where it has no batches."""
     if api not in MODULES:
         return None
     protocol: BatchProtocol = import_module(f"transforms.asking.batch.{MODULES[api]}").PROTOCOL
     return protocol
 
 
-def id_of(data: Mapping[str, Any], name: str) -> str:
-    """Returns an id that a provider gave, fit for a path and for a file's name.
+def read_id(data: Mapping[str, Any], name: str) -> str:
+    """Returns an id from a response, safe in a path and in a file's name.
 
     Args:
-        data: What the provider said.
-        name: The field that holds it.
+        data: The response.
+        name: The field that holds the id.
 
     Raises:
-        Unreadable: It is none.
+        Unreadable: The field is missing or holds other characters.
     """
     value = data.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):

@@ -1,4 +1,4 @@
-"""One line of a job's results: whose it is, what came of it, and the bytes of the answer in it."""
+"""One line of a job's results: its request, its outcome, and the bytes of its answer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from transforms.providers.wire import Unreadable, read_object
 _decode_at = json.JSONDecoder().raw_decode
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CODE = re.compile(r"[a-z0-9_]{1,48}")
-# What was not done for want of time, or since somebody stopped the job: asking again may help.
+# Not done because time ran out or the job was cancelled: asking again may help.
 # OpenAI's three codes: https://platform.openai.com/docs/api-reference/batch/request-output
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         "batch_cancelled",
         "batch_expired",
         "batch_lost",
         "batch_missing",
         "batch_request_timeout",
-        "batch_token_limit_exceeded",  # more was waiting at the provider than may
+        "batch_token_limit_exceeded",  # too many tokens were queued at the provider
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one request of a job.
+    """The result of one request of a job.
 
     Attributes:
         request_id: The request.
         outcome: As in a `Response`: `answer`, `http_NNN`, or `batch_…` with the provider's code.
         status: HTTP status of the answer in it; None where there is none.
-        body: The answer's own body, byte for byte.
+        body: The body of that answer, byte for byte.
         detail: What went wrong, for a person; "" for an answer.
     """
 
@@ -48,20 +48,20 @@ class Result:
 
     @property
     def final(self) -> bool:
-        """Whether asking again would not help, as the policy for retries has it."""
-        came = Exchange(self.outcome, self.status)
-        return self.outcome not in _PASSING and not is_transient(came)
+        """Whether asking again would not help, by the retry policy."""
+        exchange = Exchange(self.outcome, self.status)
+        return self.outcome not in _TRANSIENT and not is_transient(exchange)
 
 
 def answered(request_id: str, status: int, body: bytes) -> Result:
-    """Makes the result of a request that came to an HTTP response."""
+    """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
         return Result(request_id, "answer", status, body)
     return Result(request_id, f"http_{status}", status, body, f"HTTP {status} in a batch")
 
 
-def undone(request_id: str, code: str) -> Result:
-    """Makes the result of a request that came to none.
+def unanswered_result(request_id: str, code: str) -> Result:
+    """Returns the result of a request that got no HTTP response.
 
     Args:
         request_id: The request.
@@ -73,16 +73,13 @@ def undone(request_id: str, code: str) -> Result:
 
 
 def read_line(line: bytes) -> tuple[dict[str, Any], str]:
-    """Reads a line of results.
+    """Returns a line of results as an object and as text.
 
     Args:
         line: As received.
 
-    Returns:
-        The object, and its text.
-
     Raises:
-        Unreadable: It is no object, or has no `custom_id`.
+        Unreadable: The line is no object, or has no `custom_id`.
     """
     data = read_object(line)
     if not isinstance(data.get("custom_id"), str):
@@ -90,12 +87,12 @@ def read_line(line: bytes) -> tuple[dict[str, Any], str]:
     return data, line.decode("utf-8-sig")
 
 
-def bytes_at(text: str, *path: str) -> bytes:
-    """Returns the bytes of a value within a JSON object, as they stand there.
+def member_bytes(text: str, *path: str) -> bytes:
+    """Returns the bytes of a value inside a JSON object, unchanged.
 
     Args:
-        text: The object, which has been read before and found sound.
-        path: Names of members, from the outermost; each is there.
+        text: The object; valid JSON.
+        path: Names of members, outermost first; each exists.
     """
     for name in path:
         text = _member(text, name)

@@ -1,8 +1,8 @@
-"""Finds the job of an intent whose submission nobody saw end: by a killed run, or unanswered.
+"""Finds the job of an intent whose submission got no answer, or whose run was killed.
 
-A provider that keeps what a job was submitted with names the job at once. One that does not shows
-only how many requests a job has until it has ended; then its results show whose they are. A job
-that may be ours is waited for, and nothing of it is ordered again meanwhile.
+A provider that keeps a job's metadata shows at once whose job it is. Another shows only the number
+of requests until the job has ended; then its results show whose it is. A job that may be ours is
+waited for, and none of its requests is submitted again meanwhile.
 """
 
 from __future__ import annotations
@@ -10,66 +10,68 @@ from __future__ import annotations
 import asyncio
 import tempfile
 
-from transforms.asking.batch.intents import IntentBook, OpenIntent
+from transforms.asking.batch.client import BatchClient
+from transforms.asking.batch.intents import IntentLog, OpenIntent
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.provider import Provider
 from transforms.providers.wire import Unreadable
 
 # How far the provider's clock may be behind ours.
 _SKEW_MILLISECONDS = 600_000
-LINES_AT_ONCE = 256  # then others have their turn
+LINES_AT_ONCE = 256  # then the other routes get their turn
 
 
 class JobSearch:
-    """Finds jobs again.
+    """Finds the jobs of intents.
 
     Args:
-        provider: Lists the jobs.
-        protocol: Tells whose they are.
-        book: Knows the jobs whose intents are known.
+        client: Lists the jobs.
+        protocol: Compares a job with an intent.
+        intents: The intents and their known jobs.
     """
 
-    def __init__(self, provider: Provider, protocol: BatchProtocol, book: IntentBook) -> None:
-        self._provider = provider
+    def __init__(self, client: BatchClient, protocol: BatchProtocol, intents: IntentLog) -> None:
+        self._client = client
         self._protocol = protocol
-        self._book = book
-        self._others: set[tuple[str, str]] = set()  # intent and job that do not belong together
+        self._intents = intents
+        self._unrelated: set[tuple[str, str]] = set()  # intent and job
 
     async def find(self, lost: OpenIntent) -> tuple[BatchJob | None, bool]:
-        """Looks for an intent's job.
+        """Returns the job of an intent, or whether a running job may be it.
 
         Args:
             lost: The intent.
 
         Returns:
-            The job; and, where there is none, whether one that still runs may be it.
+            The job, or None; and without a job, whether one that still runs may be it.
 
         Raises:
-            CallFailed: The provider did not tell.
+            CallFailed: The provider did not list its jobs.
         """
-        known, maybe = await asyncio.to_thread(self._book.known_jobs), False
-        for job in await self._provider.jobs(lost.created - _SKEW_MILLISECONDS):
-            if job.id in known or (lost.id, job.id) in self._others:
+        known, maybe = await asyncio.to_thread(self._intents.known_jobs), False
+        for job in await self._client.jobs(lost.created - _SKEW_MILLISECONDS):
+            if job.id in known or (lost.id, job.id) in self._unrelated:
                 continue
             match = self._protocol.match(job, lost.id, lost.upload, lost.size)
-            if match == "yes" or (match == "maybe" and job.ended and await self._is(lost, job)):
+            if match == "yes" or (
+                match == "maybe" and job.ended and await self._is_ours(lost, job)
+            ):
                 return job, False
             maybe = maybe or (match == "maybe" and not job.ended)
         return None, maybe
 
-    async def _is(self, lost: OpenIntent, job: BatchJob) -> bool:
-        """Looks for one of our requests in the results: no other job has any."""
+    async def _is_ours(self, lost: OpenIntent, job: BatchJob) -> bool:
+        """Returns whether the results hold one of our requests: only our job can."""
         with tempfile.TemporaryFile() as file:
-            await self._provider.results(job, file)
+            await self._client.results(job, file)
             for number, line in enumerate(file):
                 if number % LINES_AT_ONCE == 0:
                     await asyncio.sleep(0)
-                if self._named(line) in lost.ids:
+                if self._read_id(line) in lost.ids:
                     return True
-        self._others.add((lost.id, job.id))
+        self._unrelated.add((lost.id, job.id))
         return False
 
-    def _named(self, line: bytes) -> bytes:
+    def _read_id(self, line: bytes) -> bytes:
         try:
             return id_bytes(self._protocol.read_result(line).request_id)
         except Unreadable:
@@ -77,7 +79,7 @@ class JobSearch:
 
 
 def id_bytes(request_id: str) -> bytes:
-    """Returns an id as bytes; none where it is no id of ours."""
+    """Returns an id as bytes; empty where it is not hexadecimal, so not ours."""
     try:
         return bytes.fromhex(request_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Submits a chunk as one job: the guard, then the intent, then the call that costs money."""
+"""Submits a chunk as one job: first the guard, then the intent, then the call that costs money."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import asyncio
 from schemas.inputs.registry import Price, Route
 from schemas.terms import Verdict
 from transforms.asking.batch.chunks import Chunk
-from transforms.asking.batch.intents import Intent, IntentBook, OpenIntent, Order, intent_id
-from transforms.asking.batch.provider import CallFailed, Provider
+from transforms.asking.batch.client import BatchClient, CallFailed
+from transforms.asking.batch.intents import (
+    Intent,
+    IntentLog,
+    OpenIntent,
+    PermittedRequest,
+    intent_id,
+)
 from transforms.asking.context import AskingContext
 from transforms.providers.retry import RetryPolicy
 
-_VERDICTS_AT_ONCE = 256  # then the other routes have their turn
+_VERDICTS_AT_ONCE = 256  # then the other routes get their turn
 
 
 class NotPermitted(Exception):
-    """The terms no longer permit one of the requests; nothing was submitted."""
+    """The terms no longer permit one of the requests. Nothing was submitted."""
 
 
 class Submitter:
@@ -24,9 +30,9 @@ class Submitter:
 
     Args:
         route: The route.
-        price: What tokens cost in a batch.
-        provider: Takes the jobs.
-        book: Keeps the intents.
+        price: Price of tokens in a batch.
+        client: Calls the provider.
+        intents: The ledger's intents.
         context: What all loops share.
         stopped: Set when nothing more is to be sent.
     """
@@ -35,37 +41,37 @@ class Submitter:
         self,
         route: Route,
         price: Price,
-        provider: Provider,
-        book: IntentBook,
+        client: BatchClient,
+        intents: IntentLog,
         context: AskingContext,
         stopped: asyncio.Event,
     ) -> None:
         self._route = route
         self._price = price
-        self._provider = provider
-        self._book = book
+        self._client = client
+        self._intents = intents
         self._context = context
         self._stopped = stopped
         self._policy = RetryPolicy(route.timeouts.patience_seconds, context.clock, context.random)
-        self._names = 0
+        self._ids_made = 0
 
     async def submit(self, chunk: Chunk) -> OpenIntent | None:
-        """Submits a chunk; a provider that is busy is asked again, as the policy says.
+        """Submits a chunk; a busy provider is asked again, by the retry policy.
 
         Returns:
-            The intent, with its job; without one where no answer came: it may have come to a job,
-            and is to be looked for. None where we were stopped first.
+            The intent with its job; without a job where the submission got no answer, so that the
+            job, if there is one, must be searched. None where the loop was stopped first.
 
         Raises:
-            CallFailed: The provider does not take it; nothing was ordered.
-            NotPermitted: The guard forbids it; nothing was sent.
-            StillroomError: The intent could not be noted; nothing was ordered.
+            CallFailed: The provider refuses it; no job was made.
+            NotPermitted: The guard forbids a request; nothing was sent.
+            StillroomError: The intent could not be written; nothing was submitted.
         """
         began, attempt = self._context.clock.monotonic(), 0
         while not self._stopped.is_set():
             attempt += 1
             try:
-                return await self._order(chunk, await self._permitted(chunk))
+                return await self._submit_once(chunk, await self._permit_all(chunk))
             except CallFailed as failure:
                 following = self._policy.after(failure.exchange, attempt, began)
                 if following.pause_seconds is None:
@@ -73,8 +79,8 @@ class Submitter:
             await self._context.clock.pause(following.pause_seconds, self._stopped)
         return None
 
-    async def _permitted(self, chunk: Chunk) -> list[Verdict]:
-        """Returns the guard's verdict on each request now."""
+    async def _permit_all(self, chunk: Chunk) -> list[Verdict]:
+        """Returns the guard's present verdict on each request; all of them permit."""
         verdicts = []
         for number, request in enumerate(chunk.requests):
             if number % _VERDICTS_AT_ONCE == 0:
@@ -85,39 +91,39 @@ class Submitter:
             verdicts.append(verdict)
         return verdicts
 
-    async def _order(self, chunk: Chunk, verdicts: list[Verdict]) -> OpenIntent:
+    async def _submit_once(self, chunk: Chunk, verdicts: list[Verdict]) -> OpenIntent:
         if chunk.protocol.uploads and not chunk.upload:
-            chunk.upload = await self._provider.upload(chunk, self._name(chunk))
+            chunk.upload = await self._client.upload(chunk, self._new_id(chunk))
         intent = self._intent(chunk, verdicts)
-        opened = await asyncio.to_thread(self._book.write, intent)
+        opened = await asyncio.to_thread(self._intents.write, intent)
         try:
-            job = await self._provider.submit(chunk, intent.id)
+            job = await self._client.submit(chunk, intent.id)
         except CallFailed as failure:
             if not failure.refused:
                 return opened
-            await asyncio.to_thread(self._book.settle, intent)
+            await asyncio.to_thread(self._intents.settle, intent)
             raise
-        await asyncio.to_thread(self._book.note_job, opened, job.id)
+        await asyncio.to_thread(self._intents.note_job, opened, job.id)
         return opened
 
     def _intent(self, chunk: Chunk, verdicts: list[Verdict]) -> Intent:
         return Intent(
-            id=self._name(chunk),
+            id=self._new_id(chunk),
             route=self._route.id,
             host=self._route.host,
             run_id=self._context.run_id,
             created=self._context.clock.now(),
             upload=chunk.upload,
             price=self._price,
-            orders=tuple(
-                Order(request, verdict.decision_id)
+            requests=tuple(
+                PermittedRequest(request, verdict.decision_id)
                 for request, verdict in zip(chunk.requests, verdicts, strict=True)
             ),
             verdicts={verdict.decision_id: verdict for verdict in verdicts},
         )
 
-    def _name(self, chunk: Chunk) -> str:
-        """Returns a name that no other intent has."""
-        self._names += 1
+    def _new_id(self, chunk: Chunk) -> str:
+        """Returns a new id for an intent."""
+        self._ids_made += 1
         first, now = chunk.requests[0].request_id, self._context.clock.now()
-        return intent_id(self._route.id, self._context.run_id, now, first, self._names)
+        return intent_id(self._route.id, self._context.run_id, now, first, self._ids_made)

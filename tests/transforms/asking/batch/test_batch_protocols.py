@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from transforms.asking.batch import MODULES, has_batches
 from transforms.asking.batch.protocols import BatchProtocol, find_protocol
-from transforms.asking.batch.results import bytes_at
+from transforms.asking.batch.results import member_bytes
 from transforms.providers.apis import HttpCall
 from transforms.providers.wire import Unreadable
 
@@ -187,6 +187,6 @@ def test_the_bytes_of_a_value_are_those_that_stand_there(
 
     inner = {**around, "body": value, "": 0}
     text = dumps({**around, "response": inner})
-    found = bytes_at(text, "response", "body")
+    found = member_bytes(text, "response", "body")
     assert json.loads(found) == value
     assert found.decode() in text

@@ -1,4 +1,4 @@
-"""The calls to a provider's batch API. A call that brings no sound answer raises `CallFailed`."""
+"""The calls to a provider's batch API. A call without a valid answer raises `CallFailed`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from transforms.limits.usage import NOT_SENT
 from transforms.providers.http_client import Exchange, HttpClient, HttpTarget, make_timeout
 from transforms.providers.wire import Unreadable
 
-# Results may be gigabytes: an hour for them all, as long as they keep coming.
+# Results may be gigabytes: at most an hour for all of them, while bytes keep arriving.
 _RESULTS_SECONDS = 3600.0
-_SLACK_MILLISECONDS = 86_400_000  # lists need not be sorted better than to the day
+_SLACK_MILLISECONDS = 86_400_000  # lists may be sorted by day only
 _MOST_PAGES = 1000
 
 T = TypeVar("T")
 
 
 class CallFailed(Exception):
-    """A call brought no sound answer.
+    """A call got no valid answer.
 
     Args:
-        exchange: What came of it.
+        exchange: What happened.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -36,26 +36,26 @@ class CallFailed(Exception):
 
     @property
     def refused(self) -> bool:
-        """Whether nothing can have come of it at the provider: it said no, or was not reached."""
+        """Whether the call had no effect: the provider refused it, or it never arrived."""
         status = self.exchange.status
-        said_no = status is not None and 300 <= status < 500
-        return said_no or self.exchange.outcome in NOT_SENT
+        refused = status is not None and 300 <= status < 500
+        return refused or self.exchange.outcome in NOT_SENT
 
     @property
     def withdrawn(self) -> bool:
-        """Whether the account may no longer ask."""
+        """Whether the account has lost access."""
         return self.exchange.status in (401, 403)
 
 
-class Provider:
-    """Calls one route's batch API.
+class BatchClient:
+    """Calls the batch API of one route.
 
     Args:
-        client: Sends.
-        protocol: What is said.
+        client: Sends the calls.
+        protocol: The batch API.
         base: Base address of the API.
-        headers: Headers that show the key.
-        timeouts: The route's.
+        headers: Headers with the key.
+        timeouts: The route's timeouts.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class Provider:
         )
 
     async def upload(self, chunk: Chunk, name: str) -> str:
-        """Uploads the body of a job, of which nothing follows yet; returns its id."""
+        """Uploads the body of a job and returns its id. This makes no job and costs nothing."""
         return self._read(self._protocol.read_upload, await self._post_body(chunk, name))
 
     async def submit(self, chunk: Chunk, name: str) -> BatchJob:
-        """Makes a job. This is what costs money.
+        """Makes a job. This call costs money.
 
         Args:
-            chunk: Its requests; uploaded before, where the protocol has it so.
+            chunk: Its requests; uploaded before, if the protocol has uploads.
             name: The intent's id.
         """
         if self._protocol.uploads:
@@ -96,15 +96,15 @@ class Provider:
         return self._read(self._protocol.read_job, exchange)
 
     async def job(self, job_id: str) -> BatchJob:
-        """Returns what is said of a job now."""
+        """Returns the current state of a job."""
         target = self._target(self._protocol.job_path(job_id))
         return self._read(self._protocol.read_job, await self._client.get(target))
 
     async def jobs(self, since: int) -> list[BatchJob]:
-        """Returns the account's jobs, whoever made them.
+        """Returns the jobs of the account, also those of other programs.
 
         Args:
-            since: Older ones are of no interest; milliseconds since 1970 UTC.
+            since: Leave out older jobs; milliseconds since 1970 UTC.
         """
         found: list[BatchJob] = []
         path = self._protocol.list_path()
@@ -117,7 +117,7 @@ class Provider:
         return found
 
     async def results(self, job: BatchJob, file: IO[bytes]) -> None:
-        """Writes all results of a job to a file, and rewinds it."""
+        """Writes all results of a job to a file and rewinds it."""
         for path in job.results:
             target = HttpTarget(URL(self._base + path), self._headers, self._results_timeout)
             exchange = await self._client.get_file(target, file)
@@ -127,9 +127,9 @@ class Provider:
         file.seek(0)
 
     async def _post_body(self, chunk: Chunk, name: str) -> Exchange:
-        package = self._protocol.package(name)
-        target = self._target(package.path, {"Content-Type": package.content_type})
-        return await self._client.post_file(target, chunk.body(package))
+        layout = self._protocol.body_format(name)
+        target = self._target(layout.path, {"Content-Type": layout.content_type})
+        return await self._client.post_file(target, chunk.body(layout))
 
     def _target(self, path: str, headers: Mapping[str, str] | None = None) -> HttpTarget:
         return HttpTarget(
