@@ -20,7 +20,7 @@ from schemas.errors import InputError, nearest
 from schemas.terms import Use
 
 if TYPE_CHECKING:
-    from transforms.guard.questions import Questions
+    from transforms.guard.questions import BatchAnswerer
 
 DENIED = 3  # the exit code of a no
 
@@ -125,12 +125,12 @@ def decide(
 
 def _questions(
     registry: Path | None, on: datetime | None, unapproved: Unapproved, max_age_days: int | None
-) -> Questions:
+) -> BatchAnswerer:
     from transforms.guard.catalogue import load_catalogue, load_registry
-    from transforms.guard.questions import Questions
+    from transforms.guard.questions import BatchAnswerer
 
     catalogue = load_catalogue()
-    return Questions(
+    return BatchAnswerer(
         catalogue,
         load_registry(registry, catalogue) if registry else None,
         _day(on),
@@ -156,7 +156,7 @@ def _declared(value: dict[str, Any]) -> dict[str, Any]:
     return {key: v for key, v in plain.items() if v is not None}
 
 
-def _answer_one(questions: Questions, question: dict[str, Any], *, as_json: bool) -> None:
+def _answer_one(questions: BatchAnswerer, question: dict[str, Any], *, as_json: bool) -> None:
     from transforms.guard.questions import verdict_json
 
     verdict = questions.answer(question)
@@ -185,7 +185,7 @@ def _lines(batch: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _answer_all(questions: Questions, lines: IO[str]) -> None:
+def _answer_all(questions: BatchAnswerer, lines: IO[str]) -> None:
     for line in lines:
         _print_json(questions.answer_line(line))
 
@@ -204,7 +204,7 @@ def list_terms(
     from pipelines.planning.reliance import read_reliance
     from schemas.files import unstructure
 
-    found = read_reliance(run, registry, _day(None), max_age_days=max_age_days).standings()
+    found = read_reliance(run, registry, _day(None), max_age_days=max_age_days).document_states()
     if as_json:
         _print_json(unstructure(found))
     else:

@@ -10,14 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas.inputs.documents import Clause, TermsDocument
-from transforms.guard.changes import Comparison
-from transforms.guard.check import ReadingFlaw
-from transforms.guard.signoff import Standing
+from transforms.guard.approvals import DocumentState
+from transforms.guard.changes import TextComparison
+from transforms.guard.terms_problems import TermsProblem
 
 _COLOURS = {"approved": "green", "open": "green"}
 
 
-def show_standings(found: Sequence[Standing], out: Console) -> None:
+def show_standings(found: Sequence[DocumentState], out: Console) -> None:
     """Prints how documents stand, a line each."""
     table = Table(box=None, pad_edge=False)
     for name in ("document", "version", "state", "approved by", "expires", "routes"):
@@ -73,7 +73,7 @@ def _effect(clause: Clause) -> str:
 
 
 def show_findings(
-    findings: Sequence[ReadingFlaw], compared: Sequence[Comparison], out: Console
+    findings: Sequence[TermsProblem], compared: Sequence[TextComparison], out: Console
 ) -> None:
     """Prints what needs attention, and what came of comparing texts."""
     for flaw in findings:

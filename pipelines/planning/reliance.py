@@ -10,12 +10,12 @@ from pathlib import Path
 from schemas.errors import InputError
 from schemas.inputs.registry import Registry, Route
 from schemas.inputs.run_file import load_run
+from transforms.guard.approvals import DocumentState, UnapprovedPolicy, document_states
 from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
-from transforms.guard.changes import Comparison, Fetch, compare, note_changes
-from transforms.guard.check import ReadingFlaw, find_flaws, relied_on
+from transforms.guard.changes import Fetch, TextComparison, compare_texts, record_changes
 from transforms.guard.evaluate import Guard
 from transforms.guard.fetch import fetch_pages
-from transforms.guard.signoff import Standing, Unapproved, standings
+from transforms.guard.terms_problems import TermsProblem, find_terms_problems, select_relied_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Reliance:
     routes: tuple[Route, ...] | None
     today: date
     within_days: int
-    unapproved: Unapproved = "deny"
+    unapproved: UnapprovedPolicy = "deny"
     max_age_days: int | None = None
 
-    def standings(self) -> list[Standing]:
+    def document_states(self) -> list[DocumentState]:
         """Returns how every document relied on stands."""
         known = (*self.catalogue.routes.values(), *self.registry.routes.values())
-        found = standings(
+        found = document_states(
             self.catalogue,
             self.registry,
             known if self.routes is None else self.routes,
@@ -53,17 +53,19 @@ class Reliance:
             within_days=self.within_days,
             max_age_days=self.max_age_days,
         )
-        return relied_on(found, self.registry, self.catalogue) if self.routes is None else found
+        return (
+            select_relied_on(found, self.registry, self.catalogue) if self.routes is None else found
+        )
 
-    def findings(self, compared: Sequence[Comparison] = ()) -> list[ReadingFlaw]:
+    def findings(self, compared: Sequence[TextComparison] = ()) -> list[TermsProblem]:
         """Returns what needs attention.
 
         Args:
             compared: What was compared with the newest texts. What of it is noted shows in how
                 the documents stand, until somebody signs them again.
         """
-        flaws = find_flaws(
-            self.standings(),
+        flaws = find_terms_problems(
+            self.document_states(),
             self.registry,
             self.today,
             within_days=self.within_days,
@@ -72,13 +74,13 @@ class Reliance:
         noted = {(change.document, change.version) for change in self.registry.changed}
         told = {"changed": "its text is no longer the one that was read", "unreachable": ""}
         return flaws + [
-            ReadingFlaw(one.document, one.version, one.state, told[one.state] or one.detail)
+            TermsProblem(one.document, one.version, one.state, told[one.state] or one.detail)
             for one in compared
             if one.state in told
             and not (one.state == "changed" and (one.document, one.version) in noted)
         ]
 
-    def fetch(self, fetch: Fetch = fetch_pages) -> list[Comparison]:
+    def fetch(self, fetch: Fetch = fetch_pages) -> list[TextComparison]:
         """Compares what is in force today with the newest texts.
 
         Args:
@@ -86,13 +88,13 @@ class Reliance:
         """
         documents = [
             version
-            for standing in self.standings()
+            for standing in self.document_states()
             for version in self.catalogue.documents[standing.document]
             if version.version == standing.version
         ]
-        return compare(documents, fetch)
+        return compare_texts(documents, fetch)
 
-    def noting(self, compared: Sequence[Comparison]) -> Reliance:
+    def noting(self, compared: Sequence[TextComparison]) -> Reliance:
         """Notes changed texts beside the registry; returns what is relied on now.
 
         Args:
@@ -101,7 +103,7 @@ class Reliance:
         """
         if self.path is None:
             return self
-        changed = note_changes(self.path, compared, self.today)
+        changed = record_changes(self.path, compared, self.today)
         return replace(self, registry=replace(self.registry, changed=changed))
 
 

@@ -125,7 +125,7 @@ def test_a_run_relies_on_the_documents_of_its_teachers_alone(tmp_path: Path) -> 
         max_reading_age_days=0,
     )
     relied = read_reliance(project.path, None, DAY)
-    assert [one.document for one in relied.standings()] == [
+    assert [one.document for one in relied.document_states()] == [
         "meta/llama-3.1-license",
         "spdx/apache-2.0",
     ]

@@ -113,7 +113,7 @@ def audit(corpus: Corpus, guard: Guard, on: date) -> Audit:
     asked = counts | sides
     gone = {route for question in asked for _, route in _read(question)[0]} - set(guard.routes)
     if gone:
-        guard = guard.knowing(_recorded_routes(corpus, gone))
+        guard = guard.with_routes(_recorded_routes(corpus, gone))
     denied = {
         question: verdicts
         for question in asked

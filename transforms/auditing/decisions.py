@@ -25,7 +25,7 @@ from schemas.terms import Verdict
 from transforms.auditing.constraints import RowViolation
 from transforms.corpus.facts import column, combinations
 from transforms.guard.evaluate import Guard, decision_id
-from transforms.guard.obligations import fold
+from transforms.guard.obligations import combine_verdicts
 
 _OF_TEACHERS = {
     "decision": ("decision", "id"),
@@ -207,7 +207,7 @@ def _recorded(record: dict[str, Any], named: list[dict[str, Any]]) -> list[Any]:
 
 def _expected(verdicts: list[Verdict], named: list[dict[str, Any]]) -> list[Any]:
     """Returns what the decisions say of the same themselves."""
-    asked: dict[str, Any] = unstructure(fold(verdicts))
+    asked: dict[str, Any] = unstructure(combine_verdicts(verdicts))
     plain = [unstructure(verdict) for verdict in verdicts]
     return [
         [{name: one[name] for name in said} for said, one in zip(named, plain, strict=True)],

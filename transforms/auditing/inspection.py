@@ -16,7 +16,7 @@ from schemas.terms import Duty
 from transforms.auditing.constraints import RowViolation, violations
 from transforms.auditing.decisions import decision_violations
 from transforms.auditing.withdrawn_rows import WITHDRAWN
-from transforms.guard.obligations import joint_class
+from transforms.guard.obligations import combined_class
 
 Duties = tuple[Duty, ...]
 
@@ -216,7 +216,7 @@ def _have_another_class(one: pa.StructArray, other: pa.StructArray, name: str) -
     for row, classes in enumerate(zip(*names, strict=True)):
         if classes not in known:
             duties = [structure(s.field("duties")[row].as_py(), Duties) for s in (one, other)]
-            known[classes] = joint_class(*zip(classes, duties, strict=True)) != name
+            known[classes] = combined_class(*zip(classes, duties, strict=True)) != name
     return pa.array([known[classes] for classes in zip(*names, strict=True)], pa.bool_())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from schemas.terms import Duty
 from transforms.corpus.facts import column, combinations
 from transforms.corpus.read import Corpus
-from transforms.guard.obligations import carries
+from transforms.guard.obligations import can_pass_on
 from transforms.guard.texts import plain_text
 
 # Any of these says that a text was not written by a person.
@@ -159,7 +159,7 @@ def _flow_down(duty: Duty, release: _Release) -> DutyCheck:
     if words:
         looked_for += f"; in the card: {_listed(words)}"
     lacking = release.missing(words)
-    if not carries(release.license, duty):
+    if not can_pass_on(release.license, duty):
         lacking = [f"{release.license} cannot hold it", *lacking]
     return DutyCheck(duty, not lacking, looked_for, _listed(lacking))
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED, table
 from schemas.errors import StillroomError
 from schemas.records import Preference, Record, Rejected
-from transforms.guard.obligations import joint_class
+from transforms.guard.obligations import combined_class
 from transforms.storage.files import commit, partial_file, sha256_of
 
 WRITER_SETTINGS = "1"  # raise it when a setting below changes: the same rows then get other bytes
@@ -129,7 +129,7 @@ def write_bucket(
     pairs: dict[tuple[str, str], list[Preference]] = defaultdict(list)
     for pair in preferences:
         sides = (pair.chosen_provenance, pair.rejected_provenance)
-        owed = joint_class(*((side.obligation_class, side.duties) for side in sides))
+        owed = combined_class(*((side.obligation_class, side.duties) for side in sides))
         pairs[owed, pair.split].append(pair)
     return BucketShards(
         bucket=bucket,

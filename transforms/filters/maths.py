@@ -93,6 +93,6 @@ MATHS_ANSWER = Rule(
     tuple(code for code, _ in _DETAILS.values()),
     find_maths_answer,
     MathsAnswerSettings(),
-    asides=("gold_unreadable", "maths_failed", "maths_timeout"),
-    obstacle=_not_installed,
+    always_tag=("gold_unreadable", "maths_failed", "maths_timeout"),
+    check=_not_installed,
 )

@@ -10,7 +10,7 @@ from schemas.errors import InputError, Problem, nearest
 from schemas.files import as_sequence
 from schemas.inputs.run import Action, FilterChoice
 from schemas.records import RecordedFinding
-from transforms.filters.known import rule_named
+from transforms.filters.load_rules import load_rule
 from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.filters.settings import read_settings
@@ -45,27 +45,27 @@ class AppliedRule:
         action: What its findings lead to.
         settings: Its settings.
         codes: The findings that this run wants; those of other codes are left out.
-        asides: Those among them that tag, whatever the action.
+        always_tag: Those among them that tag, whatever the action.
     """
 
     rule: Rule
     action: Action
     settings: Any
     codes: tuple[str, ...]
-    asides: tuple[str, ...]
+    always_tag: tuple[str, ...]
 
-    def found(self, candidate: Candidate) -> Iterator[Finding]:
+    def find(self, candidate: Candidate) -> Iterator[Finding]:
         """Yields what the rule finds in a candidate, of the codes that are wanted."""
         for found in self.rule.find(candidate, self.settings):
             if found.code in self.codes:
                 yield found
 
-    def findings(self, candidate: Candidate) -> Iterator[RecordedFinding]:
+    def recorded(self, candidate: Candidate) -> Iterator[RecordedFinding]:
         """Yields the same with what follows from it."""
-        for found in self.found(candidate):
-            action: Action = "tag" if found.code in self.asides else self.action
+        for found in self.find(candidate):
+            action: Action = "tag" if found.code in self.always_tag else self.action
             severity = self.rule.severity(found.code)
-            yield found.finding(self.rule.name, self.rule.version, action, severity)
+            yield found.recorded(self.rule.name, self.rule.version, action, severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,16 @@ class Filters:
 
     def apply(self, candidate: Candidate) -> tuple[RecordedFinding, ...]:
         """Returns what all rules find: every rule runs, whatever the others found."""
-        return tuple(found for rule in self.rules for found in rule.findings(candidate))
+        return tuple(found for rule in self.rules for found in rule.recorded(candidate))
 
     def redact(self, candidate: Candidate) -> Candidate:
         """Returns a candidate without what the run wants redacted; itself, if that is nothing."""
         redacting = [rule for rule in self.rules if rule.action == "redact"]
-        found = [it for rule in redacting for it in rule.found(candidate)]
+        found = [it for rule in redacting for it in rule.find(candidate)]
         return redact(candidate, found) if found else candidate
 
 
-def verdict(findings: Iterable[RecordedFinding]) -> RecordedFinding | None:
+def rejecting_finding(findings: Iterable[RecordedFinding]) -> RecordedFinding | None:
     """Returns the finding that keeps a record out of the corpus.
 
     Args:
@@ -144,9 +144,9 @@ def compile_filters(
 
 
 def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> AppliedRule:
-    rule = rule_named(choice.rule, where)
+    rule = load_rule(choice.rule, where)
     written = dict(choice.settings)
-    asides = () if "codes" in written else rule.asides
+    always_tag = () if "codes" in written else rule.always_tag
     codes = _read_codes(rule, written.pop("codes", rule.codes), where)
     settings = read_settings(rule.name, rule.settings, written, where)
     if choice.action == "redact" and not rule.redacts:
@@ -156,7 +156,7 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
             found="action: redact",
             expected="action: drop, quarantine or tag",
         )
-    if problem := rule.obstacle(settings):
+    if problem := rule.check(settings):
         raise InputError([problem.at(where)])
     for other in before:
         if other.rule == rule and set(other.codes) & set(codes):
@@ -166,7 +166,7 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
                 found=", ".join(code for code in codes if code in other.codes),
                 remedy="keep one, or give each its own `codes`",
             )
-    return AppliedRule(rule, choice.action or rule.action, settings, codes, asides)
+    return AppliedRule(rule, choice.action or rule.action, settings, codes, always_tag)
 
 
 def _read_codes(rule: Rule, written: Any, where: str) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class DuplicateNgramsSettings:
 
 def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Iterator[Finding]:
     """Finds a text that ends in one passage over and over, in whatever script."""
-    for part, text in candidate.answered():
+    for part, text in candidate.answer_parts():
         text = text.rstrip().rstrip(_CLOSING).rstrip()
         for period, tail in _periodic_tails(text):
             if _is_loop(text, period, tail, settings):

@@ -108,5 +108,5 @@ REQUIRED_FORMAT = Rule(
     ("wrong_format",),
     find_wrong_format,
     RequiredFormatSettings(),
-    obstacle=_nothing_required,
+    check=_nothing_required,
 )

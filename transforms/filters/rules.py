@@ -70,7 +70,7 @@ class Candidate:
         """Whether the answer calls tools and says nothing: there is no text to judge."""
         return bool(self.tool_calls) and not self.completion.strip()
 
-    def answered(self) -> Iterator[tuple[str, str]]:
+    def answer_parts(self) -> Iterator[tuple[str, str]]:
         """Yields name and text of each part that the teacher wrote."""
         yield "completion", self.completion
         if self.reasoning:
@@ -82,7 +82,7 @@ class Candidate:
         """Yields name and text of each part that the record will hold."""
         for number, message in enumerate(self.messages, 1):
             yield f"message {number}", message.content
-        yield from self.answered()
+        yield from self.answer_parts()
 
 
 class Span(NamedTuple):
@@ -112,7 +112,7 @@ class Finding:
     value: float | None = None
     span: Span | None = None
 
-    def finding(
+    def recorded(
         self, rule: str, version: int, action: Action, severity: Severity
     ) -> RecordedFinding:
         """Returns it as records keep it: under its rule, with what follows from it."""
@@ -134,7 +134,7 @@ _SEVERITIES: dict[Action, Severity] = {
 }
 
 
-def _no_obstacle(settings: Any) -> Problem | None:
+def _no_check(settings: Any) -> Problem | None:
     return None
 
 
@@ -153,9 +153,9 @@ class Rule:
             `ValueError` for values that make no sense.
         redacts: Whether `redact` may be its action: then each of its findings has a span, and
             together they point at every place of what it looks for.
-        asides: Codes that tell of the check and not of the answer. They tag, whatever the run
+        always_tag: Codes that tell of the check and not of the answer. They tag, whatever the run
             file's action, unless it names them under `codes`.
-        obstacle: What keeps the rule from being applied with such settings, if anything. It is
+        check: What keeps the rule from being applied with such settings, if anything. It is
             looked for before anybody is asked.
     """
 
@@ -166,9 +166,9 @@ class Rule:
     find: Callable[[Candidate, Any], Iterable[Finding]]
     settings: Any = NoSettings()
     redacts: bool = False
-    asides: tuple[str, ...] = ()
-    obstacle: Callable[[Any], Problem | None] = _no_obstacle
+    always_tag: tuple[str, ...] = ()
+    check: Callable[[Any], Problem | None] = _no_check
 
     def severity(self, code: str) -> Severity:
         """Returns how grave a finding is, as its default action tells."""
-        return "remark" if code in self.asides else _SEVERITIES[self.action]
+        return "remark" if code in self.always_tag else _SEVERITIES[self.action]

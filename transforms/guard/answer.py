@@ -9,7 +9,7 @@ from schemas.inputs.documents import Clause, TermsDocument
 from schemas.inputs.registry import Authorisation
 from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Duty, Layer, Status
-from transforms.guard.conditions import examine
+from transforms.guard.conditions import check_condition
 
 # The most severe first: what it would take most to change stands before what takes less.
 SEVERITY: tuple[Status, ...] = (
@@ -23,7 +23,7 @@ SEVERITY: tuple[Status, ...] = (
     "permitted_if",
     "permitted",
 )
-_RANK = {status: rank for rank, status in enumerate(SEVERITY)}
+_RANK = {status: severity for severity, status in enumerate(SEVERITY)}
 
 _SAY_NO = ("prohibited", "needs_authorisation")
 _UNREAD = "Nobody has read this text. For a yes: read it, and add the reading to the catalogue."
@@ -62,12 +62,12 @@ class Answer:
         return self.clauses[0].layer == "acceptable_use"
 
 
-def rank(status: Status) -> int:
+def severity(status: Status) -> int:
     """Returns a status's place in the order of severity, the most severe first."""
     return _RANK[status]
 
 
-def refuse(document: str, version: str, layer: Layer, status: Status, summary: str) -> Answer:
+def deny(document: str, version: str, layer: Layer, status: Status, summary: str) -> Answer:
     """Returns the no of a document as a whole."""
     return Answer(
         status,
@@ -85,7 +85,7 @@ def refuse(document: str, version: str, layer: Layer, status: Status, summary: s
     )
 
 
-def evaluate(
+def ask_document(
     document: TermsDocument,
     layer: Layer,
     purpose: Purpose,
@@ -110,7 +110,7 @@ def evaluate(
         Its answer, apart from anybody's sign-off.
     """
     if document.reading is None:
-        return refuse(document.document, document.version, layer, "unknown", _UNREAD)
+        return deny(document.document, document.version, layer, "unknown", _UNREAD)
     lifted = {given.clause: given.reference for given in authorisations}
     applied = [
         (clause, status)
@@ -145,7 +145,7 @@ def _fold(
 ) -> Answer:
     """Folds the clauses that apply into the document's answer."""
     clauses = tuple(status for _, status in applied)
-    worst: Status = min((status.status for status in clauses), key=rank, default="silent")
+    worst: Status = min((status.status for status in clauses), key=severity, default="silent")
     if worst in _SAY_NO:
         return Answer(worst, False, tuple(c for c in clauses if c.status in _SAY_NO))
     granted = {status.status for clause, status in applied if clause.effect != "duty"}
@@ -174,7 +174,7 @@ def _status(
     lifted: Mapping[str, str],
 ) -> ClauseStatus | None:
     """Returns what a clause says, or None where it does not apply."""
-    finding = examine(clause.when, purpose, model)
+    finding = check_condition(clause.when, purpose, model)
     if finding.holds is False or (clause.effect == "permit" and finding.holds is None):
         return None
     status, remark = _effect(clause, lifted)

@@ -31,7 +31,7 @@ Fetch = Callable[[Iterable[str]], Mapping[str, FetchedPage]]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TextComparison:
     """A document's newest text beside the one that was read.
 
     Attributes:
@@ -54,7 +54,7 @@ class Comparison:
     detail: str = ""
 
 
-def compare(documents: Iterable[TermsDocument], fetch: Fetch) -> list[Comparison]:
+def compare_texts(documents: Iterable[TermsDocument], fetch: Fetch) -> list[TextComparison]:
     """Compares readings with the newest texts.
 
     Args:
@@ -65,18 +65,18 @@ def compare(documents: Iterable[TermsDocument], fetch: Fetch) -> list[Comparison
         One comparison each.
     """
     chosen = list(documents)
-    pages = fetch({source_of(one) for one in chosen if _comparable(one)})
+    pages = fetch({newest_address(one) for one in chosen if _comparable(one)})
     return [_compare(one, pages) for one in chosen]
 
 
-def source_of(document: TermsDocument) -> str:
+def newest_address(document: TermsDocument) -> str:
     """Returns where the newest text of a document is, in the form in which it was read."""
     archive = document.reading.archive if document.reading else None
     return archive.newest if archive else document.address
 
 
-def note_changes(
-    registry: Path, compared: Iterable[Comparison], today: date
+def record_changes(
+    registry: Path, compared: Iterable[TextComparison], today: date
 ) -> tuple[ChangedTerms, ...]:
     """Notes beside a registry what was found changed, and forgets what is as it was read.
 
@@ -112,20 +112,20 @@ def note_changes(
 
 
 def _comparable(document: TermsDocument) -> bool:
-    return bool(document.reading and document.reading.sha256 and source_of(document))
+    return bool(document.reading and document.reading.sha256 and newest_address(document))
 
 
-def _compare(document: TermsDocument, pages: Mapping[str, FetchedPage]) -> Comparison:
+def _compare(document: TermsDocument, pages: Mapping[str, FetchedPage]) -> TextComparison:
     name = (document.document, document.version)
     if not _comparable(document):
-        return Comparison(*name, "", "not_compared", detail=_why_not(document))
-    address = source_of(document)
+        return TextComparison(*name, "", "not_compared", detail=_why_not(document))
+    address = newest_address(document)
     page, read = pages[address], document.sha256
     if page.problem or not plain_text(page.data):
         problem = page.problem or "the page has no text"
-        return Comparison(*name, address, "unreachable", read, detail=problem)
+        return TextComparison(*name, address, "unreachable", read, detail=problem)
     found = text_digest(page.data)
-    return Comparison(*name, address, "same" if found == read else "changed", read, found)
+    return TextComparison(*name, address, "same" if found == read else "changed", read, found)
 
 
 def _why_not(document: TermsDocument) -> str:

@@ -41,7 +41,7 @@ class ConditionResult:
 _YES = ConditionResult(True)
 
 
-def examine(condition: Condition | None, purpose: Purpose, model: str) -> ConditionResult:
+def check_condition(condition: Condition | None, purpose: Purpose, model: str) -> ConditionResult:
     """Tells whether a condition holds.
 
     It is Kleene's three-valued logic: false beats unknown, unknown beats true. A student that
@@ -69,7 +69,7 @@ def _findings(condition: Condition, purpose: Purpose, model: str) -> Iterator[Co
     yield from _about_organisation(condition, purpose)
     yield from _about_request(condition, model)
     if condition.any_of:
-        yield _any(examine(one, purpose, model) for one in condition.any_of)
+        yield _any(check_condition(one, purpose, model) for one in condition.any_of)
 
 
 def _about_student(condition: Condition, purpose: Purpose) -> Iterator[ConditionResult]:

@@ -21,11 +21,11 @@ from schemas.inputs.documents import TermsDocument
 from schemas.inputs.registry import BindingTerms, Registry, Route
 from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Layer, Status, TermsVersion, Verdict
-from transforms.guard.answer import Answer, evaluate, rank, refuse
+from transforms.guard.answer import Answer, ask_document, deny, severity
+from transforms.guard.approvals import Approvals, UnapprovedPolicy
 from transforms.guard.catalogue.load import Catalogue
-from transforms.guard.obligations import obligation_class, union
+from transforms.guard.obligations import merge_duties, obligation_class
 from transforms.guard.prompt_licences import ask_licence, licence_terms
-from transforms.guard.signoff import SignOffs, Unapproved
 
 Question = tuple[str, Purpose, date, str | None, bool]
 
@@ -65,7 +65,7 @@ class Guard:
         catalogue: Catalogue,
         registry: Registry | None = None,
         *,
-        unapproved: Unapproved = "deny",
+        unapproved: UnapprovedPolicy = "deny",
         max_age_days: int | None = None,
     ) -> None:
         registry = registry or Registry()
@@ -73,7 +73,7 @@ class Guard:
         self.registry_digest = registry_digest(catalogue, registry)
         self._documents = catalogue.documents
         self._authorisations = registry.authorisations
-        self._signed = SignOffs(
+        self._signed = Approvals(
             registry.approvals,
             unapproved=unapproved,
             max_age_days=max_age_days,
@@ -97,7 +97,7 @@ class Guard:
                 "no such route", found=repr(route_id), remedy=nearest(route_id, self.routes)
             ) from None
 
-    def knowing(self, routes: Iterable[Route]) -> Guard:
+    def with_routes(self, routes: Iterable[Route]) -> Guard:
         """Returns the same guard that knows further routes, where it had none of their ids.
 
         Args:
@@ -163,14 +163,14 @@ class Guard:
     def _ask(self, bound: _Bound, purpose: Purpose, model: str, day: date) -> Answer:
         version = bound.version
         if version is None:
-            return refuse(bound.document, "", bound.layer, "not_in_force", _NO_VERSION)
+            return deny(bound.document, "", bound.layer, "not_in_force", _NO_VERSION)
         lifting = [
             given
             for given in self._authorisations
             if given.document == bound.document and given.from_ <= day <= given.to
         ]
-        answer = evaluate(version, bound.layer, purpose, model, lifting)
-        flaw = self._signed.flaw(version, day) if answer.permits else None
+        answer = ask_document(version, bound.layer, purpose, model, lifting)
+        flaw = self._signed.problem(version, day) if answer.permits else None
         if flaw is None:
             return answer
         clause = ClauseStatus(
@@ -224,7 +224,7 @@ def _inputs(bound: list[_Bound], license: str | None, confidential: bool) -> Ite
         version = one.version
         if version and one.layer in _SEE_PROMPTS and version.provider_uses_inputs != "no":
             summary = f"{_USES_INPUTS[version.provider_uses_inputs]}, and the prompts are {what}."
-            yield refuse(
+            yield deny(
                 one.document, version.version, one.layer, "prohibited", f"{summary} {_ANOTHER_HOST}"
             )
 
@@ -241,12 +241,12 @@ def _verdict(
     permits = all(answer.permits for answer in answers)
     deciding = [answer for answer in answers if permits or not answer.permits]
     clauses = [clause for answer in deciding for clause in answer.clauses]
-    duties = union(duty for answer in answers for duty in answer.duties) if permits else ()
+    duties = merge_duties(duty for answer in answers for duty in answer.duties) if permits else ()
     content: dict[str, Any] = {
         "teacher": teacher,
         "decision": "permit" if permits else "deny",
         "status": _weakest(deciding),
-        "clauses": tuple(sorted(clauses, key=lambda clause: rank(clause.status))),
+        "clauses": tuple(sorted(clauses, key=lambda clause: severity(clause.status))),
         "duties": duties,
         "terms": tuple(terms),
         "use": purpose.use,
@@ -261,7 +261,7 @@ def _verdict(
 def _weakest(answers: list[Answer]) -> Status:
     """Returns the weakest answer; a policy that only takes away does not weaken by its silence."""
     counted = [a.status for a in answers if not (a.permits and a.status == "silent" and a.policy)]
-    return min(counted or [answer.status for answer in answers], key=rank)
+    return min(counted or [answer.status for answer in answers], key=severity)
 
 
 def decision_id(verdict: Verdict) -> str:

@@ -40,7 +40,7 @@ class Obligations:
     obligation_class: str
 
 
-def union(duties: Iterable[Duty]) -> tuple[Duty, ...]:
+def merge_duties(duties: Iterable[Duty]) -> tuple[Duty, ...]:
     """Returns duties without repetition, in an order that does not depend on theirs."""
     return tuple(sorted(set(duties), key=lambda d: (d.kind, d.text, d.due, d.document)))
 
@@ -66,7 +66,7 @@ def obligation_class(duties: Iterable[Duty]) -> str:
     return f"{'+'.join(kinds)}-{digest(owed)[:_DIGEST_LENGTH]}"
 
 
-def joint_class(one: Owed, other: Owed) -> str:
+def combined_class(one: Owed, other: Owed) -> str:
     """Names what two records owe together.
 
     Args:
@@ -84,7 +84,7 @@ def _owed(duty: Duty) -> tuple[str, str, str]:
     return duty.kind, text, "" if named else duty.due
 
 
-def fold(verdicts: Iterable[Verdict]) -> Obligations:
+def combine_verdicts(verdicts: Iterable[Verdict]) -> Obligations:
     """Folds the verdicts on every model that touched a record.
 
     Args:
@@ -94,7 +94,7 @@ def fold(verdicts: Iterable[Verdict]) -> Obligations:
         What they ask for together: all must permit, duties add up, the strictest limit holds.
     """
     verdicts = tuple(verdicts)
-    duties = union(duty for verdict in verdicts for duty in verdict.duties)
+    duties = merge_duties(duty for verdict in verdicts for duty in verdict.duties)
     inside = any(duty.kind == "keep_internal" for duty in duties)
     return Obligations(
         bool(verdicts) and all(verdict.permits for verdict in verdicts),
@@ -115,7 +115,7 @@ def contradictions(verdicts: Iterable[Verdict], purpose: Purpose) -> list[str]:
     Returns:
         Each contradiction in a sentence, with the documents that it stands between.
     """
-    duties = union(duty for verdict in verdicts for duty in verdict.duties)
+    duties = merge_duties(duty for verdict in verdicts for duty in verdict.duties)
     return [
         *_prefixes(duties),
         *_licences(duties, purpose),
@@ -143,14 +143,14 @@ def _licences(duties: tuple[Duty, ...], purpose: Purpose) -> Iterator[str]:
     if license is None or purpose.student.distribution == "internal":
         return
     for duty in _of(duties, "flow_down"):
-        if not carries(license, duty):
+        if not can_pass_on(license, duty):
             yield (
                 f"a student under {license} cannot pass on the restrictions that "
                 f"{duty.document} asks for: {duty.text}"
             )
 
 
-def carries(license: str, duty: Duty) -> bool:
+def can_pass_on(license: str, duty: Duty) -> bool:
     """Tells whether a licence can hold a restriction: a known one holds none but its own.
 
     Args:

@@ -12,7 +12,7 @@ from schemas.errors import InputError
 from schemas.purpose import Purpose
 from schemas.spdx import parse_licence
 from schemas.terms import ClauseStatus, Duty, DutyKind, Status
-from transforms.guard.answer import Answer, refuse
+from transforms.guard.answer import Answer, deny
 
 if TYPE_CHECKING:
     from license_expression import LicenseExpression
@@ -123,9 +123,9 @@ def ask_licence(license: str, purpose: Purpose) -> Answer:
     """
     terms = licence_terms(license)
     if terms.unknown:
-        return refuse(license, "", "prompt_licence", "unknown", _unknown(license))
+        return deny(license, "", "prompt_licence", "unknown", _unknown(license))
     if terms.non_commercial and purpose.organisation.commercial is not False:
-        return refuse(license, "", "prompt_licence", "prohibited", _non_commercial(purpose))
+        return deny(license, "", "prompt_licence", "prohibited", _non_commercial(purpose))
     duties = tuple(_duties(license, terms))
     status: Status = "permitted_if" if duties else "permitted"
     summary = _ASKS if duties else "The prompts' licence leaves every use open."

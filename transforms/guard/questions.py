@@ -16,9 +16,9 @@ from schemas.files import load_schema, structure, unstructure
 from schemas.inputs.registry import Registry
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Verdict
+from transforms.guard.approvals import UnapprovedPolicy
 from transforms.guard.catalogue import Catalogue
 from transforms.guard.evaluate import Guard
-from transforms.guard.signoff import Unapproved
 
 _FIELDS = ("route", "on", "unapproved", "purpose", "prompt_license", "confidential")
 _KINDS: dict[str, type[Any]] = {
@@ -28,7 +28,7 @@ _KINDS: dict[str, type[Any]] = {
 }
 
 
-class Questions:
+class BatchAnswerer:
     """Answers questions, each with its own day and its own rule for unapproved readings.
 
     Args:
@@ -45,7 +45,7 @@ class Questions:
         registry: Registry | None,
         today: date,
         *,
-        unapproved: Unapproved = "deny",
+        unapproved: UnapprovedPolicy = "deny",
         max_age_days: int | None = None,
     ) -> None:
         self.today = today

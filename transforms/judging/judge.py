@@ -16,9 +16,9 @@ from schemas.records import Generator, Judgement, Record, RecordedFinding, Rejec
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
 from schemas.terms import Verdict
-from transforms.filters.policy import tags, verdict
+from transforms.filters.policy import rejecting_finding, tags
 from transforms.filters.publishable import is_publishable
-from transforms.guard.obligations import obligation_class, union
+from transforms.guard.obligations import merge_duties, obligation_class
 from transforms.job import Job
 from transforms.judging.opinion import Opinion, read_opinion
 from transforms.judging.question import VERSION
@@ -158,7 +158,7 @@ def _finding(code: str, action: Action, value: float | None, told: str) -> Recor
 def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
     """Returns a record that another model has touched: what its terms ask for is owed too."""
     before = record.provenance
-    duties = union((*before.duties, *decision.duties))
+    duties = merge_duties((*before.duties, *decision.duties))
     generator = Generator("judge", judgement.route, judgement.model, judgement.decision_id)
     provenance = replace(
         before,
@@ -174,7 +174,7 @@ def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
 def _apply(record: Record, found: RecordedFinding | None, rationale: str) -> Record | Rejected:
     if found is None:
         return record
-    if verdict((found,)):
+    if rejecting_finding((found,)):
         detail = ": ".join(filter(None, (found.finding, rationale)))
         return reject_record(
             record, stage="judge", reason=found.code, detail=detail, findings=(found,)

@@ -143,7 +143,7 @@ class BucketFilter:
 
     def _contaminated(self, candidate: Candidate) -> RecordedFinding | None:
         found = self.evaluation.check(candidate) if self.evaluation else None
-        return found.finding(RULE, VERSION, "quarantine", "risk") if found else None
+        return found.recorded(RULE, VERSION, "quarantine", "risk") if found else None
 
 
 def _day(response: Response) -> date:
@@ -164,7 +164,7 @@ def _rejected(answer: AnsweredRequest, reason: _Reason) -> Rejected:
 
 
 def _filtered(answer: AnsweredRequest) -> _Reason | None:
-    found = policy.verdict(answer.findings)
+    found = policy.rejecting_finding(answer.findings)
     if found is None:
         return None
     stage = "decontaminate" if found.rule == RULE else "filter"

@@ -33,7 +33,7 @@ from tests.corpus_builder import (
 from transforms.auditing.verify import FileProblem, verify
 from transforms.corpus.publish import publish
 from transforms.corpus.shards import write_bucket
-from transforms.guard.obligations import fold
+from transforms.guard.obligations import combine_verdicts
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def judged(record: Record) -> Record:
     """Makes a record that another model rated, under terms that ask for something."""
     decision, model = JUDGED_BY, "llama-3.1-8b"
     before = record.provenance
-    together = fold((make_decision(), decision))
+    together = combine_verdicts((make_decision(), decision))
     judgement = Judgement(
         decision.teacher, model, sha256(b"rate it"), decision.decision_id, COLLECTED + 5_000,
         "Is it right?", 1, 5, 4.0, "passed", "It is.", 0.0001,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from schemas.inputs.run import FilterChoice
 from schemas.prompts import Message
 from schemas.responses import ToolCall
-from transforms.filters.known import built_in_rules
 from transforms.filters.language import detect_language
+from transforms.filters.load_rules import built_in_rules
 from transforms.filters.policy import Filters, compile_filters
 from transforms.filters.rules import Candidate, Rule
 

@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.inputs.run import Action, FilterChoice
 from schemas.records import RecordedFinding
-from transforms.filters.policy import DEFAULT_RULES, compile_filters, tags, verdict
+from transforms.filters.policy import DEFAULT_RULES, compile_filters, rejecting_finding, tags
 from transforms.filters.rules import Candidate
 
 LOOP = "As an AI, I repeat myself. " * 30
@@ -153,7 +153,7 @@ def test_drop_decides_before_quarantine_and_the_first_before_others(
     actions: list[Action], decides: int | None
 ) -> None:
     found = [_finding(f"code{n}", action) for n, action in enumerate(actions)]
-    assert verdict(found) == (None if decides is None else found[decides])
+    assert rejecting_finding(found) == (None if decides is None else found[decides])
 
 
 def test_tags_are_the_codes_that_tag_once_and_in_order() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from schemas.errors import InputError
 from schemas.inputs.run import FilterChoice
 from schemas.prompts import Message
-from transforms.filters.known import built_in_rules
-from transforms.filters.policy import compile_filters, tags, verdict
+from transforms.filters.load_rules import built_in_rules
+from transforms.filters.policy import compile_filters, rejecting_finding, tags
 from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Span
 
@@ -137,7 +137,7 @@ def test_only_the_codes_that_a_run_names_are_redacted() -> None:
     assert [(it.code, it.action) for it in found] == [("email", "redact"), ("iban", "tag")]
     assert found[0].finding == "an e-mail address (completion 0:17)"
     assert tags(found) == ("iban",)
-    assert verdict(found) is None
+    assert rejecting_finding(found) is None
 
 
 def test_a_candidate_with_nothing_to_redact_is_left_as_it_is() -> None:

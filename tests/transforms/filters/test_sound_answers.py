@@ -10,7 +10,7 @@ import pytest
 from schemas.inputs.run import FilterChoice
 from tests.sound_answers import LANGUAGES, SHAPES, SoundAnswer, sound_answers
 from transforms.filters.language import detect_language
-from transforms.filters.policy import compile_filters, verdict
+from transforms.filters.policy import compile_filters, rejecting_finding
 from transforms.filters.rules import Candidate
 
 MOST_DROPPED = 0.005
@@ -32,7 +32,9 @@ def test_there_are_four_hundred_distinct_answers_of_every_kind_and_language() ->
 
 def test_the_default_rules_keep_out_at_most_one_in_two_hundred() -> None:
     filters = compile_filters(None, str)
-    found = {answer.name: verdict(filters.apply(_candidate(answer))) for answer in ANSWERS}
+    found = {
+        answer.name: rejecting_finding(filters.apply(_candidate(answer))) for answer in ANSWERS
+    }
     dropped = {name: finding for name, finding in found.items() if finding}
     assert len(dropped) <= MOST_DROPPED * len(ANSWERS), dropped
 
@@ -50,7 +52,7 @@ def test_of_loops_planted_in_them_nearly_all_are_found() -> None:
         passage = lines[number % len(lines)] + (" " if number % 2 else "\n")
         repeats = 4 + len(answer.text) // (3 * len(passage))
         looped = replace(answer, text=f"{answer.text}\n\n{passage * repeats}")
-        if verdict(filters.apply(_candidate(looped))) is None:
+        if rejecting_finding(filters.apply(_candidate(looped))) is None:
             missed.append(answer.name)
     assert len(missed) <= MOST_MISSED * len(ANSWERS), missed
 
@@ -60,5 +62,7 @@ def test_a_language_that_is_allowed_keeps_out_at_most_one_in_two_hundred(languag
     choice = FilterChoice(rule="language", settings={"allow": [language]})
     filters = compile_filters((choice,), str)
     mine = [answer for answer in ANSWERS if answer.language == language]
-    dropped = [answer.name for answer in mine if verdict(filters.apply(_candidate(answer)))]
+    dropped = [
+        answer.name for answer in mine if rejecting_finding(filters.apply(_candidate(answer)))
+    ]
     assert len(dropped) <= MOST_DROPPED * len(mine), dropped

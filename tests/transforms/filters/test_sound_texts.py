@@ -12,7 +12,7 @@ import pytest
 
 from schemas.inputs.run import FilterChoice
 from transforms.filters.language import detect_language
-from transforms.filters.policy import DEFAULT_RULES, compile_filters, verdict
+from transforms.filters.policy import DEFAULT_RULES, compile_filters, rejecting_finding
 from transforms.filters.rules import Candidate
 
 
@@ -209,7 +209,7 @@ def test_there_are_as_many_as_promised() -> None:
 def test_a_sound_answer_stays(shape: Callable[[Blocks], str], language: str) -> None:
     candidate = _candidate(shape(BLOCKS[language]))
     findings = FILTERS.apply(candidate)
-    assert verdict(findings) is None, findings
+    assert rejecting_finding(findings) is None, findings
     assert findings == ()
     assert candidate.language in (language, "")
 
@@ -219,6 +219,6 @@ def test_the_same_answer_caught_in_a_loop_is_dropped(language: str) -> None:
     for shape in SHAPES:
         for unit in (BLOCKS[language].closing, BLOCKS[language].comment + "\n", "ok "):
             text = shape(BLOCKS[language]) + "\n\n" + unit * (600 // len(unit) + 4)
-            found = verdict(FILTERS.apply(_candidate(text)))
+            found = rejecting_finding(FILTERS.apply(_candidate(text)))
             assert found is not None, text
             assert found.action == "drop"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.canonical import canonical_json
 from schemas.inputs.run import FilterChoice
 from schemas.responses import FinishReason, ToolCall
-from transforms.filters.policy import compile_filters, verdict
+from transforms.filters.policy import compile_filters, rejecting_finding
 from transforms.filters.rules import Candidate, NoSettings
 from transforms.filters.tool_calls import find_tool_calls, tools_asked_for
 
@@ -127,7 +127,7 @@ def test_an_answer_that_calls_a_tool_and_says_nothing_is_sound() -> None:
     ],
 )
 def test_a_broken_call_is_dropped_by_default(found: Candidate, code: str) -> None:
-    against = verdict(compile_filters(None, str).apply(found))
+    against = rejecting_finding(compile_filters(None, str).apply(found))
     assert against is not None
     assert (against.code, against.action) == (code, "drop")
 

@@ -21,7 +21,7 @@ from tests.transforms.guard.terms_builder import (
     terms,
     when,
 )
-from transforms.guard.answer import SEVERITY, evaluate, rank
+from transforms.guard.answer import SEVERITY, ask_document, severity
 
 LEAVE = Authorisation(
     document="acme/terms",
@@ -56,20 +56,20 @@ IF_INTERNAL = when(student_distribution=("internal",))
 def test_a_document_answers_by_its_clauses(
     clauses: tuple[Clause, ...], changes: dict[str, Any], status: Status, permits: bool
 ) -> None:
-    answer = evaluate(terms("acme/terms", *clauses, **changes), "service", PURPOSE, "m")
+    answer = ask_document(terms("acme/terms", *clauses, **changes), "service", PURPOSE, "m")
     assert (answer.status, answer.permits) == (status, permits)
 
 
 @pytest.mark.parametrize("clause", [PERMIT, FORBID, ASK, OWE], ids=lambda clause: clause.effect)
 def test_a_clause_about_another_use_does_not_apply(clause: Clause) -> None:
     document = terms("acme/terms", replace(clause, uses=("evaluate",)))
-    assert evaluate(document, "service", PURPOSE, "m").status == "silent"
+    assert ask_document(document, "service", PURPOSE, "m").status == "silent"
 
 
 @pytest.mark.parametrize("clause", [PERMIT, FORBID, ASK, OWE], ids=lambda clause: clause.effect)
 def test_a_clause_whose_condition_is_not_met_does_not_apply(clause: Clause) -> None:
     document = terms("acme/terms", replace(clause, when=IF_RELEASED))
-    answer = evaluate(document, "service", PURPOSE, "m")
+    answer = ask_document(document, "service", PURPOSE, "m")
     assert (answer.status, answer.duties) == ("silent", ())
 
 
@@ -77,7 +77,7 @@ def test_a_clause_whose_condition_is_not_met_does_not_apply(clause: Clause) -> N
     ("clause", "status"), [(FORBID, "prohibited"), (ASK, "needs_authorisation"), (OWE, "silent")]
 )
 def test_what_nobody_declared_counts_against_the_use(clause: Clause, status: Status) -> None:
-    answer = evaluate(
+    answer = ask_document(
         terms("acme/terms", replace(clause, when=IF_RELEASED)), "service", UNDECLARED, "m"
     )
     assert answer.status == status
@@ -87,11 +87,11 @@ def test_what_nobody_declared_counts_against_the_use(clause: Clause, status: Sta
 
 def test_what_nobody_declared_permits_nothing() -> None:
     document = terms("acme/terms", replace(PERMIT, when=IF_INTERNAL))
-    assert evaluate(document, "service", UNDECLARED, "m").status == "silent"
+    assert ask_document(document, "service", UNDECLARED, "m").status == "silent"
 
 
 def test_an_authorisation_lifts_the_clause_that_it_names_and_is_listed() -> None:
-    answer = evaluate(terms("acme/terms", ASK), "service", PURPOSE, "m", [LEAVE])
+    answer = ask_document(terms("acme/terms", ASK), "service", PURPOSE, "m", [LEAVE])
     assert (answer.status, answer.permits, answer.authorisations) == (
         "permitted_if",
         True,
@@ -102,7 +102,7 @@ def test_an_authorisation_lifts_the_clause_that_it_names_and_is_listed() -> None
 
 def test_an_authorisation_lifts_no_other_clause() -> None:
     other = replace(ASK, clause="5")
-    answer = evaluate(terms("acme/terms", ASK, other), "service", PURPOSE, "m", [LEAVE])
+    answer = ask_document(terms("acme/terms", ASK, other), "service", PURPOSE, "m", [LEAVE])
     assert answer.status == "needs_authorisation"
     assert [clause.clause for clause in answer.clauses] == ["5"]
 
@@ -110,20 +110,20 @@ def test_an_authorisation_lifts_no_other_clause() -> None:
 def test_an_authorisation_does_not_lift_a_prohibition_or_a_duty_of_the_same_name() -> None:
     forbids = replace(FORBID, clause="3")
     owes = replace(OWE, clause="3")
-    refused = evaluate(terms("acme/terms", ASK, forbids), "service", PURPOSE, "m", [LEAVE])
+    refused = ask_document(terms("acme/terms", ASK, forbids), "service", PURPOSE, "m", [LEAVE])
     assert refused.status == "prohibited"
-    allowed = evaluate(terms("acme/terms", ASK, owes), "service", PURPOSE, "m", [LEAVE])
+    allowed = ask_document(terms("acme/terms", ASK, owes), "service", PURPOSE, "m", [LEAVE])
     assert [duty.kind for duty in allowed.duties] == ["attribution"]
 
 
 def test_a_no_shows_the_clauses_that_say_no_and_what_would_make_it_a_yes() -> None:
-    answer = evaluate(terms("acme/terms", PERMIT, OWE, ASK, FORBID), "service", PURPOSE, "m")
+    answer = ask_document(terms("acme/terms", PERMIT, OWE, ASK, FORBID), "service", PURPOSE, "m")
     assert {clause.clause for clause in answer.clauses} == {"2", "3"}
     assert all("For a yes: " in clause.summary for clause in answer.clauses)
 
 
 def test_a_duty_names_the_document_that_asks_for_it() -> None:
-    (duty,) = evaluate(terms("acme/terms", PERMIT, OWE), "service", PURPOSE, "m").duties
+    (duty,) = ask_document(terms("acme/terms", PERMIT, OWE), "service", PURPOSE, "m").duties
     assert (duty.kind, duty.text, duty.due, duty.document) == (
         "attribution",
         "Name us.",
@@ -133,11 +133,11 @@ def test_a_duty_names_the_document_that_asks_for_it() -> None:
 
 
 def test_an_answer_binds_the_layer_that_it_is_asked_for() -> None:
-    answer = evaluate(terms("acme/terms", PERMIT), "base_model_licence", PURPOSE, "m")
+    answer = ask_document(terms("acme/terms", PERMIT), "base_model_licence", PURPOSE, "m")
     assert answer.clauses[0].layer == "base_model_licence"
 
 
 def test_every_no_is_more_severe_than_every_yes() -> None:
-    assert max(rank(status) for status in SEVERITY[:6]) < rank("silent")
+    assert max(severity(status) for status in SEVERITY[:6]) < severity("silent")
     assert SEVERITY[0] == "prohibited"
     assert SEVERITY[-1] == "permitted"

@@ -15,7 +15,7 @@ from schemas.inputs.documents import TermsDocument
 from schemas.inputs.registry import Authorisation, Registry
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Use
-from transforms.guard.answer import evaluate
+from transforms.guard.answer import ask_document
 from transforms.guard.catalogue import load_catalogue
 from transforms.guard.evaluate import Guard
 
@@ -169,7 +169,7 @@ def test_a_route_answers_an_internal_student_as_the_reference_has_it(row: Row, u
 @pytest.mark.parametrize("row", DOCUMENTS, ids=lambda row: row.teacher)
 def test_a_document_answers_as_the_reference_has_it(row: Row, use: Use, competing: bool) -> None:
     document = newest(row.teacher)
-    answer = evaluate(document, document.layer, purpose(use, competing=competing), "some-model")
+    answer = ask_document(document, document.layer, purpose(use, competing=competing), "some-model")
     expected = (row.competing if competing else row.internal)[USES.index(use)]
     assert ("permit" if answer.permits else "deny", answer.status) == expected, row.row
 
@@ -260,7 +260,8 @@ def test_images_of_flux_may_not_teach_what_resembles_them() -> None:
     document = newest("replicate/terms-of-service")  # 1.3 Replicate: FLUX
     asked = purpose("train_generative", competing=False)
     assert (
-        evaluate(document, "host", asked, "black-forest-labs/flux-1.1-pro").status == "prohibited"
+        ask_document(document, "host", asked, "black-forest-labs/flux-1.1-pro").status
+        == "prohibited"
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.terms import Use, Verdict
-from transforms.guard.answer import Answer, evaluate
+from transforms.guard.answer import Answer, ask_document
 from transforms.guard.catalogue import load_catalogue
 from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import contradictions
@@ -188,7 +188,7 @@ def ask(
 def ask_alone(name: str, asked: Purpose, model: str = "some-model") -> Answer:
     """Asks the newest version of a document, apart from any route and sign-off."""
     document = CATALOGUE.documents[name][-1]
-    return evaluate(document, document.layer, asked, model)
+    return ask_document(document, document.layer, asked, model)
 
 
 def kinds(answer: Verdict | Answer) -> set[str]:

@@ -15,7 +15,7 @@ from schemas.inputs.documents import Archive, Reading, TermsDocument
 from schemas.inputs.registry import ChangedTerms
 from tests.transforms.guard.terms_builder import DAY, terms, write
 from transforms.guard.catalogue import load_catalogue, load_registry
-from transforms.guard.changes import Comparison, compare, note_changes, source_of
+from transforms.guard.changes import TextComparison, compare_texts, newest_address, record_changes
 from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import text_digest
 
@@ -55,7 +55,7 @@ def serving(**pages: bytes | str) -> Any:
     ids=["same", "other-markup", "other-words", "gone", "empty"],
 )
 def test_the_words_are_compared_and_not_the_markup(page: bytes | str, state: str) -> None:
-    (found,) = compare([read()], serving(at=page))
+    (found,) = compare_texts([read()], serving(at=page))
     assert (found.document, found.version, found.address, found.state) == (
         "acme/terms",
         "1",
@@ -78,7 +78,7 @@ def test_what_cannot_be_compared_says_so_and_is_not_fetched(document: TermsDocum
         assert not set(addresses)
         return {}
 
-    (found,) = compare([document], fetch)
+    (found,) = compare_texts([document], fetch)
     assert found.state == "not_compared"
     assert found.detail
 
@@ -94,12 +94,12 @@ def test_an_archived_reading_is_compared_with_the_newest_copy_in_the_archive() -
         on=DAY, by="a reader", confidence="high", archive=archive, sha256=text_digest(TEXT)
     )
     newest = "https://raw.githubusercontent.com/terms/archive/HEAD/Acme/Terms%20of%20Use.md"
-    assert source_of(read(reading=reading)) == newest
-    assert source_of(read()) == ADDRESS
+    assert newest_address(read(reading=reading)) == newest
+    assert newest_address(read()) == ADDRESS
 
 
 def found(state: Any = "changed", digest: str = "b" * 64, document: str = "acme/terms") -> Any:
-    return [Comparison(document, "1", ADDRESS, state, "a" * 64, digest)]
+    return [TextComparison(document, "1", ADDRESS, state, "a" * 64, digest)]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def noted(registry: Path) -> list[tuple[str, str, date]]:
 
 
 def test_a_change_is_noted_beside_the_registry_with_the_day_it_was_found(registry: Path) -> None:
-    note_changes(registry, found(), DAY)
+    record_changes(registry, found(), DAY)
     assert noted(registry) == [("acme/terms", "b", DAY)]
     assert json.loads((registry.parent / "terms-changed.json").read_text()) == {
         "changed": [
@@ -133,27 +133,27 @@ def test_a_change_is_noted_beside_the_registry_with_the_day_it_was_found(registr
 
 def test_the_same_text_found_again_keeps_its_day_and_another_has_its_own(registry: Path) -> None:
     later = DAY + timedelta(5)
-    note_changes(registry, found(), DAY)
-    note_changes(registry, found(), later)
+    record_changes(registry, found(), DAY)
+    record_changes(registry, found(), later)
     assert noted(registry) == [("acme/terms", "b", DAY)]
-    note_changes(registry, found(digest="c" * 64), later)
+    record_changes(registry, found(digest="c" * 64), later)
     assert noted(registry) == [("acme/terms", "c", later)]
 
 
 def test_the_old_text_found_again_is_forgotten_and_an_outage_changes_nothing(
     registry: Path,
 ) -> None:
-    note_changes(registry, found(), DAY)
-    note_changes(registry, found("unreachable"), DAY)
-    note_changes(registry, found("same", document="acme/policy"), DAY)
+    record_changes(registry, found(), DAY)
+    record_changes(registry, found("unreachable"), DAY)
+    record_changes(registry, found("same", document="acme/policy"), DAY)
     assert noted(registry) == [("acme/terms", "b", DAY)]
-    note_changes(registry, found("same"), DAY)
+    record_changes(registry, found("same"), DAY)
     assert noted(registry) == []
     assert not (registry.parent / "terms-changed.json").exists()
 
 
 def test_a_note_that_breaks_its_schema_is_wrong_input_with_file_and_line(registry: Path) -> None:
-    entry: tuple[ChangedTerms, ...] = note_changes(registry, found(), DAY)
+    entry: tuple[ChangedTerms, ...] = record_changes(registry, found(), DAY)
     assert len(entry) == 1
     path = registry.parent / "terms-changed.json"
     path.write_text(path.read_text().replace("2026-11-22", "yesterday"))

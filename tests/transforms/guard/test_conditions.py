@@ -10,7 +10,7 @@ import pytest
 from schemas.inputs.documents import Condition
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from tests.transforms.guard.terms_builder import PURPOSE, UNDECLARED
-from transforms.guard.conditions import EEA, EU, examine
+from transforms.guard.conditions import EEA, EU, check_condition
 
 
 def declared(**facts: Any) -> Purpose:
@@ -74,11 +74,14 @@ def declared(**facts: Any) -> Purpose:
 def test_a_condition_reads_the_declared_fact(
     condition: dict[str, Any], facts: dict[str, Any], holds: bool | None
 ) -> None:
-    assert examine(Condition(**condition), declared(**facts), "Llama-Vision-11B").holds is holds
+    assert (
+        check_condition(Condition(**condition), declared(**facts), "Llama-Vision-11B").holds
+        is holds
+    )
 
 
 def test_no_condition_always_holds() -> None:
-    assert examine(None, UNDECLARED, "m").holds is True
+    assert check_condition(None, UNDECLARED, "m").holds is True
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_all_facts_of_a_condition_must_hold(
         PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
     )
     condition = Condition(commercial=True, domicile_in=("US",))
-    assert examine(condition, purpose, "m").holds is holds
+    assert check_condition(condition, purpose, "m").holds is holds
 
 
 @pytest.mark.parametrize(
@@ -117,14 +120,14 @@ def test_any_of_needs_one_that_holds(
         PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
     )
     either = (Condition(commercial=True), Condition(domicile_in=("US",)))
-    assert examine(Condition(any_of=either), purpose, "m").holds is holds
+    assert check_condition(Condition(any_of=either), purpose, "m").holds is holds
 
 
 def test_a_finding_names_what_nobody_declared() -> None:
     condition = Condition(
         competes_with=("acme",), student_distribution=("hosted",), domicile_in=("EU",)
     )
-    assert examine(condition, UNDECLARED, "m").undeclared == (
+    assert check_condition(condition, UNDECLARED, "m").undeclared == (
         "student.competes_with",
         "student.distribution",
         "organisation.domicile",
@@ -133,7 +136,7 @@ def test_a_finding_names_what_nobody_declared() -> None:
 
 def test_a_finding_that_does_not_hold_names_nothing() -> None:
     condition = Condition(competes_with=("acme",), modality=("image",))
-    assert examine(condition, UNDECLARED, "m").undeclared == ()
+    assert check_condition(condition, UNDECLARED, "m").undeclared == ()
 
 
 def test_the_european_union_has_27_members_and_the_economic_area_30() -> None:

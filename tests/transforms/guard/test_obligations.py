@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.purpose import Purpose
 from schemas.terms import Duty, DutyKind, Verdict
 from tests.transforms.guard.terms_builder import PURPOSE
-from transforms.guard.obligations import contradictions, fold, obligation_class
+from transforms.guard.obligations import combine_verdicts, contradictions, obligation_class
 
 LLAMA = Duty(kind="name_prefix", text="Llama", due="release", document="meta/llama-3.1-license")
 LLAMA_3 = Duty(kind="name_prefix", text="Llama 3", due="release", document="meta/other")
@@ -132,7 +132,7 @@ def test_two_sets_share_a_name_only_if_they_owe_the_same(
 
 
 def test_a_record_owes_what_all_its_models_ask_for() -> None:
-    folded = fold([verdict(LLAMA, NAMED), verdict(NAMED, GEMMA)])
+    folded = combine_verdicts([verdict(LLAMA, NAMED), verdict(NAMED, GEMMA)])
     assert folded.permits
     assert set(folded.duties) == {LLAMA, NAMED, GEMMA}
     assert folded.obligation_class == obligation_class([LLAMA, NAMED, GEMMA])
@@ -140,12 +140,12 @@ def test_a_record_owes_what_all_its_models_ask_for() -> None:
 
 
 def test_one_refusal_refuses_the_record() -> None:
-    assert not fold([verdict(), verdict(decision="deny")]).permits
-    assert not fold([]).permits
+    assert not combine_verdicts([verdict(), verdict(decision="deny")]).permits
+    assert not combine_verdicts([]).permits
 
 
 def test_the_strictest_distribution_holds() -> None:
-    assert fold([verdict(), verdict(KEPT)]).distribution == "internal"
+    assert combine_verdicts([verdict(), verdict(KEPT)]).distribution == "internal"
 
 
 @given(st.lists(st.lists(duties, max_size=3), max_size=4), st.randoms())
@@ -153,7 +153,7 @@ def test_the_fold_does_not_depend_on_the_order(parts: list[list[Duty]], random: 
     verdicts = [verdict(*owed) for owed in parts]
     shuffled = list(verdicts)
     random.shuffle(shuffled)
-    assert fold(shuffled) == fold(verdicts)
+    assert combine_verdicts(shuffled) == combine_verdicts(verdicts)
 
 
 @pytest.mark.parametrize(

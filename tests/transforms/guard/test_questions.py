@@ -11,7 +11,7 @@ import pytest
 
 from schemas.errors import InputError
 from tests.transforms.guard.terms_builder import DAY, FORBID, OWE, PERMIT, catalogue, terms, when
-from transforms.guard.questions import Questions, read_purpose
+from transforms.guard.questions import BatchAnswerer, read_purpose
 
 COMPETING = replace(FORBID, when=when(competes_with=("acme",)))
 QUESTION: dict[str, Any] = {
@@ -21,16 +21,16 @@ QUESTION: dict[str, Any] = {
 
 
 @pytest.fixture
-def questions() -> Questions:
+def questions() -> BatchAnswerer:
     document = terms("acme/terms", PERMIT, OWE, COMPETING, open_licence=False)
-    return Questions(catalogue(document), None, DAY, unapproved="allow")
+    return BatchAnswerer(catalogue(document), None, DAY, unapproved="allow")
 
 
-def ask(questions: Questions, **changes: Any) -> dict[str, Any]:
+def ask(questions: BatchAnswerer, **changes: Any) -> dict[str, Any]:
     return questions.answer_line(json.dumps(QUESTION | changes))
 
 
-def test_an_answer_is_a_verdict_with_its_route_clauses_and_duties(questions: Questions) -> None:
+def test_an_answer_is_a_verdict_with_its_route_clauses_and_duties(questions: BatchAnswerer) -> None:
     answer = ask(questions)
     assert next(iter(answer)) == "route"
     assert (answer["route"], answer["decision"], answer["status"]) == (
@@ -47,25 +47,25 @@ def test_an_answer_is_a_verdict_with_its_route_clauses_and_duties(questions: Que
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_a_question_that_names_no_day_is_about_today(questions: Questions) -> None:
+def test_a_question_that_names_no_day_is_about_today(questions: BatchAnswerer) -> None:
     assert ask(questions)["on"] == "2026-11-22"
     assert ask(questions, on="2019-12-31")["status"] == "not_in_force"
 
 
-def test_each_question_says_whether_unapproved_readings_will_do(questions: Questions) -> None:
+def test_each_question_says_whether_unapproved_readings_will_do(questions: BatchAnswerer) -> None:
     assert ask(questions, unapproved="deny")["status"] == "unapproved"
     assert ask(questions, unapproved="allow")["status"] == "permitted_if"
 
 
 def test_a_student_that_leaves_out_its_competitors_competes_with_everyone(
-    questions: Questions,
+    questions: BatchAnswerer,
 ) -> None:
     answer = ask(questions, purpose={"use": "select"})
     assert answer["status"] == "prohibited"
     assert "nobody declared student.competes_with" in answer["clauses"][0]["summary"]
 
 
-def test_a_question_may_be_about_prompts_too(questions: Questions) -> None:
+def test_a_question_may_be_about_prompts_too(questions: BatchAnswerer) -> None:
     assert ask(questions, prompt_license="LicenseRef-x")["status"] == "unknown"
     assert ask(questions, confidential=True)["decision"] == "permit"
 
@@ -95,7 +95,7 @@ def test_a_question_may_be_about_prompts_too(questions: Questions) -> None:
     ],
 )
 def test_a_wrong_question_gets_an_error_with_its_route(
-    questions: Questions, changes: dict[str, Any], message: str
+    questions: BatchAnswerer, changes: dict[str, Any], message: str
 ) -> None:
     answer = ask(questions, **changes)
     assert set(answer) == {"route", "error"}
@@ -104,7 +104,7 @@ def test_a_wrong_question_gets_an_error_with_its_route(
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", '"acme/model"', "[" * 100_000])
-def test_a_line_that_holds_no_question_gets_an_error(questions: Questions, line: str) -> None:
+def test_a_line_that_holds_no_question_gets_an_error(questions: BatchAnswerer, line: str) -> None:
     answer = questions.answer_line(line)
     assert answer["route"] is None
     assert "JSON" in answer["error"]
@@ -122,7 +122,7 @@ def test_a_purpose_keeps_apart_what_was_declared_and_what_was_not() -> None:
         read_purpose(None)
 
 
-def test_many_mixed_questions_are_each_answered(questions: Questions) -> None:
+def test_many_mixed_questions_are_each_answered(questions: BatchAnswerer) -> None:
     lines = [
         json.dumps(
             {

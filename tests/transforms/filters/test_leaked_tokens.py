@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transforms.filters.leaked import find_leaked_tokens
+from transforms.filters.leaked_tokens import find_leaked_tokens
 from transforms.filters.rules import Candidate, NoSettings
 
 

@@ -27,7 +27,7 @@ def built_in_rules() -> Mapping[str, Rule]:
     return MappingProxyType(rules)
 
 
-def rule_named(name: str, where: str) -> Rule:
+def load_rule(name: str, where: str) -> Rule:
     """Returns a rule by its name; one of another package is imported only when asked for.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.inputs.run import FilterChoice
-from transforms.filters.known import built_in_rules
+from transforms.filters.load_rules import built_in_rules
 from transforms.filters.policy import DEFAULT_RULES, compile_filters
 from transforms.filters.rules import Candidate
 

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from transforms.filters.code import find_python_syntax
+from transforms.filters.python_syntax import find_python_syntax
 from transforms.filters.rules import Candidate, NoSettings
 
 

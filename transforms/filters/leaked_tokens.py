@@ -22,7 +22,7 @@ _LEAKED = re.compile(
 
 def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds the first control token of a chat template in each part outside code."""
-    for part, text in candidate.answered():
+    for part, text in candidate.answer_parts():
         if "<" not in text and "[" not in text:
             continue
         leaked = _LEAKED.search(without_code(text))

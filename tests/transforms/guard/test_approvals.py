@@ -11,17 +11,19 @@ import pytest
 from schemas.inputs.documents import Effective, TermsDocument
 from schemas.inputs.registry import Approval, ChangedTerms, Registry
 from tests.transforms.guard.terms_builder import DAY, PURPOSE, READING, catalogue, route, terms
+from transforms.guard.approvals import DocumentState, document_states
 from transforms.guard.evaluate import Guard
-from transforms.guard.signoff import Standing, standings
 
 CLOSED: dict[str, Any] = {"open_licence": False}
 
 
 def stand(
     *documents: TermsDocument, approvals: tuple[Approval, ...] = (), **rules: Any
-) -> list[Standing]:
+) -> list[DocumentState]:
     known = catalogue(*documents)
-    return standings(known, Registry(approvals=approvals), known.routes.values(), DAY, **rules)
+    return document_states(
+        known, Registry(approvals=approvals), known.routes.values(), DAY, **rules
+    )
 
 
 def approval(expires: date | None = None, version: str = "1") -> Approval:
@@ -82,7 +84,7 @@ def test_only_what_binds_the_routes_in_use_is_listed() -> None:
     known = catalogue(
         terms("a/t"), terms("b/t"), routes=[route("b/t", id="x/1"), route("b/t", id="x/2")]
     )
-    listed = standings(known, Registry(), known.routes.values(), DAY)
+    listed = document_states(known, Registry(), known.routes.values(), DAY)
     assert [(standing.document, standing.routes) for standing in listed] == [
         ("b/t", ("x/1", "x/2"))
     ]
@@ -120,7 +122,7 @@ def test_what_was_signed_before_the_text_was_found_changed_counts_no_longer(
         approvals=(Approval(document="acme/terms", version="1", by="legal", on=signed),),
         changed=(changed(found, document),),
     )
-    (standing,) = standings(known, registry, known.routes.values(), DAY)
+    (standing,) = document_states(known, registry, known.routes.values(), DAY)
     assert standing.state == state
     assert standing.changed == (found if found <= DAY else None)
     verdict = Guard(known, registry).decide("acme/model", PURPOSE, DAY)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from schemas.inputs.registry import Registry
+from transforms.guard.approvals import DocumentState, UnapprovedPolicy
 from transforms.guard.catalogue.load import Catalogue
-from transforms.guard.signoff import Standing, Unapproved
 
 _WHAT_TO_DO = {
     "unapproved": "nobody at the organisation has signed the reading off",
@@ -19,7 +19,7 @@ _WHAT_TO_DO = {
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingFlaw:
+class TermsProblem:
     """Something that needs attention.
 
     Attributes:
@@ -37,13 +37,13 @@ class ReadingFlaw:
     detail: str
 
 
-def relied_on(
-    standings: Iterable[Standing], registry: Registry, catalogue: Catalogue
-) -> list[Standing]:
+def select_relied_on(
+    document_states: Iterable[DocumentState], registry: Registry, catalogue: Catalogue
+) -> list[DocumentState]:
     """Returns how those documents stand that a registry shows its team to rely on.
 
     Args:
-        standings: How documents stand.
+        document_states: How documents stand.
         registry: The team's registry.
         catalogue: What every document is in.
 
@@ -55,21 +55,21 @@ def relied_on(
     named |= {given.document for given in registry.authorisations}
     named |= {terms.document for route in registry.routes.values() for terms in route.terms}
     named &= catalogue.documents.keys()
-    return [standing for standing in standings if not named or standing.document in named]
+    return [standing for standing in document_states if not named or standing.document in named]
 
 
-def find_flaws(
-    standings: Iterable[Standing],
+def find_terms_problems(
+    document_states: Iterable[DocumentState],
     registry: Registry,
     day: date,
     *,
     within_days: int = 30,
-    unapproved: Unapproved = "deny",
-) -> list[ReadingFlaw]:
+    unapproved: UnapprovedPolicy = "deny",
+) -> list[TermsProblem]:
     """Finds what needs attention.
 
     Args:
-        standings: How the documents stand that a team relies on.
+        document_states: How the documents stand that a team relies on.
         registry: The team's registry.
         day: The day asked about.
         within_days: What ends in so many days is expiring.
@@ -78,7 +78,7 @@ def find_flaws(
     Returns:
         The findings, by document.
     """
-    relied = list(standings)
+    relied = list(document_states)
     names = {standing.document for standing in relied}
     findings = [flaw for standing in relied for flaw in _flaws(standing, unapproved)]
     soon = day + timedelta(days=within_days)
@@ -86,9 +86,9 @@ def find_flaws(
     return sorted(findings, key=lambda flaw: (flaw.document, flaw.what))
 
 
-def _flaws(standing: Standing, unapproved: Unapproved) -> Iterator[ReadingFlaw]:
-    def flaw(what: str, detail: str) -> ReadingFlaw:
-        return ReadingFlaw(standing.document, standing.version, what, detail)
+def _flaws(standing: DocumentState, unapproved: UnapprovedPolicy) -> Iterator[TermsProblem]:
+    def flaw(what: str, detail: str) -> TermsProblem:
+        return TermsProblem(standing.document, standing.version, what, detail)
 
     good = standing.state in ("approved", "open")
     if standing.changed:
@@ -104,7 +104,7 @@ def _flaws(standing: Standing, unapproved: Unapproved) -> Iterator[ReadingFlaw]:
         yield flaw("expiring", f"the approval by {standing.by} ends on {standing.expires}")
 
 
-def _endings(registry: Registry, day: date, soon: date) -> Iterator[ReadingFlaw]:
+def _endings(registry: Registry, day: date, soon: date) -> Iterator[TermsProblem]:
     for given in registry.authorisations:
         if given.to < day:
             what, detail = "authorisation_ended", f"{given.reference} ended on {given.to}"
@@ -112,4 +112,4 @@ def _endings(registry: Registry, day: date, soon: date) -> Iterator[ReadingFlaw]
             what, detail = "authorisation_expiring", f"{given.reference} ends on {given.to}"
         else:
             continue
-        yield ReadingFlaw(given.document, "", what, f"{detail} (clause {given.clause})")
+        yield TermsProblem(given.document, "", what, f"{detail} (clause {given.clause})")

@@ -10,8 +10,8 @@ import pytest
 from schemas.inputs.documents import Effective, TermsDocument
 from schemas.inputs.registry import Approval, Authorisation, ChangedTerms, Registry
 from tests.transforms.guard.terms_builder import ASK, DAY, catalogue, terms
-from transforms.guard.check import find_flaws, relied_on
-from transforms.guard.signoff import standings
+from transforms.guard.approvals import document_states
+from transforms.guard.terms_problems import find_terms_problems, select_relied_on
 
 CLOSED: dict[str, Any] = {"open_licence": False}
 
@@ -20,8 +20,8 @@ def flaws(
     *documents: TermsDocument, registry: Registry | None = None, **rules: Any
 ) -> list[tuple[str, str]]:
     known, own = catalogue(*documents), registry or Registry()
-    found = standings(known, own, known.routes.values(), DAY, within_days=30)
-    return [(flaw.what, flaw.detail) for flaw in find_flaws(found, own, DAY, **rules)]
+    found = document_states(known, own, known.routes.values(), DAY, within_days=30)
+    return [(flaw.what, flaw.detail) for flaw in find_terms_problems(found, own, DAY, **rules)]
 
 
 def approved(expires: date | None = None, **changes: Any) -> Registry:
@@ -103,7 +103,7 @@ def test_a_changed_text_is_told_until_it_is_approved_anew() -> None:
 
 def test_a_registry_relies_on_what_it_names_and_an_empty_one_on_everything() -> None:
     known = catalogue(terms("acme/terms"), terms("acme/policy"))
-    found = standings(known, Registry(), known.routes.values(), DAY)
-    named = [one.document for one in relied_on(found, approved(), known)]
+    found = document_states(known, Registry(), known.routes.values(), DAY)
+    named = [one.document for one in select_relied_on(found, approved(), known)]
     assert named == ["acme/terms"]
-    assert relied_on(found, Registry(), known) == found
+    assert select_relied_on(found, Registry(), known) == found

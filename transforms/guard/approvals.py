@@ -13,7 +13,7 @@ from schemas.inputs.registry import Approval, ChangedTerms, Registry, Route
 from schemas.terms import Status
 from transforms.guard.catalogue.load import Catalogue
 
-Unapproved = Literal["deny", "allow"]
+UnapprovedPolicy = Literal["deny", "allow"]
 
 _READ_AGAIN = (
     " For a yes: read it again, and approve this version on a later day, or use a catalogue that "
@@ -22,7 +22,7 @@ _READ_AGAIN = (
 
 
 @dataclass(frozen=True, slots=True)
-class SignOff:
+class ApprovalProblem:
     """What is wrong with the sign-off of a reading.
 
     Attributes:
@@ -36,7 +36,7 @@ class SignOff:
     denies: bool
 
 
-class SignOffs:
+class Approvals:
     """An organisation's approvals, and how strict it is about them.
 
     Args:
@@ -52,7 +52,7 @@ class SignOffs:
         approvals: Iterable[Approval],
         *,
         changed: Iterable[ChangedTerms] = (),
-        unapproved: Unapproved = "deny",
+        unapproved: UnapprovedPolicy = "deny",
         max_age_days: int | None = None,
     ) -> None:
         self.unapproved = unapproved
@@ -68,7 +68,7 @@ class SignOffs:
         One that was given before the text was found changed, or on the very day, is in force no
         longer from that day on: nobody can tell which text it meant.
         """
-        change = self.change(document, day)
+        change = self.change_by(document, day)
         valid = [
             approval
             for approval in self._approvals.get((document.document, document.version), ())
@@ -78,17 +78,17 @@ class SignOffs:
         ]
         return max(valid, key=lambda approval: approval.expires or date.max, default=None)
 
-    def change(self, document: TermsDocument, day: date) -> ChangedTerms | None:
+    def change_by(self, document: TermsDocument, day: date) -> ChangedTerms | None:
         """Returns how the text that was read had changed by a day, or None where it had not."""
         entry = self._changed.get((document.document, document.version))
         known = entry is not None and entry.read == document.sha256 and entry.on <= day
         return entry if known else None
 
-    def ever(self, document: TermsDocument) -> bool:
+    def was_approved(self, document: TermsDocument) -> bool:
         """Tells whether a version's reading has ever been approved."""
         return (document.document, document.version) in self._approvals
 
-    def flaw(self, document: TermsDocument, day: date) -> SignOff | None:
+    def problem(self, document: TermsDocument, day: date) -> ApprovalProblem | None:
         """Tells what is wrong with the sign-off of a document that was read.
 
         Args:
@@ -100,18 +100,18 @@ class SignOffs:
             licence is an open one.
         """
         if self._too_old(document, day):
-            return SignOff(
+            return ApprovalProblem(
                 "expired",
                 f"It was read more than {self.max_age_days} days ago. For a yes: read it again.",
                 True,
             )
-        change = self.change(document, day)
+        change = self.change_by(document, day)
         if self.approval(document, day) or (document.open_licence and change is None):
             return None
         denies = self.unapproved == "deny"
         if change:
             summary = f"Its text was found changed on {change.on}, since it was read."
-            return SignOff("expired", f"{summary}{_READ_AGAIN if denies else ''}", denies)
+            return ApprovalProblem("expired", f"{summary}{_READ_AGAIN if denies else ''}", denies)
         ended = [
             approval.expires
             for approval in self._approvals.get((document.document, document.version), ())
@@ -119,8 +119,10 @@ class SignOffs:
         ]
         remedy = " For a yes: approve this version in the registry." if denies else ""
         if ended:
-            return SignOff("expired", f"Its approval ended on {max(ended)}.{remedy}", denies)
-        return SignOff(
+            return ApprovalProblem(
+                "expired", f"Its approval ended on {max(ended)}.{remedy}", denies
+            )
+        return ApprovalProblem(
             "unapproved",
             f"Nobody at the organisation has signed this reading off.{remedy}",
             denies,
@@ -133,7 +135,7 @@ class SignOffs:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DocumentState:
     """How a document that a team relies on stands on a day.
 
     Attributes:
@@ -160,7 +162,7 @@ class Standing:
     changed: date | None = None
 
 
-def standings(
+def document_states(
     catalogue: Catalogue,
     registry: Registry,
     routes: Iterable[Route],
@@ -168,7 +170,7 @@ def standings(
     *,
     within_days: int = 30,
     max_age_days: int | None = None,
-) -> list[Standing]:
+) -> list[DocumentState]:
     """Tells how everything that a team relies on stands.
 
     Args:
@@ -186,7 +188,7 @@ def standings(
     for route in routes:
         for terms in route.terms:
             bound[terms.document].add(route.id)
-    signed = SignOffs(registry.approvals, max_age_days=max_age_days, changed=registry.changed)
+    signed = Approvals(registry.approvals, max_age_days=max_age_days, changed=registry.changed)
     soon = day + timedelta(days=within_days)
     return [
         _standing(catalogue.documents[name], signed, tuple(sorted(users)), day, soon)
@@ -196,16 +198,16 @@ def standings(
 
 def _standing(
     versions: tuple[TermsDocument, ...],
-    signed: SignOffs,
+    signed: Approvals,
     routes: tuple[str, ...],
     day: date,
     soon: date,
-) -> Standing:
+) -> DocumentState:
     version = next((v for v in versions if v.in_force(day)), None)
     approval = signed.approval(version, day) if version else None
-    change = signed.change(version, day) if version else None
+    change = signed.change_by(version, day) if version else None
     expires = approval.expires if approval else None
-    return Standing(
+    return DocumentState(
         document=versions[0].document,
         version=version.version if version else "",
         routes=routes,
@@ -213,16 +215,16 @@ def _standing(
         by=approval.by if approval else "",
         expires=expires,
         expiring=expires is not None and expires <= soon,
-        superseded=tuple(v.version for v in versions if v.ended(day) and signed.ever(v)),
+        superseded=tuple(v.version for v in versions if v.ended(day) and signed.was_approved(v)),
         changed=change.on if change else None,
     )
 
 
-def _state(version: TermsDocument | None, signed: SignOffs, day: date) -> str:
+def _state(version: TermsDocument | None, signed: Approvals, day: date) -> str:
     if version is None:
         return "not_in_force"
     if version.reading is None:
         return "unknown"
-    if flaw := signed.flaw(version, day):
+    if flaw := signed.problem(version, day):
         return flaw.status
     return "approved" if signed.approval(version, day) else "open"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transforms.filters.identity import find_self_identity
 from transforms.filters.rules import Candidate, NoSettings
+from transforms.filters.self_identity import find_self_identity
 
 
 @pytest.mark.parametrize(
