@@ -183,8 +183,8 @@ def _requests(
 ) -> Callable[[], Iterator[Request]]:
     def stream() -> Iterator[Request]:
         for bucket in buckets:
-            for request in read_requests(job.staged, bucket):
-                if request.teacher == route and part.holds(request.request_id):
+            for request in read_requests(job.staged, bucket, route):
+                if part.holds(request.request_id):
                     yield request
 
     return stream

@@ -1,6 +1,6 @@
-"""Stages requests on disk, a file a bucket, so that no text travels through a shuffle.
+"""Stages requests on disk, one file for each bucket, so that no text travels through a shuffle.
 
-Files are Arrow IPC with zstd: a bucket is read as a stream, a few hundred requests at a time.
+The files are Arrow IPC streams with zstd. A bucket is read a few hundred requests at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.arrow import MESSAGES
 from schemas.buckets import bucket_of
@@ -22,7 +23,7 @@ from schemas.prompts import Message, Prompt
 from schemas.requests import Request
 from transforms.storage.files import partial_file
 
-_ROWS = 512  # requests of one bucket that are held before they are written
+_ROWS = 512  # requests of one bucket that are held in memory before they are written
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 _SCHEMA = pa.schema(
@@ -41,11 +42,11 @@ _SCHEMA = pa.schema(
 
 
 class RequestStage:
-    """Writes requests to one file a bucket. Use it as a context manager.
+    """Writes requests to one file for each bucket. Use it as a context manager.
 
     Args:
-        folder: Where the files go; it is made.
-        bits: How many leading bits of an id name its bucket.
+        folder: Where the files are written; it is created.
+        bits: How many leading bits of a request's id give its bucket.
     """
 
     def __init__(self, folder: Path, bits: int) -> None:
@@ -90,16 +91,16 @@ class RequestStage:
 
 
 def bucket_file(folder: Path, bucket: int) -> Path:
-    """Returns the file that holds a bucket's requests."""
+    """Returns the path of a bucket's requests."""
     return folder / f"{bucket:04d}.arrow"
 
 
 def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> None:
-    """Writes a bucket's requests, all or nothing. Doing it again writes the same file.
+    """Writes a bucket's requests, all or nothing; writing them again gives the same file.
 
     Args:
-        folder: Where the file goes; it is made.
-        bucket: Which bucket.
+        folder: Where the file is written; it is created.
+        bucket: The bucket.
         requests: Its requests, drawn a few hundred at a time.
     """
     requests = iter(requests)
@@ -110,11 +111,19 @@ def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> No
         hidden.replace(bucket_file(folder, bucket))
 
 
-def read_requests(folder: Path, bucket: int) -> Iterator[Request]:
-    """Reads a bucket's requests as a stream, in the order in which they were staged."""
+def read_requests(folder: Path, bucket: int, teacher: str = "") -> Iterator[Request]:
+    """Yields a bucket's requests in the order in which they were staged.
+
+    Args:
+        folder: Where the bucket's file is.
+        bucket: The bucket.
+        teacher: Yield only requests to this route. The others are skipped before they are decoded,
+            since making Python objects of them is most of the work.
+    """
     with pa.OSFile(str(bucket_file(folder, bucket))) as file, pa.ipc.open_stream(file) as batches:
         for batch in batches:
-            for row in batch.to_pylist():
+            chosen = batch.filter(pc.equal(batch["teacher"], teacher)) if teacher else batch
+            for row in chosen.to_pylist():
                 yield _request(row)
 
 

@@ -1,16 +1,20 @@
-"""Requests come back from their stage as they went in."""
+"""Staged requests: what is read equals what was written."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.buckets import bucket_of
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
-from transforms.prompts.staging import RequestStage, read_requests, write_requests
+from transforms.prompts.staging import RequestStage, bucket_file, read_requests, write_requests
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -57,3 +61,26 @@ def test_a_bucket_written_again_is_the_same_file(
     assert file.read_bytes() == before
     assert list(folder.iterdir()) == [file]
     assert list(read_requests(folder, 7)) == requests
+
+
+def test_reading_for_one_teacher_skips_the_others_before_they_are_decoded(tmp_path: Path) -> None:
+    requests = [replace(_request(f"Question {n}"), teacher=f"t/{n % 3}") for n in range(2000)]
+    write_requests(tmp_path, 7, requests)
+    for teacher in ("t/0", "t/1", "t/2"):
+        expected = [each for each in requests if each.teacher == teacher]
+        assert list(read_requests(tmp_path, 7, teacher)) == expected
+    assert list(read_requests(tmp_path, 7, "t/3")) == []
+    break_prompts(bucket_file(tmp_path, 7), "t/1")
+    assert len(list(read_requests(tmp_path, 7, "t/0"))) == 667
+    with pytest.raises(ValueError, match="Expecting"):
+        list(read_requests(tmp_path, 7, "t/1"))
+
+
+def break_prompts(path: Path, teacher: str) -> None:
+    """Makes the requests to one teacher impossible to decode."""
+    with pa.ipc.open_stream(path.read_bytes()) as stream:
+        table = stream.read_all()
+    prompts = pc.if_else(pc.equal(table["teacher"], teacher), "{", table["prompt"])
+    table = table.set_column(table.schema.get_field_index("prompt"), "prompt", prompts)
+    with pa.ipc.new_stream(str(path), table.schema) as stream:
+        stream.write_table(table)
