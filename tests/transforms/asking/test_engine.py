@@ -9,6 +9,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from fractions import Fraction
@@ -50,6 +51,7 @@ from tests.transforms.asking.asking import (
 from transforms.asking.progress import RouteProgress
 from transforms.asking.route_loop import FAILURES_IN_A_ROW
 from transforms.clock import Clock
+from transforms.limits.budget import BudgetTracker, Spend
 from transforms.limits.quota import DayUsage
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key
@@ -292,14 +294,32 @@ def test_an_answer_that_does_not_say_what_it_cost_counts_in_full(tmp_path: Path)
     assert done.usd == 0 < done.usd_uncertain
 
 
+def test_a_denial_by_the_quota_gives_the_budget_back(tmp_path: Path) -> None:
+    budget = BudgetTracker(Caps(requests=4))
+    with Teacher() as teacher:
+        spent = replace(
+            work(teacher, 9, quota=Quota(requests_per_day=5, concurrency=4)),
+            today=DayUsage(requests=5),
+        )
+        done = run_engine(tmp_path, spent, budget=budget)[ROUTE]
+        assert teacher.count == 0
+    assert (done.pending, done.stopped) == (9, "quota")
+    assert budget.take(Spend(requests=4))
+
+
 def test_no_request_leaves_that_the_guard_does_not_permit(tmp_path: Path) -> None:
     for answer_of_the_guard in (None, verdict("deny")):
+        budget = BudgetTracker(Caps(requests=4))
         with Teacher() as teacher:
             done = run_engine(
-                tmp_path, work(teacher), permits=lambda _, given=answer_of_the_guard: given
+                tmp_path,
+                work(teacher),
+                permits=lambda _, given=answer_of_the_guard: given,
+                budget=budget,
             )[ROUTE]
             assert teacher.count == 0
         assert (done.pending, done.stopped) == (5, "terms")
+        assert budget.take(Spend(requests=4))  # what was reserved is given back
 
 
 def test_terms_that_end_while_a_run_goes_on_stop_the_route(tmp_path: Path) -> None:
