@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.codes import StopReason
 from schemas.files import unstructure
 from schemas.manifest import SpendSummary
 from transforms.job import Job
 from transforms.publishing.outcome import RunOutcome
 
 # Why a run stopped asking, gravest first, with the exit code that it ends with.
-STOPPED = {"access": 5, "terms": 3, "budget": 4, "quota": 4, "failing": 1, "prompts": 4}
+STOPPED = {
+    StopReason.ACCESS: 5,
+    StopReason.TERMS: 3,
+    StopReason.BUDGET: 4,
+    StopReason.QUOTA: 4,
+    StopReason.FAILING: 1,
+    StopReason.PROMPTS: 4,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,7 @@ class RunResult:
         prompt_tokens: Sent in this run, as the teachers and the judge counted.
         completion_tokens: Received in this run, as the teachers and the judge counted.
         seconds: Wall-clock time.
-        stopped: Why asking ended early: `access`, `terms`, `budget`, `quota`, `failing`; `prompts`
-            where a target was not reached with all prompts; or None.
+        stopped: The gravest reason why asking ended early, or None.
         stops: Which routes stopped, and why, in a sentence each.
         folder: Folder of the published version; None where nothing was.
     """
@@ -67,7 +74,7 @@ class RunResult:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
-    stopped: str | None
+    stopped: StopReason | None
     stops: tuple[str, ...]
     folder: str | None
 
@@ -122,14 +129,14 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> RunResult:
     )
 
 
-def _missed(job: Job, outcome: RunOutcome) -> dict[str, str]:
+def _missed(job: Job, outcome: RunOutcome) -> dict[StopReason, str]:
     """Returns that a target was missed, unless something else ended the asking."""
     target, accepted = job.run.target, outcome.funnel.accepted
     if not target or accepted >= target.accepted or outcome.stops or outcome.funnel.pending:
         return {}
     told = f"target: {accepted} of {target.accepted} accepted, with every prompt and sample asked"
-    return {"prompts": told}
+    return {StopReason.PROMPTS: told}
 
 
-def _gravest(reasons: Collection[str]) -> str | None:
+def _gravest(reasons: Collection[StopReason]) -> StopReason | None:
     return next((reason for reason in STOPPED if reason in reasons), None)

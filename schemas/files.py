@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,6 +192,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_structure_hook(date, lambda value, _: date.fromisoformat(value))
     converter.register_unstructure_hook(date, date.isoformat)
+    converter.register_unstructure_hook(StrEnum, str)
     # JSON numbers: an int is as good as a float, and the other way is checked by the schema.
     converter.register_structure_hook(float, lambda value, _: float(value))
     plain = list[TokenLogprob]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from schemas.codes import ModelRole
 from schemas.terms import Use
 
 
@@ -66,6 +67,6 @@ class Purpose:
         """Returns what a model is asked for: a judge selects, whatever its records are for.
 
         Args:
-            role: The model's part, as in `Generator`.
+            role: The model's role, see `ModelRole`.
         """
-        return replace(self, use="select") if role == "judge" else self
+        return replace(self, use="select") if role == ModelRole.JUDGE else self

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.canonical import digest
+from schemas.codes import DedupeMethod, JudgeVerdict, ModelRole, RowKind, Severity, Stage
 from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.responses import ToolCall
@@ -82,9 +83,9 @@ class DecisionProvenance:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """A model that touched the record, and in which role: `teacher`, `judge`, `rewriter`."""
+    """A model that touched the record, and in which role."""
 
-    role: str
+    role: ModelRole
     route: str
     model: str
     decision_id: str
@@ -123,8 +124,7 @@ class RecordedFinding:
         action: What it led to: `drop`, `quarantine`, `redact` or `tag`.
         value: The measured number, or None where there is nothing to measure.
         finding: What was found, for a person.
-        severity: How grave the rule holds it to be, whatever the run made of it: a `defect` spoils
-            the record, a `risk` should not be published, a `remark` is for the reader to judge.
+        severity: How grave the rule holds it to be, whatever the run made of it.
         span: Where it stands, or None where it is the record as a whole.
     """
 
@@ -134,7 +134,7 @@ class RecordedFinding:
     action: str
     value: float | None
     finding: str
-    severity: str = "remark"
+    severity: Severity = Severity.REMARK
     span: Place | None = None
 
 
@@ -152,7 +152,7 @@ class Judgement:
         lowest: The worst score that there was to give.
         highest: The best.
         score: The score given; None where none could be read.
-        verdict: `passed`, `low` (below the run's minimum) or `unreadable`.
+        verdict: What the score means.
         rationale: What it said beside the score.
         usd: What asking it cost.
     """
@@ -166,7 +166,7 @@ class Judgement:
     lowest: int
     highest: int
     score: float | None
-    verdict: str
+    verdict: JudgeVerdict
     rationale: str
     usd: float
 
@@ -177,7 +177,7 @@ class DedupeProvenance:
 
     cluster: str
     size: int
-    method: str
+    method: DedupeMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +240,9 @@ class Rejected:
     Attributes:
         record_id: The request's id, or "" where no request came of a prompt.
         prompt_id: The prompt's id, or "" where it could not be read.
-        stage: Where it ended: `read`, `guard`, `ask`, `parse`, `filter`, `decontaminate`,
-            `judge`, `choose`, `dedupe`, `withdraw`.
-        kind: Under which heading it is counted: `rejected`, `duplicate` or `failed`; `unread`
-            for a prompt that never became a request.
-        reason: Reason code.
+        stage: Where it ended.
+        kind: What the manifest counts it as.
+        reason: Reason code: one of `schemas.codes`, an outcome of asking, or a rule's own.
         detail: What was found, for a person.
         file: Prompt file.
         line: Line in it.
@@ -266,8 +264,8 @@ class Rejected:
 
     record_id: str
     prompt_id: str
-    stage: str
-    kind: str
+    stage: Stage
+    kind: RowKind
     reason: str
     detail: str
     file: str

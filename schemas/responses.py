@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.codes import MalformedReason, Outcome
 from schemas.logprobs import Logprobs
 
 # Where `headers` name the job that a response came out of, if it was one of a batch.
@@ -20,8 +21,7 @@ class Response:
     Attributes:
         request_id: The request asked.
         attempt: Which attempt at it in this run, from 1.
-        outcome: `answer` for a response with status 2xx, whatever stands in it; else the reason
-            code of the failure: `http_429`, `timeout`, `connection_closed`, …
+        outcome: An `Outcome`, `http_NNN`, or `batch_…` with a provider's code.
         final: Whether the attempt ended the request in this run: an answer, a failure that a retry
             cannot mend, or the last retry. An answer is never asked again; a failure that was final
             is asked again by another run, and one that was not was left pending.
@@ -60,7 +60,7 @@ class Response:
     @property
     def answered(self) -> bool:
         """Whether the teacher answered, be the answer of use or not."""
-        return self.outcome == "answer"
+        return self.outcome == Outcome.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class Malformed:
     """A response that holds no answer that could be read.
 
     Attributes:
-        reason: Reason code: `not_json`, `no_choices`, …
+        reason: Reason code.
         detail: What was found and expected, for a person; no text of the answer.
     """
 
-    reason: str
+    reason: MalformedReason
     detail: str

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-# Why a route was asked no more: the guard no longer permits it; the host withdrew access; our
-# budget or its quota is spent; we were told to stop; nothing but failures came back.
-Stopped = Literal["terms", "access", "budget", "quota", "interrupted", "failing"]
+from schemas.codes import StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +18,5 @@ class Stop:
     """
 
     route: str
-    reason: Stopped
+    reason: StopReason
     detail: str

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from schemas.canonical import sha256
+from schemas.codes import DedupeMethod, ModelRole, RowKind, Stage
 from schemas.logprobs import Logprobs
 from schemas.manifest import Manifest
 from schemas.prompts import Message, prompt_id
@@ -140,23 +141,33 @@ def make_record(
             ),
             duties=decision.duties,
             obligation_class=decision.obligation_class,
-            generators=(Generator("teacher", route, model, decision.decision_id),),
+            generators=(Generator(ModelRole.TEACHER, route, model, decision.decision_id),),
             pipeline=PipelineProvenance("0.1.0", CONFIG, "run-1"),
             filters=(RecordedFinding("length", 1, "short", "tag", 8.0, "8 tokens"),),
             judgements=(),
-            dedupe=DedupeProvenance(record_id, 1, "none"),
+            dedupe=DedupeProvenance(record_id, 1, DedupeMethod.NONE),
         ),
     )
 
 
-def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetition") -> Rejected:
+_STAGES = {
+    RowKind.REJECTED: Stage.FILTER,
+    RowKind.DUPLICATE: Stage.DEDUPE,
+    RowKind.FAILED: Stage.ASK,
+    RowKind.UNREAD: Stage.READ,
+}
+
+
+def make_rejected(
+    number: int, *, kind: RowKind = RowKind.REJECTED, reason: str = "repetition"
+) -> Rejected:
     """Makes the row of a request that was not accepted, or of a prompt that could not be read."""
     record = make_record(number)
-    read = kind != "unread"
+    read = kind is not RowKind.UNREAD
     return Rejected(
         record_id=record.record_id if read else "",
         prompt_id=record.prompt_id if read else "",
-        stage={"duplicate": "dedupe", "failed": "ask", "unread": "read"}.get(kind, "filter"),
+        stage=_STAGES[kind],
         kind=kind,
         reason=reason,
         detail=f"found {reason}",
@@ -165,18 +176,18 @@ def make_rejected(number: int, *, kind: str = "rejected", reason: str = "repetit
         teacher="our-vllm/qwen" if read else "",
         sample_index=0 if read else None,
         messages=record.messages[:1] if read else (),
-        completion="and and and" if kind in ("rejected", "duplicate") else "",
+        completion="and and and" if kind in (RowKind.REJECTED, RowKind.DUPLICATE) else "",
         reasoning="",
         tool_calls=(),
         usd=0.0001 if read else 0.0,
-        finish_reason="stop" if kind in ("rejected", "duplicate") else "",
+        finish_reason="stop" if kind in (RowKind.REJECTED, RowKind.DUPLICATE) else "",
         prompt_tokens=12 if read else None,
         completion_tokens=3 if read else None,
         findings=(RecordedFinding(reason, 1, reason, "drop", 0.9, "0.9"),)
         if kind == "rejected"
         else (),
-        witness=make_record(0).record_id if kind == "duplicate" else "",
-        similarity=1.0 if kind == "duplicate" else None,
+        witness=make_record(0).record_id if kind is RowKind.DUPLICATE else "",
+        similarity=1.0 if kind is RowKind.DUPLICATE else None,
     )
 
 
@@ -259,9 +270,11 @@ def typical_rows() -> tuple[list[Record], list[Rejected]]:
     ]
     rejected = [make_rejected(n) for n in range(100, 106)]
     rejected += [make_rejected(n, reason="refusal") for n in range(106, 108)]
-    rejected += [make_rejected(n, kind="duplicate", reason="exact_duplicate") for n in (108, 109)]
-    rejected += [make_rejected(110, kind="failed", reason="http_500")]
-    rejected += [make_rejected(111, kind="unread", reason="broken_json")]
+    rejected += [
+        make_rejected(n, kind=RowKind.DUPLICATE, reason="exact_duplicate") for n in (108, 109)
+    ]
+    rejected += [make_rejected(110, kind=RowKind.FAILED, reason="http_500")]
+    rejected += [make_rejected(111, kind=RowKind.UNREAD, reason="broken_json")]
     return records, rejected
 
 
@@ -298,7 +311,7 @@ def publish_rows(
     pairs: Sequence[Preference] = (),
 ) -> Manifest:
     """Publishes rows as a corpus in a folder."""
-    ended = len(records) + sum(1 for row in rejected if row.kind != "unread")
+    ended = len(records) + sum(1 for row in rejected if row.kind is not RowKind.UNREAD)
     shards = stage(folder / ".work" / "run-1", records, rejected, pairs=pairs)
     return publish(shards, folder, build or make_build(ended))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 from schemas.buckets import bucket_bits
 from schemas.canonical import canonical_json
+from schemas.codes import ModelRole
 from schemas.extent import Extent
 from schemas.index import Index
 from schemas.inputs.registry import LimiterAddress, Route
@@ -64,7 +64,7 @@ class Job:
     against: tuple[Index, ...] = ()
     clock: Clock = field(default_factory=Clock)
     limiter: LimiterAddress | None = None
-    role: Literal["teacher", "judge"] = "teacher"
+    role: ModelRole = ModelRole.TEACHER
 
     @property
     def work(self) -> Path:
@@ -74,7 +74,7 @@ class Job:
     @property
     def staged(self) -> Path:
         """Folder of the requests that the models in this role are asked."""
-        return self.work / {"teacher": REQUESTS, "judge": JUDGING}[self.role]
+        return self.work / {ModelRole.TEACHER: REQUESTS, ModelRole.JUDGE: JUDGING}[self.role]
 
     @property
     def purpose(self) -> Purpose:
@@ -83,11 +83,11 @@ class Job:
 
     def judging(self) -> Job:
         """Returns the same execution, with the run's judge in the place of its teachers."""
-        return replace(self, role="judge")
+        return replace(self, role=ModelRole.JUDGE)
 
     def models(self) -> tuple[TeacherChoice, ...]:
         """Returns the models that are asked in this role."""
-        if self.role == "teacher":
+        if self.role is ModelRole.TEACHER:
             return self.run.teachers
         return (self.run.judge.teacher,) if self.run.judge else ()
 

@@ -11,19 +11,24 @@ from rich.table import Table
 
 from pipelines.planning.plan import Plan
 from pipelines.results import RunResult
+from schemas.codes import StopReason
 from schemas.manifest import SpendSummary
 from schemas.terms import Verdict
 from transforms.auditing.explain import Explanation
 from transforms.auditing.verify import Verification
 
 _HOW_TO_GO_ON = {
-    "access": "Review why access was withdrawn before you run again. What was answered is safe.",
-    "terms": "Terms ended during the run: `stillroom plan` tells which. What was answered is safe.",
-    "budget": "The budget is spent. Run again to go on: what was answered is not asked again.",
-    "quota": "A quota is used up. Run again later: what was answered is not asked again.",
-    "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
-    "not asked again.",
-    "failing": "A teacher answers nothing but errors: see the reasons above, mend it, run again.",
+    StopReason.ACCESS: "Review why access was withdrawn before you run again. "
+    "What was answered is safe.",
+    StopReason.TERMS: "Terms ended during the run: `stillroom plan` tells which. "
+    "What was answered is safe.",
+    StopReason.BUDGET: "The budget is spent. Run again to go on: "
+    "what was answered is not asked again.",
+    StopReason.QUOTA: "A quota is used up. Run again later: what was answered is not asked again.",
+    StopReason.PROMPTS: "Add prompts, or raise `target.extra_samples`, and run again: "
+    "what was answered is not asked again.",
+    StopReason.FAILING: "A teacher answers nothing but errors: see the reasons above, mend it, "
+    "run again.",
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from schemas.codes import ModelRole
 from schemas.errors import InputError
 from schemas.files import unstructure
 from schemas.inputs.registry import Route
@@ -221,7 +222,7 @@ def _verdicts(
     seen = set()
     asked = [(teacher.id, run.purpose) for teacher in run.teachers]
     if run.judge:
-        asked.append((run.judge.teacher.id, run.purpose.of("judge")))
+        asked.append((run.judge.teacher.id, run.purpose.of(ModelRole.JUDGE)))
     for name, purpose in asked:
         for license_, confidential in kinds:
             verdict = guard.decide(

@@ -7,6 +7,7 @@ import types
 import typing
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -55,6 +56,8 @@ def of_dataclass(hint: Any) -> Shape:
         return dataclasses.replace(of_dataclass(inner), nullable=True)
     if origin is Literal:
         return Shape("text", values=frozenset(arguments))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return Shape("text", values=frozenset(hint))
     if origin is tuple:
         return Shape("list", item=of_dataclass(arguments[0]))
     if origin is dict:

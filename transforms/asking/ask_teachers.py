@@ -16,6 +16,7 @@ from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import Slice, slices_of
+from schemas.codes import ModelRole
 from schemas.inputs.registry import Route
 from schemas.progress import StageFigures
 from schemas.requests import Request
@@ -158,7 +159,7 @@ def _figures(job: Job, progress: Progress) -> StageFigures:
         completion_tokens=sum(route.completion_tokens for route in routes),
         usd=sum(route.usd for route in routes),
     )
-    if job.role == "judge":
+    if job.role is ModelRole.JUDGE:
         return replace(money, judged=answered + from_ledger + failed)
     return replace(money, asked=answered, from_ledger=from_ledger, failed=failed)
 
@@ -268,7 +269,7 @@ class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCol
 
 def _by_slice(bucket: int, job: Job) -> Iterator[tuple[int, int]]:
     # What a judge is asked is filed with the record that it is about: its id may be any slice's.
-    filed_by_id = job.role == "teacher"
+    filed_by_id = job.role is ModelRole.TEACHER
     for index in slices_of(bucket, job.bits, job.slices) if filed_by_id else range(job.slices):
         yield index, bucket
 

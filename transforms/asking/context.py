@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
-from schemas.stops import Stopped
 from schemas.terms import Verdict
 from transforms.clock import Clock
 from transforms.ledger import WriterLike
@@ -23,7 +23,7 @@ class AskLoop(Protocol):
 
     account: tuple[str, Key | None]
 
-    def stop(self, reason: Stopped, detail: str) -> None:
+    def stop(self, reason: StopReason, detail: str) -> None:
         """Sends nothing more; requests in flight finish. Only the first reason is kept."""
 
 
@@ -53,7 +53,7 @@ class AskingContext:
     random: Random
     loops: list[AskLoop] = field(default_factory=list)
 
-    def stop_all(self, reason: Stopped, detail: str) -> None:
+    def stop_all(self, reason: StopReason, detail: str) -> None:
         """Stops all loops; requests in flight finish."""
         for loop in self.loops:
             loop.stop(reason, detail)
@@ -62,7 +62,7 @@ class AskingContext:
         """Stops all routes of an account that lost access. No other account replaces it."""
         for loop in self.loops:
             if loop.account == account:
-                loop.stop("access", f"{account[0]} refuses access: {detail}")
+                loop.stop(StopReason.ACCESS, f"{account[0]} refuses access: {detail}")
 
     def earlier_outcome(self, request: Request) -> str:
         """Returns the outcome of a request that needs no more asking; "" where it must be asked.
@@ -74,7 +74,7 @@ class AskingContext:
         if known is None or not known.final:
             return ""
         if known.answered:
-            return "answer"
+            return Outcome.ANSWER
         before = self.ledger.snapshot.read(request.request_id)
         if before is None or before.run_id != self.run_id:
             return ""

@@ -16,6 +16,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+from schemas.codes import StopReason
 from schemas.requests import Request
 from schemas.terms import Verdict
 from transforms.asking.batch.batch_loop import BatchLoop
@@ -150,7 +151,7 @@ async def _watch_stop(context: AskingContext, stop: Callable[[], bool]) -> None:
     """Stops all loops once `stop` says so, also those that wait for a quota or a retry."""
     while not stop():
         await asyncio.sleep(_STOP_POLL_SECONDS)
-    context.stop_all("interrupted", "asked to stop")
+    context.stop_all(StopReason.INTERRUPTED, "asked to stop")
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from schemas.stops import Stopped
+from schemas.codes import Outcome, StopReason
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class RouteProgress:
     usd: float = 0.0
     usd_uncertain: float = 0.0
     throttled_seconds: float = 0.0
-    stopped: Stopped | None = None
+    stopped: StopReason | None = None
     detail: str = ""
 
     @property
@@ -61,7 +61,7 @@ class RouteProgress:
 
     def count_ended(self, outcome: str) -> None:
         """Counts a request of which nothing was left to be asked, by its outcome."""
-        if outcome == "answer":
+        if outcome == Outcome.ANSWER:
             self.from_ledger += 1
         else:
             self.fail(outcome)

@@ -20,9 +20,9 @@ from functools import partial
 
 from yarl import URL
 
+from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
 from schemas.responses import Completion, Response
-from schemas.stops import Stopped
 from transforms.asking.context import AskingContext
 from transforms.asking.progress import RouteProgress
 from transforms.asking.repair import may_need_repair, open_repair, repair_request
@@ -32,7 +32,6 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
-from transforms.providers.key import KEY_NOT_RENEWED
 from transforms.providers.retry import Next, RetryPolicy
 from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens, most_tokens
@@ -111,10 +110,10 @@ class RouteLoop:
                 workers.create_task(self._work())
         self.progress.throttled_seconds = self._limiter.throttled_seconds
         left = self.progress.pending or self.progress.unrepaired
-        if not left and self.progress.stopped != "access":
+        if not left and self.progress.stopped != StopReason.ACCESS:
             self.progress.stopped, self.progress.detail = None, ""
 
-    def stop(self, reason: Stopped, detail: str) -> None:
+    def stop(self, reason: StopReason, detail: str) -> None:
         """Sends nothing more; requests in flight finish. Only the first reason is kept."""
         if self.progress.stopped is None:
             self.progress.stopped, self.progress.detail = reason, detail
@@ -132,7 +131,7 @@ class RouteLoop:
                 await self._yield_to_others()
             else:
                 await self._ask(request)
-            if ended == "answer" and may_need_repair(request):
+            if ended == Outcome.ANSWER and may_need_repair(request):
                 await self._repair(open_repair(self._context.ledger.snapshot, self._api, request))
 
     async def _yield_to_others(self) -> None:
@@ -142,7 +141,7 @@ class RouteLoop:
 
     async def _ask(self, request: Request) -> None:
         attempted = await self._ask_until_ended(request)
-        if attempted.outcome == "answer":
+        if attempted.outcome == Outcome.ANSWER:
             self.progress.answered += 1
             self._failures_in_a_row = 0
             if may_need_repair(request):
@@ -181,7 +180,7 @@ class RouteLoop:
         budget = self._context.budget
         if not await budget.reserve(state.reserve):
             self._context.stop_all(
-                "budget",
+                StopReason.BUDGET,
                 "the rest of the budget, or of the month's, does not cover another request",
             )
             return _NOT_SENT
@@ -194,7 +193,7 @@ class RouteLoop:
         if verdict is None or not verdict.permits:
             budget.release(state.reserve)
             self._limiter.settle(grant, NO_TOKENS)
-            self.stop("terms", f"{self._route.id}: the terms no longer permit it")
+            self.stop(StopReason.TERMS, f"{self._route.id}: the terms no longer permit it")
             return _NOT_SENT
         self._context.ledger.note_decision(verdict)
         return await self._send(state, grant, verdict.decision_id)
@@ -268,7 +267,8 @@ class RouteLoop:
             self._context.stop_account(self.account, exchange.detail)
         elif following.parks:
             self.stop(
-                "quota", f"{self._route.id}: the server asks for a longer wait than our patience"
+                StopReason.QUOTA,
+                f"{self._route.id}: the server asks for a longer wait than our patience",
             )
         else:
             self._apply_server_limits(exchange, following, grant)
@@ -288,7 +288,7 @@ class RouteLoop:
     def _note_failure(self, attempted: _Attempted) -> None:
         self._failures_in_a_row += 1
         if self._failures_in_a_row == FAILURES_IN_A_ROW:
-            reason: Stopped = "quota" if attempted.next.later else "failing"
+            reason = StopReason.QUOTA if attempted.next.later else StopReason.FAILING
             detail = (
                 f"{FAILURES_IN_A_ROW} requests in a row failed, the last with {attempted.outcome}"
             )
@@ -296,22 +296,22 @@ class RouteLoop:
 
     def _note_denied(self, denied: Denied) -> None:
         if denied.reason is DenialReason.UNREACHABLE:
-            self.stop("quota", f"{self._route.id}: {denied.detail}")
+            self.stop(StopReason.QUOTA, f"{self._route.id}: {denied.detail}")
         elif denied.reason is DenialReason.DAY_SPENT:
             self.stop(
-                "quota",
+                StopReason.QUOTA,
                 f"{self._route.id}: today's quota is spent; the next day begins at 0:00 UTC",
             )
         elif denied.reason is DenialReason.TOO_LARGE and self.progress.stopped is None:
             # Smaller requests are still asked; a later reason does not replace this one.
-            self.progress.stopped = "quota"
+            self.progress.stopped = StopReason.QUOTA
             self.progress.detail = f"{self._route.id}: a request is more than a minute's quota"
 
     async def _post(self, call: HttpCall) -> Exchange:
         if self._key is not None and self._key.is_stale(self._context.clock.wall()):
             problem = await self._key.renew(self._context.clock.wall)
             if problem:
-                return Exchange(KEY_NOT_RENEWED, detail=problem)
+                return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
         return await self._context.client.post(self._target(call.path), call.body)
 
     def _target(self, path: str) -> HttpTarget:

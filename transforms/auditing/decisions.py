@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemas.codes import ModelRole
 from schemas.files import unstructure
 from schemas.manifest import Manifest
 from schemas.purpose import Purpose
@@ -82,8 +83,8 @@ def _questions(
                 table = file.read_row_group(group, columns=names)
                 teachers = _of_teachers(table, provenance)
                 judges = _of_judges(table, provenance, teachers["license"])
-                yield from _of_role("teacher", teachers)
-                yield from _of_role("judge", judges)
+                yield from _of_role(ModelRole.TEACHER, teachers)
+                yield from _of_role(ModelRole.JUDGE, judges)
 
 
 def _of_role(
@@ -124,7 +125,9 @@ def decision_problems(manifest: Manifest) -> Iterator[str]:
             yield f"{name} was changed: it digests to {decision_id(verdict)[:16]}"
         if verdict.registry_digest != manifest.registry_digest:
             yield f"{name} was made by another registry, {verdict.registry_digest[:16]}"
-        if verdict.use not in {manifest.purpose.of(role).use for role in ("teacher", "judge")}:
+        if verdict.use not in {
+            manifest.purpose.of(role).use for role in (ModelRole.TEACHER, ModelRole.JUDGE)
+        }:
             yield f"{name} is about another use, {verdict.use}"
     for verdict in manifest.decisions:
         if not verdict.permits:

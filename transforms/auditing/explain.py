@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from schemas.codes import RowKind
 from transforms.auditing.find import FoundRecord, find
 from transforms.corpus.read import Corpus, open_corpus
 
@@ -132,7 +133,7 @@ def _rejected(corpus: Corpus, found: FoundRecord) -> Iterator[Section]:
 
 def _witness(row: Row) -> Iterator[tuple[str, str]]:
     if row["witness"]:
-        yield "duplicates" if row["kind"] == "duplicate" else "the best one", row["witness"]
+        yield "duplicates" if row["kind"] == RowKind.DUPLICATE else "the best one", row["witness"]
     if row["similarity"] is not None:
         yield "similarity", f"{row['similarity']:.3f}"
 
@@ -260,7 +261,7 @@ def _duplicates_of(corpus: Corpus, record_id: str) -> list[str]:
     ids: list[str] = []
     for table in corpus.tables("rejected", ["record_id", "kind", "witness"]):
         theirs = pc.equal(table.column("witness"), record_id)
-        same = pc.and_(theirs, pc.equal(table.column("kind"), "duplicate"))
+        same = pc.and_(theirs, pc.equal(table.column("kind"), RowKind.DUPLICATE))
         ids += table.filter(same).column(0).to_pylist()
     return ids
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.codes import ModelRole, Reason, RowKind
 from schemas.files import structure
 from schemas.manifest import Manifest, Shard
 from schemas.records import pair_id
 from schemas.terms import Duty
 from transforms.auditing.constraints import RowViolation, violations
 from transforms.auditing.decisions import decision_violations
-from transforms.auditing.withdrawn_rows import WITHDRAWN
 from transforms.guard.obligations import combined_class
 
 Duties = tuple[Duty, ...]
@@ -157,21 +157,21 @@ def inspect_rejected(
     yield from _failed_checks(
         (
             "record_id",
-            pc.not_equal(pc.equal(kinds, "unread"), without_id),
+            pc.not_equal(pc.equal(kinds, RowKind.UNREAD), without_id),
             "must be empty for a prompt that was not read, and for no other",
         ),
         (
             "witness",
-            pc.and_(pc.equal(kinds, "duplicate"), without_witness),
+            pc.and_(pc.equal(kinds, RowKind.DUPLICATE), without_witness),
             "is missing: a duplicate names the record that stays",
         ),
         (
             "detail",
-            pc.and_(pc.equal(kinds, "duplicate"), _unlisted_versions(table, manifest)),
+            pc.and_(pc.equal(kinds, RowKind.DUPLICATE), _unlisted_versions(table, manifest)),
             "names a version that the manifest does not list under `against`",
         ),
     )
-    buried = table.filter(pc.equal(table.column("reason"), WITHDRAWN))
+    buried = table.filter(pc.equal(table.column("reason"), Reason.WITHDRAWN))
     for row in buried.select(["detail", "record_id"]).to_pylist():
         state.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
     counts = table.group_by(["kind", "reason"]).aggregate([([], "count_all")])
@@ -223,7 +223,9 @@ def _have_another_class(one: pa.StructArray, other: pa.StructArray, name: str) -
 def _without_teacher(provenance: pa.StructArray) -> pa.Array:
     generators = provenance.field("generators")
     parents = pc.list_parent_indices(generators)
-    teachers = parents.filter(pc.equal(pc.list_flatten(generators).field("role"), "teacher"))
+    teachers = parents.filter(
+        pc.equal(pc.list_flatten(generators).field("role"), ModelRole.TEACHER)
+    )
     rows = pa.array(range(len(provenance)), parents.type)
     return pc.invert(pc.is_in(rows, value_set=teachers))
 

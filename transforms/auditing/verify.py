@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED, SCHEMA_VERSION
 from schemas.canonical import sha256
+from schemas.codes import RowKind
 from schemas.errors import InputError
 from schemas.manifest import Manifest, Shard, version_of
 from transforms.auditing.constraints import RowViolation
@@ -269,10 +270,10 @@ def _funnel_problems(manifest: Manifest, state: InspectionState) -> Iterator[Fil
     accepted = sum(shard.records for shard in manifest.shards if shard.kind == "records")
     for what, counted, found in (
         ("accepted", funnel.accepted, accepted),
-        ("rejected", funnel.rejected, state.reasons("rejected")),
-        ("duplicates", funnel.duplicates, sum(state.reasons("duplicate").values())),
-        ("failed", funnel.failed, state.reasons("failed")),
-        ("unread", funnel.unread, state.reasons("unread")),
+        ("rejected", funnel.rejected, state.reasons(RowKind.REJECTED)),
+        ("duplicates", funnel.duplicates, sum(state.reasons(RowKind.DUPLICATE).values())),
+        ("failed", funnel.failed, state.reasons(RowKind.FAILED)),
+        ("unread", funnel.unread, state.reasons(RowKind.UNREAD)),
     ):
         if counted != found:
             yield FileProblem(MANIFEST, f"counts {counted} {what}, the files hold {found}")

@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 
 from schemas.arrow import REJECTED
 from schemas.canonical import sha256
+from schemas.codes import Reason, RowKind, Stage
 from transforms.corpus.facts import column
-
-WITHDRAWN = "withdrawn"  # the reason of such a row
 
 _PAID = ("usd", "finish_reason", "prompt_tokens", "completion_tokens")
 
@@ -49,7 +48,12 @@ def make_withdrawn_rows(records: pa.Table, detail: str) -> pa.Table:
         "sample_index": column(records, ("provenance", "request", "sample_index")),
         **{name: column(records, ("provenance", "response", name)) for name in _PAID},
     }
-    said = {"stage": "withdraw", "kind": "rejected", "reason": WITHDRAWN, "detail": detail}
+    said = {
+        "stage": Stage.WITHDRAW,
+        "kind": RowKind.REJECTED,
+        "reason": Reason.WITHDRAWN,
+        "detail": detail,
+    }
     return _rows(known, said, records.num_rows)
 
 
@@ -64,7 +68,7 @@ def without_text(rejected: pa.Table) -> pa.Table:
         "sample_index", *_PAID, "witness", "similarity",
     )  # fmt: skip
     known = {name: rejected.column(name) for name in names}
-    buried = pc.equal(rejected.column("reason"), WITHDRAWN)
+    buried = pc.equal(rejected.column("reason"), Reason.WITHDRAWN)
     known["detail"] = pc.if_else(buried, rejected.column("detail"), "")
     return _rows(known, {}, rejected.num_rows)
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemas.codes import ModelRole
 from schemas.files import structure
 from schemas.terms import Duty, TermsVersion
 
@@ -209,7 +210,9 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
     facts.sources[row["source"]] += count
     teacher = Teacher(row["route"], row["host"], row["model"], row["revision"])
     facts.teachers[teacher] += count
-    models = {tuple(model) for model in read_generators(row["models"]) if model[0] != "teacher"}
+    models = {
+        tuple(model) for model in read_generators(row["models"]) if model[0] != ModelRole.TEACHER
+    }
     facts.others.update({OtherModel(*model): count for model in models})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from schemas.arrow import SCHEMA_VERSION
+from schemas.codes import RowKind
 from schemas.errors import StillroomError
 from schemas.manifest import (
     FORMAT,
@@ -34,8 +35,6 @@ from transforms.corpus.shards import (
     ShardFile,
     picodollars,
 )
-
-_KINDS = ("accepted", "rejected", "duplicate", "failed", "unread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +97,18 @@ def make_funnel(buckets: Iterable[BucketShards], build: Build) -> Funnel:
         The funnel; whether it balances is for `publish` to check.
     """
     buckets = tuple(buckets)
-    counts: dict[str, Counter[str]] = {kind: Counter() for kind in _KINDS}
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in RowKind}
     for bucket in buckets:
         for kind, reasons in bucket.counts.items():
             counts[kind].update(reasons)
     return Funnel(
         requests=build.requests,
         accepted=sum(bucket.accepted for bucket in buckets),
-        rejected=_sorted(counts["rejected"]),
-        duplicates=counts["duplicate"].total(),
-        failed=_sorted(counts["failed"]),
+        rejected=_sorted(counts[RowKind.REJECTED]),
+        duplicates=counts[RowKind.DUPLICATE].total(),
+        failed=_sorted(counts[RowKind.FAILED]),
         pending=build.pending,
-        unread=_sorted(counts["unread"]),
+        unread=_sorted(counts[RowKind.UNREAD]),
     )
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED, table
+from schemas.codes import RowKind
 from schemas.errors import StillroomError
 from schemas.records import Preference, Record, Rejected
 from transforms.guard.obligations import combined_class
@@ -147,7 +148,7 @@ def write_bucket(
 
 def cost_category(kind: str, finish_reason: str) -> str:
     """Returns under what the cost of a row is told: its kind, apart from what was cut short."""
-    return "truncated" if kind == "rejected" and finish_reason == "length" else kind
+    return "truncated" if kind == RowKind.REJECTED and finish_reason == "length" else kind
 
 
 def picodollars(usd: float) -> int:

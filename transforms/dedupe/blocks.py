@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from schemas.codes import DedupeMethod
 from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
-
-Method = Literal["exact", "near"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +29,13 @@ class Removal:
     Attributes:
         witness: Id of the record that stays and stands for it.
         similarity: How alike the two are: 1 for exact duplicates, else the Jaccard similarity.
-        method: `exact` or `near`.
+        method: How it was found.
         of: The earlier version of a corpus that the witness is of; None for this one's.
     """
 
     witness: str
     similarity: float
-    method: Method
+    method: DedupeMethod
     of: Compared | None = None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.codes import DedupeMethod
 from schemas.manifest import Compared
 from schemas.records import DedupeProvenance
-from transforms.dedupe.blocks import Method, Removal, VerdictBlock
+from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.rows import Rows, are_indexed, buckets_of, rows_of, split
 from transforms.dedupe.sources import Sources
 
@@ -27,7 +28,7 @@ def verdict_block(bucket: int, members: Rows, sources: Sources) -> VerdictBlock:
     names = _names(np.concatenate((members["ref"], members["witness"])), sources)
     of = _versions(members["witness"], sources)
     for ref, witness, similarity, exact, size in members.tolist():
-        method: Method = "exact" if exact else "near"
+        method = DedupeMethod.EXACT if exact else DedupeMethod.NEAR
         if ref == witness:
             block.clusters[names[ref]] = DedupeProvenance(names[ref], size, method)
         else:

@@ -20,15 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from schemas.codes import Severity
 from schemas.errors import Problem
 from schemas.inputs.run import Action
 from schemas.prompts import Message
 from schemas.records import Place, RecordedFinding
 from schemas.responses import FinishReason, ToolCall
-
-Severity = Literal["defect", "risk", "remark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +126,10 @@ class NoSettings:
 
 
 _SEVERITIES: dict[Action, Severity] = {
-    "drop": "defect",
-    "quarantine": "risk",
-    "redact": "risk",
-    "tag": "remark",
+    "drop": Severity.DEFECT,
+    "quarantine": Severity.RISK,
+    "redact": Severity.RISK,
+    "tag": Severity.REMARK,
 }
 
 
@@ -171,4 +170,4 @@ class Rule:
 
     def severity(self, code: str) -> Severity:
         """Returns how grave a finding is, as its default action tells."""
-        return "remark" if code in self.always_tag else _SEVERITIES[self.action]
+        return Severity.REMARK if code in self.always_tag else _SEVERITIES[self.action]

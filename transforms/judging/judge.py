@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypeGuard
 
+from schemas.codes import JudgeVerdict, ModelRole, Reason, Stage
 from schemas.inputs.registry import Route
 from schemas.inputs.run import Action, Judge
 from schemas.records import Generator, Judgement, Record, RecordedFinding, Rejected
@@ -62,7 +63,7 @@ class Bench:
             return None
         failure = _failure(self.route, response, completion)
         if failure or not isinstance(completion, Completion):
-            found = _finding("judge_failed", self.judge.unreadable, None, failure)
+            found = _finding(Reason.JUDGE_FAILED, self.judge.unreadable, None, failure)
             return _apply(record, found, "")
         collected = datetime.fromtimestamp(response.sent_at / 1000, UTC).date()
         decision = self._decide(request, collected)
@@ -72,12 +73,12 @@ class Bench:
     def _denied(self, record: Record, request: Request, decision: Verdict) -> Rejected | None:
         """Both clocks must permit: the day of collection, and today."""
         for reason, decided in (
-            ("terms_at_collection", decision),
-            ("terms_at_build", self._decide(request, self.job.today)),
+            (Reason.TERMS_AT_COLLECTION, decision),
+            (Reason.TERMS_AT_BUILD, self._decide(request, self.job.today)),
         ):
             if not decided.permits:
                 detail = f"the judge {self.route.id}: {decided.status} on {decided.on}"
-                return reject_record(record, stage="guard", reason=reason, detail=detail)
+                return reject_record(record, stage=Stage.GUARD, reason=reason, detail=detail)
         return None
 
     def _judged(
@@ -100,7 +101,7 @@ class Bench:
             lowest=self.judge.lowest,
             highest=self.judge.highest,
             score=opinion.score,
-            verdict=_VERDICTS[found.code] if found else "passed",
+            verdict=_VERDICTS[found.code] if found else JudgeVerdict.PASSED,
             rationale=opinion.rationale,
             usd=usd,
         )
@@ -129,14 +130,17 @@ class Bench:
         judge, score = self.judge, opinion.score
         if score is None:
             expected = f"no score from {judge.lowest} to {judge.highest} could be read"
-            return _finding("judge_unreadable", judge.unreadable, None, expected)
+            return _finding(Reason.JUDGE_UNREADABLE, judge.unreadable, None, expected)
         if judge.minimum is None or score >= judge.minimum:
             return None
         told = f"scored {score:g} of {judge.highest}, at least {judge.minimum:g} is asked for"
-        return _finding("judged_low", judge.action, score, told)
+        return _finding(Reason.JUDGED_LOW, judge.action, score, told)
 
 
-_VERDICTS = {"judge_unreadable": "unreadable", "judged_low": "low"}
+_VERDICTS: dict[str, JudgeVerdict] = {
+    Reason.JUDGE_UNREADABLE: JudgeVerdict.UNREADABLE,
+    Reason.JUDGED_LOW: JudgeVerdict.LOW,
+}
 
 
 def _failure(route: Route, response: Response, completion: Completion | Malformed | None) -> str:
@@ -159,7 +163,7 @@ def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
     """Returns a record that another model has touched: what its terms ask for is owed too."""
     before = record.provenance
     duties = merge_duties((*before.duties, *decision.duties))
-    generator = Generator("judge", judgement.route, judgement.model, judgement.decision_id)
+    generator = Generator(ModelRole.JUDGE, judgement.route, judgement.model, judgement.decision_id)
     provenance = replace(
         before,
         terms=tuple(dict.fromkeys((*before.terms, *decision.terms))),
@@ -177,7 +181,7 @@ def _apply(record: Record, found: RecordedFinding | None, rationale: str) -> Rec
     if rejecting_finding((found,)):
         detail = ": ".join(filter(None, (found.finding, rationale)))
         return reject_record(
-            record, stage="judge", reason=found.code, detail=detail, findings=(found,)
+            record, stage=Stage.JUDGE, reason=found.code, detail=detail, findings=(found,)
         )
     return _with_finding(record, found)
 

@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from schemas.codes import RowKind
 from schemas.inputs.run import Judge
 from schemas.progress import StageFigures
 from schemas.responses import Completion
@@ -40,7 +41,7 @@ def judge_bucket(job: Job, judge: Judge, bucket: int) -> None:
     sifted = read_filtered(job, FILTERED, bucket)
     judged = judge_records(job, judge, bucket, sifted, open_ledger(job.run.ledger).reader())
     write_filtered(job, JUDGED, bucket, judged)
-    rejected = Counter(row.reason for row in judged.rejected if row.kind == "rejected")
+    rejected = Counter(row.reason for row in judged.rejected if row.kind is RowKind.REJECTED)
     figures = StageFigures(accepted=len(judged.records), rejected=rejected)
     write_progress(job.work, f"bucket-{bucket}", figures)
 

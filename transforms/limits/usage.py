@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from schemas.codes import Outcome
 from schemas.inputs.registry import Price, Route
 from schemas.prompts import Message
 from schemas.responses import BATCH_ID, Response
@@ -19,21 +20,25 @@ from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DayUsage, SentRequest
 from transforms.providers.apis import Api, find_api
 from transforms.providers.http_client import Exchange
-from transforms.providers.key import KEY_NOT_RENEWED
 from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of
 
 _DAY_MILLISECONDS = 86_400_000
 _MINUTE_MILLISECONDS = 61_000  # a little more: what is sent arrives later
-NOT_SENT = ("connect_timeout", "connection_failed", "tls_failed", KEY_NOT_RENEWED)
+NOT_SENT = (
+    Outcome.CONNECT_TIMEOUT,
+    Outcome.CONNECTION_FAILED,
+    Outcome.TLS_FAILED,
+    Outcome.KEY_NOT_RENEWED,
+)
 # What a provider did not do of a batch, it does not charge for:
 # https://platform.claude.com/docs/en/build-with-claude/batch-processing, "Tracking your batch", and
 # https://help.openai.com/en/articles/9197833-batch-api-faq
 _NOT_CHARGED = (
     *NOT_SENT,
-    "batch_cancelled",
-    "batch_expired",
-    "batch_failed",
-    "batch_token_limit_exceeded",
+    Outcome.BATCH_CANCELLED,
+    Outcome.BATCH_EXPIRED,
+    Outcome.BATCH_FAILED,
+    Outcome.BATCH_TOKEN_LIMIT_EXCEEDED,
 )
 
 

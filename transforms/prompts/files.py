@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 
 import pyarrow.parquet as pq
 
+from schemas.codes import UnreadReason
 from schemas.errors import InputError
 
 ENDINGS = (".jsonl", ".ndjson", ".parquet", ".csv", ".txt")
@@ -115,13 +116,21 @@ def _json_record(name: str, number: int, line: bytes) -> RawRecord:
     try:
         value = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return RawRecord(name, number, None, "invalid_utf8", f"byte {error.start} of the line")
+        return RawRecord(
+            name, number, None, UnreadReason.INVALID_UTF8, f"byte {error.start} of the line"
+        )
     except (json.JSONDecodeError, RecursionError) as error:
         detail = getattr(error, "msg", "nested too deep")
-        return RawRecord(name, number, None, "broken_json", f"{detail}, column {_column(error)}")
+        return RawRecord(
+            name, number, None, UnreadReason.BROKEN_JSON, f"{detail}, column {_column(error)}"
+        )
     if not isinstance(value, dict):
         return RawRecord(
-            name, number, None, "wrong_type", f"expected an object, found {type(value).__name__}"
+            name,
+            number,
+            None,
+            UnreadReason.WRONG_TYPE,
+            f"expected an object, found {type(value).__name__}",
         )
     return RawRecord(name, number, value)
 
@@ -137,7 +146,7 @@ def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
                 text = line.decode("utf-8-sig").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 detail = f"byte {error.start} of the line"
-                yield RawRecord(name, number, None, "invalid_utf8", detail)
+                yield RawRecord(name, number, None, UnreadReason.INVALID_UTF8, detail)
             else:
                 yield RawRecord(name, number, {TEXT_FIELD: text})
 
@@ -150,7 +159,9 @@ def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
         for row in reader:
             fields = {str(key): value for key, value in row.items()}
             if _has_surrogate("".join(str(value) for value in fields.values())):
-                yield RawRecord(name, reader.line_num, None, "invalid_utf8", "a byte of the record")
+                yield RawRecord(
+                    name, reader.line_num, None, UnreadReason.INVALID_UTF8, "a byte of the record"
+                )
             else:
                 yield RawRecord(name, reader.line_num, fields)
     except csv.Error as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from schemas.canonical import sha256
+from schemas.codes import RowKind, Stage, UnreadReason
 from schemas.errors import InputError, nearest
 from schemas.files import problem_with
 from schemas.inputs.run import PromptSource
@@ -74,24 +75,24 @@ def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
     field = source.messages or source.text or TEXT_FIELD
     value = record.fields.get(field)
     if value is None:
-        return _rejected(record, "missing_field", f"expected the field {field!r}")
+        return _rejected(record, UnreadReason.MISSING_FIELD, f"expected the field {field!r}")
     if source.messages:
         return _conversation(record, source, value)
     if not isinstance(value, str):
         detail = f"{field}: expected a text, found {type(value).__name__}"
-        return _rejected(record, "wrong_type", detail)
+        return _rejected(record, UnreadReason.WRONG_TYPE, detail)
     return _prompt(record, source, (Message("user", value),))
 
 
 def _conversation(record: RawRecord, source: PromptSource, value: object) -> Prompt | Rejected:
     problem = problem_with(value, "prompt")
     if problem:
-        return _rejected(record, "wrong_type", f"{source.messages}: {problem}")
+        return _rejected(record, UnreadReason.WRONG_TYPE, f"{source.messages}: {problem}")
     assert isinstance(value, list)  # noqa: S101 - the schema has just said so
     turns = tuple(Message(turn["role"], turn["content"]) for turn in value)
     if turns[-1].role != "user":
         detail = f"{source.messages}: expected the user's turn last, found the {turns[-1].role}'s"
-        return _rejected(record, "wrong_type", detail)
+        return _rejected(record, UnreadReason.WRONG_TYPE, detail)
     return _prompt(record, source, turns)
 
 
@@ -100,7 +101,7 @@ def _prompt(
 ) -> Prompt | Rejected:
     text = messages[-1].content
     if not text.strip():
-        return _rejected(record, "empty_prompt", "expected a text, found none")
+        return _rejected(record, UnreadReason.EMPTY_PROMPT, "expected a text, found none")
     gold = _gold(record, source)
     if isinstance(gold, Rejected):
         return gold
@@ -108,13 +109,17 @@ def _prompt(
         name = prompt_id(messages)
     except UnicodeEncodeError as error:
         detail = f"character {error.start} is half of a surrogate pair"
-        return _rejected(record, "lone_surrogate", detail)
+        return _rejected(record, UnreadReason.LONE_SURROGATE, detail)
     origin = _own(record, source.source_field, source.source)
     license = _own(record, source.license_field, source.license)
     if not license:
-        return _rejected(record, "no_licence", f"expected a text in {source.license_field!r}")
+        return _rejected(
+            record, UnreadReason.NO_LICENCE, f"expected a text in {source.license_field!r}"
+        )
     if not origin:
-        return _rejected(record, "no_source", f"expected a text in {source.source_field!r}")
+        return _rejected(
+            record, UnreadReason.NO_SOURCE, f"expected a text in {source.source_field!r}"
+        )
     return Prompt(
         name,
         messages,
@@ -134,11 +139,11 @@ def _gold(record: RawRecord, source: PromptSource) -> str | Rejected:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         detail = f"{source.answer}: expected a text or a number, found {type(value).__name__}"
-        return _rejected(record, "wrong_type", detail)
+        return _rejected(record, UnreadReason.WRONG_TYPE, detail)
     gold = str(value)
     if any("\ud800" <= sign <= "\udfff" for sign in gold):
         detail = f"{source.answer}: a character is half of a surrogate pair"
-        return _rejected(record, "lone_surrogate", detail)
+        return _rejected(record, UnreadReason.LONE_SURROGATE, detail)
     return gold
 
 
@@ -166,15 +171,17 @@ def _unknown_field(record: RawRecord, field: str) -> InputError:
 
 def _duplicate(prompt: Prompt) -> Rejected:
     record = RawRecord(prompt.file, prompt.line, None)
-    return _rejected(record, "duplicate_prompt", "the same prompt stands earlier", prompt.prompt_id)
+    return _rejected(
+        record, UnreadReason.DUPLICATE_PROMPT, "the same prompt stands earlier", prompt.prompt_id
+    )
 
 
 def _rejected(record: RawRecord, reason: str, detail: str, prompt: str = "") -> Rejected:
     return Rejected(
         record_id="",
         prompt_id=prompt,
-        stage="read",
-        kind="unread",
+        stage=Stage.READ,
+        kind=RowKind.UNREAD,
         reason=reason,
         detail=detail,
         file=record.file,

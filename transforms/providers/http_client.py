@@ -21,6 +21,7 @@ from typing import IO, Self
 import aiohttp
 from yarl import URL
 
+from schemas.codes import Outcome
 from schemas.inputs.registry import Timeouts
 
 # A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
@@ -47,9 +48,7 @@ class Exchange:
     """What came of one attempt.
 
     Attributes:
-        outcome: `answer` for a status of success; `http_NNN`; `redirect`; `body_too_large`;
-            `timeout`, `connect_timeout`, `connection_failed`, `connection_closed`, `tls_failed`,
-            `bad_http`.
+        outcome: An `Outcome`, or `http_NNN`.
         status: HTTP status, or None where none came.
         headers: Those that are kept, names in lower case.
         body: As much of the body as came.
@@ -65,7 +64,7 @@ class Exchange:
     @property
     def answered(self) -> bool:
         """Whether the teacher answered, be the answer of use or not."""
-        return self.outcome == "answer"
+        return self.outcome == Outcome.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +237,15 @@ def _body(received: bytearray | _FileSink) -> bytes:
 def _exchange(
     response: aiohttp.ClientResponse, body: bytes, whole: bool, received: int
 ) -> Exchange:
-    status = response.status
+    status, outcome = response.status, f"http_{response.status}"
     if not whole:
-        outcome, detail = "body_too_large", f"cut after {received} bytes"
+        outcome, detail = Outcome.BODY_TOO_LARGE, f"cut after {received} bytes"
     elif 200 <= status < 300:
-        outcome, detail = "answer", ""
+        outcome, detail = Outcome.ANSWER, ""
     elif 300 <= status < 400:
-        outcome, detail = "redirect", f"HTTP {status}: redirects are never followed"
+        outcome, detail = Outcome.REDIRECT, f"HTTP {status}: redirects are never followed"
     else:
-        outcome, detail = f"http_{status}", _phrase(status)
+        detail = _phrase(status)
     return Exchange(outcome, status, _kept(response), body, detail)
 
 
@@ -267,21 +266,21 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
     return kept
 
 
-def _outcome(error: Exception) -> str:
+def _outcome(error: Exception) -> Outcome:
     """Returns the reason code of an attempt that brought no whole response."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return "tls_failed"
+            return Outcome.TLS_FAILED
         case aiohttp.ConnectionTimeoutError():
-            return "connect_timeout"
+            return Outcome.CONNECT_TIMEOUT
         case TimeoutError():
-            return "timeout"
+            return Outcome.TIMEOUT
         case aiohttp.ClientConnectorError():
-            return "connection_failed"
+            return Outcome.CONNECTION_FAILED
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
-            return "connection_closed"
+            return Outcome.CONNECTION_CLOSED
         case _:
-            return "bad_http"
+            return Outcome.BAD_HTTP
 
 
 def _describe(error: Exception, received: int) -> str:

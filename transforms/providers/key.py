@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Callable
 from typing import NoReturn
 
-KEY_NOT_RENEWED = "key_not_renewed"  # outcome of an attempt that was not sent for want of a token
-
 
 class UnusableKey(Exception):
     """A key is missing or cannot be used.

@@ -19,9 +19,9 @@ from typing import Protocol, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
+from schemas.codes import Outcome
 from transforms.clock import Clock
 from transforms.providers.http_client import Exchange
-from transforms.providers.key import KEY_NOT_RENEWED
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 1.0
@@ -31,12 +31,12 @@ _TOO_MANY_REQUESTS = 429
 _TRANSIENT_STATUS = frozenset({408, 409, 425, _TOO_MANY_REQUESTS})
 _TRANSIENT_OUTCOMES = frozenset(
     {
-        "timeout",
-        "connect_timeout",
-        "connection_failed",
-        "connection_closed",
-        "bad_http",
-        KEY_NOT_RENEWED,
+        Outcome.TIMEOUT,
+        Outcome.CONNECT_TIMEOUT,
+        Outcome.CONNECTION_FAILED,
+        Outcome.CONNECTION_CLOSED,
+        Outcome.BAD_HTTP,
+        Outcome.KEY_NOT_RENEWED,
     }
 )
 _SECONDS = re.compile(r"[0-9]{1,18}(\.[0-9]+)?")

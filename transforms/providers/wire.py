@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
+from schemas.codes import MalformedReason
 from schemas.logprobs import Logprobs, TokenLogprob, TopLogprob
 from schemas.responses import FinishReason, Malformed, ToolCall
 
@@ -32,7 +33,7 @@ class Unreadable(Exception):
         detail: What was found and expected, for a person; no text of the answer.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: MalformedReason, detail: str) -> None:
         self.malformed = Malformed(reason, detail)
         super().__init__(reason, detail)
 
@@ -52,9 +53,11 @@ def read_object(body: bytes) -> dict[str, Any]:
     """
     text = _decode(body).strip()
     if not text:
-        raise Unreadable("empty_body", f"{len(body)} bytes, none of them JSON")
+        raise Unreadable(MalformedReason.EMPTY_BODY, f"{len(body)} bytes, none of them JSON")
     if text.startswith("<"):
-        raise Unreadable("html", "a page of markup instead of JSON: a proxy's or gateway's?")
+        raise Unreadable(
+            MalformedReason.HTML, "a page of markup instead of JSON: a proxy's or gateway's?"
+        )
     value = _parse(text)
     if not isinstance(value, dict):
         raise wrong_type("the body", "an object", value)
@@ -92,7 +95,9 @@ def raise_error_object(data: Mapping[str, Any]) -> None:
     named = error if isinstance(error, dict) else {}
     codes = [str(named.get(name)) for name in ("type", "code", "status") if named.get(name)]
     shown = " ".join(code for code in codes if _CODE.match(code))
-    raise Unreadable("error_object", f"an error with status 200: {shown or 'no code given'}")
+    raise Unreadable(
+        MalformedReason.ERROR_OBJECT, f"an error with status 200: {shown or 'no code given'}"
+    )
 
 
 def read_text(value: object, name: str) -> str:
@@ -110,12 +115,16 @@ def read_text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise wrong_type(name, "a text", value)
     if "\x00" in value:
-        raise Unreadable("nul_character", f"{name} holds U+0000 at {value.index(chr(0))}")
+        raise Unreadable(
+            MalformedReason.NUL_CHARACTER, f"{name} holds U+0000 at {value.index(chr(0))}"
+        )
     try:
         value.encode()
     except UnicodeEncodeError as error:
         where = f"at character {error.start} of {len(value)}"
-        raise Unreadable("lone_surrogate", f"{name} holds half a surrogate pair {where}") from None
+        raise Unreadable(
+            MalformedReason.LONE_SURROGATE, f"{name} holds half a surrogate pair {where}"
+        ) from None
     return value
 
 
@@ -227,7 +236,9 @@ def read_logprob(token: object, value: object) -> TopLogprob:
 
 def wrong_type(name: str, expected: str, value: object) -> Unreadable:
     """Makes the error for a part of the body that is of another type than it should be."""
-    return Unreadable("wrong_type", f"{name}: found {_json_type(value)}, expected {expected}")
+    return Unreadable(
+        MalformedReason.WRONG_TYPE, f"{name}: found {_json_type(value)}, expected {expected}"
+    )
 
 
 def _decode(body: bytes) -> str:
@@ -235,20 +246,26 @@ def _decode(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         where = f"at byte {error.start} of {len(body)}"
-        raise Unreadable("invalid_utf8", f"{error.reason} {where}") from None
+        raise Unreadable(MalformedReason.INVALID_UTF8, f"{error.reason} {where}") from None
 
 
 def _parse(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = "truncated_json" if _is_cut(text, error) else "not_json"
+        reason = (
+            MalformedReason.TRUNCATED_JSON if _is_cut(text, error) else MalformedReason.NOT_JSON
+        )
         where = f"at character {error.pos} of {len(text)}"
         raise Unreadable(reason, f"{error.msg} {where}") from None
     except RecursionError:
-        raise Unreadable("too_deep", "more levels of nesting than any answer has") from None
+        raise Unreadable(
+            MalformedReason.TOO_DEEP, "more levels of nesting than any answer has"
+        ) from None
     except ValueError:  # Python refuses to read integers of more than 4300 digits
-        raise Unreadable("number_too_long", "an integer of thousands of digits") from None
+        raise Unreadable(
+            MalformedReason.NUMBER_TOO_LONG, "an integer of thousands of digits"
+        ) from None
 
 
 def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
@@ -262,18 +279,20 @@ def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Unreadable("duplicate_key", "an object names a key twice; which one counts?")
+        raise Unreadable(
+            MalformedReason.DUPLICATE_KEY, "an object names a key twice; which one counts?"
+        )
     return found
 
 
 def _not_finite(name: str) -> NoReturn:
-    raise Unreadable("not_finite", f"{name} is no number that JSON knows")
+    raise Unreadable(MalformedReason.NOT_FINITE, f"{name} is no number that JSON knows")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise Unreadable("not_finite", "a number too large for a float")
+        raise Unreadable(MalformedReason.NOT_FINITE, "a number too large for a float")
     return value
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from schemas.codes import Reason, RowKind, Severity, Stage
 from schemas.inputs.registry import Route
 from schemas.records import Record, RecordedFinding, Rejected
 from schemas.requests import Request
@@ -35,7 +36,7 @@ from transforms.records.splits import split_of
 class _Reason:
     """Why an answer is no record."""
 
-    stage: str
+    stage: Stage
     reason: str
     detail: str
 
@@ -69,9 +70,9 @@ class BucketFilter:
         if response is None or not (response.answered or response.final):
             return None
         if completion is None:
-            return self._failed(request, replies, "ask", response.outcome, response.detail)
+            return self._failed(request, replies, Stage.ASK, response.outcome, response.detail)
         if isinstance(completion, Malformed):
-            return self._failed(request, replies, "parse", completion.reason, completion.detail)
+            return self._failed(request, replies, Stage.PARSE, completion.reason, completion.detail)
         return self._sift_answer(request, replies, response, completion)
 
     def _sift_answer(
@@ -104,16 +105,16 @@ class BucketFilter:
     def _may_pair(self, row: Rejected) -> bool:
         """Whether pairs are wanted, and only filter rules stand against this answer."""
         wanted = self.job.run.preferences is not None
-        return wanted and row.stage == "filter" and is_publishable(row.findings)
+        return wanted and row.stage is Stage.FILTER and is_publishable(row.findings)
 
     def _failed(
-        self, request: Request, replies: Replies, stage: str, reason: str, detail: str
+        self, request: Request, replies: Replies, stage: Stage, reason: str, detail: str
     ) -> Rejected:
         """A prompt that got no answer is published beside the corpus, redacted like any other."""
         asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
         request = _with_messages(request, asked)
         return make_rejected(
-            request, replies, stage=stage, kind="failed", reason=reason, detail=detail
+            request, replies, stage=stage, kind=RowKind.FAILED, reason=reason, detail=detail
         )
 
     def _record(self, answer: AnsweredRequest) -> Record:
@@ -133,17 +134,17 @@ class BucketFilter:
         """Both clocks must permit: the day of collection, and today."""
         first = answer.replies.repairs or answer.response
         for reason, verdict in (
-            ("terms_at_collection", self._verdict(answer.request, _day(first))),
-            ("terms_at_collection", answer.verdict),
-            ("terms_at_build", self._verdict(answer.request, self.job.today)),
+            (Reason.TERMS_AT_COLLECTION, self._verdict(answer.request, _day(first))),
+            (Reason.TERMS_AT_COLLECTION, answer.verdict),
+            (Reason.TERMS_AT_BUILD, self._verdict(answer.request, self.job.today)),
         ):
             if not verdict.permits:
-                return _Reason("guard", reason, f"{verdict.status} on {verdict.on}")
+                return _Reason(Stage.GUARD, reason, f"{verdict.status} on {verdict.on}")
         return None
 
     def _contaminated(self, candidate: Candidate) -> RecordedFinding | None:
         found = self.evaluation.check(candidate) if self.evaluation else None
-        return found.recorded(RULE, VERSION, "quarantine", "risk") if found else None
+        return found.recorded(RULE, VERSION, "quarantine", Severity.RISK) if found else None
 
 
 def _day(response: Response) -> date:
@@ -155,7 +156,7 @@ def _rejected(answer: AnsweredRequest, reason: _Reason) -> Rejected:
         answer.request,
         answer.replies,
         stage=reason.stage,
-        kind="rejected",
+        kind=RowKind.REJECTED,
         reason=reason.reason,
         detail=reason.detail,
         completion=answer.completion,
@@ -167,7 +168,7 @@ def _filtered(answer: AnsweredRequest) -> _Reason | None:
     found = policy.rejecting_finding(answer.findings)
     if found is None:
         return None
-    stage = "decontaminate" if found.rule == RULE else "filter"
+    stage = Stage.DECONTAMINATE if found.rule == RULE else Stage.FILTER
     return _Reason(stage, found.code, found.finding)
 
 
@@ -176,7 +177,7 @@ def _served_model(answer: AnsweredRequest) -> _Reason | None:
     if served in (answer.route.model, *answer.route.served_as):
         return None
     detail = f"asked {answer.route.model!r}, answered by {served!r}"
-    return _Reason("parse", "served_model_differs", detail)
+    return _Reason(Stage.PARSE, Reason.SERVED_MODEL_DIFFERS, detail)
 
 
 def _with_texts(

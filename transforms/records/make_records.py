@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from schemas.codes import RowKind
 from schemas.progress import StageFigures
 from transforms.filters.decontaminate import EvaluationIndex
 from transforms.job import Job
@@ -33,7 +34,7 @@ def stage_bucket(job: Job, bucket: int, evaluation: EvaluationIndex | None) -> N
     """
     sifted = sift_bucket(job, bucket, evaluation, open_ledger(job.run.ledger).reader())
     write_filtered(job, FILTERED, bucket, sifted)
-    rejected = Counter(row.reason for row in sifted.rejected if row.kind == "rejected")
+    rejected = Counter(row.reason for row in sifted.rejected if row.kind is RowKind.REJECTED)
     figures = StageFigures(accepted=len(sifted.records), rejected=rejected)
     write_progress(job.work, f"bucket-{bucket}", figures)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from schemas.canonical import sha256
+from schemas.codes import DedupeMethod, ModelRole, Reason, RowKind, Stage
 from schemas.inputs.registry import Route
 from schemas.logprobs import Logprobs
 from schemas.manifest import Compared
@@ -94,8 +95,8 @@ def make_rejected(
     request: Request,
     replies: Replies,
     *,
-    stage: str,
-    kind: str,
+    stage: Stage,
+    kind: RowKind,
     reason: str,
     detail: str,
     completion: Completion | None = None,
@@ -144,7 +145,7 @@ def make_rejected(
 def reject_record(
     record: Record,
     *,
-    stage: str,
+    stage: Stage,
     reason: str,
     detail: str,
     findings: tuple[RecordedFinding, ...] = (),
@@ -166,7 +167,7 @@ def reject_record(
         record_id=record.record_id,
         prompt_id=record.prompt_id,
         stage=stage,
-        kind="rejected",
+        kind=RowKind.REJECTED,
         reason=reason,
         detail=detail,
         file=provenance.prompt.file,
@@ -198,12 +199,16 @@ def make_not_best(record: Record, witness: str, detail: str) -> Rejected:
     Returns:
         The row.
     """
-    row = reject_record(record, stage="choose", reason="not_best", detail=detail)
+    row = reject_record(record, stage=Stage.CHOOSE, reason=Reason.NOT_BEST, detail=detail)
     return replace(row, witness=witness)
 
 
 def make_duplicate(
-    record: Record, witness: str, similarity: float, method: str, of: Compared | None = None
+    record: Record,
+    witness: str,
+    similarity: float,
+    method: DedupeMethod,
+    of: Compared | None = None,
 ) -> Rejected:
     """Makes the row of a record that duplicates a surviving one.
 
@@ -211,15 +216,16 @@ def make_duplicate(
         record: The record that goes.
         witness: Id of the record that stays.
         similarity: How alike the two are, from 0 to 1.
-        method: How it was found: `exact` or `near`.
+        method: How it was found.
         of: The earlier version of a corpus that the witness is of; None for this corpus's own.
 
     Returns:
         The row.
     """
     detail = f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else "")
-    row = reject_record(record, stage="dedupe", reason=f"{method}_duplicate", detail=detail)
-    return replace(row, kind="duplicate", witness=witness, similarity=similarity)
+    reason = Reason.EXACT_DUPLICATE if method is DedupeMethod.EXACT else Reason.NEAR_DUPLICATE
+    row = reject_record(record, stage=Stage.DEDUPE, reason=reason, detail=detail)
+    return replace(row, kind=RowKind.DUPLICATE, witness=witness, similarity=similarity)
 
 
 def _provenance(answer: AnsweredRequest, config_digest: str) -> Provenance:
@@ -259,12 +265,14 @@ def _provenance(answer: AnsweredRequest, config_digest: str) -> Provenance:
         duties=verdict.duties,
         obligation_class=verdict.obligation_class,
         generators=(
-            Generator("teacher", request.teacher, completion.response_model, verdict.decision_id),
+            Generator(
+                ModelRole.TEACHER, request.teacher, completion.response_model, verdict.decision_id
+            ),
         ),
         pipeline=PipelineProvenance(_VERSION, config_digest, response.run_id),
         filters=answer.findings,
         judgements=(),
-        dedupe=DedupeProvenance(request.request_id, 1, "none"),
+        dedupe=DedupeProvenance(request.request_id, 1, DedupeMethod.NONE),
     )
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from schemas.arrow import RECORDS
 from schemas.canonical import sha256
+from schemas.codes import JudgeVerdict, ModelRole, RowKind
 from schemas.errors import InputError
 from schemas.files import structure, unstructure
 from schemas.manifest import Manifest, Shard, version_of
@@ -254,6 +255,7 @@ def test_a_class_that_stands_for_two_sets_of_duties_is_found(tmp_path: Path) -> 
     assert "stands for other duties elsewhere" in said(verify(tmp_path).problems)
 
 
+SOMEWHERE: Any = "somewhere"  # no stage of ours
 JUDGED_BY = make_decision(llama=True, use="select")
 
 
@@ -264,7 +266,7 @@ def judged(record: Record) -> Record:
     together = combine_verdicts((make_decision(), decision))
     judgement = Judgement(
         decision.teacher, model, sha256(b"rate it"), decision.decision_id, COLLECTED + 5_000,
-        "Is it right?", 1, 5, 4.0, "passed", "It is.", 0.0001,
+        "Is it right?", 1, 5, 4.0, JudgeVerdict.PASSED, "It is.", 0.0001,
     )  # fmt: skip
     return with_provenance(
         record,
@@ -273,7 +275,7 @@ def judged(record: Record) -> Record:
         obligation_class=together.obligation_class,
         generators=(
             *before.generators,
-            Generator("judge", decision.teacher, model, decision.decision_id),
+            Generator(ModelRole.JUDGE, decision.teacher, model, decision.decision_id),
         ),
         judgements=(judgement,),
     )
@@ -382,9 +384,9 @@ def test_a_record_that_says_otherwise_than_its_decision_is_found(
     [
         (replace(make_rejected(5), reason=""), "reason is empty"),
         (replace(make_rejected(5), similarity=1.5), "similarity is more than 1"),
-        (replace(make_rejected(5), stage="somewhere"), "stage is none of"),
+        (replace(make_rejected(5), stage=SOMEWHERE), "stage is none of"),
         (replace(make_rejected(5), record_id=""), "record_id must be empty for"),
-        (replace(make_rejected(5, kind="duplicate"), witness=""), "witness is missing"),
+        (replace(make_rejected(5, kind=RowKind.DUPLICATE), witness=""), "witness is missing"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

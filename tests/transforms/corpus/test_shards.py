@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from schemas.arrow import RECORDS, REJECTED, VERSION_KEY, table
 from schemas.canonical import sha256
+from schemas.codes import RowKind
 from schemas.errors import StillroomError
 from schemas.files import Document, check, structure
 from schemas.records import Record, Rejected
@@ -137,8 +138,8 @@ def test_a_record_reads_back_as_it_was_written(
     assert structure(row, Record) == record
 
 
-@pytest.mark.parametrize("kind", ["rejected", "duplicate", "failed", "unread"])
-def test_a_rejected_row_reads_back_as_it_was_written(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", RowKind)
+def test_a_rejected_row_reads_back_as_it_was_written(tmp_path: Path, kind: RowKind) -> None:
     rejected = make_rejected(1, kind=kind)
     shard = write_shard([rejected], REJECTED, tmp_path, "rejected")
     assert structure(plain(pq.read_table(shard.path).to_pylist()[0]), Rejected) == rejected

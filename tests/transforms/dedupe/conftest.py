@@ -13,6 +13,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from schemas.buckets import bucket_of
+from schemas.codes import DedupeMethod
 from schemas.index import Index
 from schemas.inputs.run import NearDedupe
 from schemas.logprobs import Logprobs
@@ -46,7 +47,7 @@ PROVENANCE = Provenance(
     pipeline=PipelineProvenance("0", "", ""),
     filters=(),
     judgements=(),
-    dedupe=DedupeProvenance("", 1, "none"),
+    dedupe=DedupeProvenance("", 1, DedupeMethod.NONE),
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.codes import DedupeMethod
 from schemas.index import Index
 from schemas.inputs.run import NearDedupe
 from schemas.records import DedupeProvenance, Record
@@ -18,6 +19,8 @@ from tests.corpus_builder import make_record, publish_rows
 from transforms.corpus.read import open_corpus
 from transforms.dedupe.blocks import Removal
 from transforms.dedupe.index import make_index, open_index
+
+EXACT, NEAR = DedupeMethod.EXACT, DedupeMethod.NEAR
 
 Run = Callable[..., Any]
 Texts = Mapping[int, tuple[int, int]]
@@ -123,7 +126,7 @@ def test_an_indexed_record_wins_whatever_the_ids(
     index = _index(tmp_path / "old", {old: (0, 0)})
     verdicts = deduplicate([_record(new, (0, 1))], NearDedupe(), against=(index,))
     witness = make_record(old).record_id
-    removal = Removal(witness, 52 / 60, "near", index.version)
+    removal = Removal(witness, 52 / 60, NEAR, index.version)
     assert verdicts.removed == {make_record(new).record_id: removal}
     assert verdicts.clusters == {}
     assert verdicts.counters == {"near_duplicates": 1, "capped_keys": 0}
@@ -143,7 +146,7 @@ def test_new_records_are_still_compared_with_one_another(deduplicate: Run, tmp_p
     index = _index(tmp_path / "old", {1: (0, 0)})
     pair = sorted((_record(2, (1, 0)), _record(3, (1, 1))), key=lambda record: record.record_id)
     verdicts = deduplicate(pair, NearDedupe(), against=(index,))
-    assert verdicts.removed == {pair[1].record_id: Removal(pair[0].record_id, 52 / 60, "near")}
+    assert verdicts.removed == {pair[1].record_id: Removal(pair[0].record_id, 52 / 60, NEAR)}
 
 
 def test_indexed_records_are_not_compared_with_one_another(
@@ -166,7 +169,7 @@ def test_without_near_duplicates_the_same_answer_to_the_same_prompt_goes(
     new = [_record(1, (0, 0)), _record(2, (1, 1)), _record(3, (0, 0))]
     removed = deduplicate(new, None, against=(index,)).removed
     name = make_record(1).record_id
-    assert removed == {name: Removal(name, 1.0, "exact", index.version)}
+    assert removed == {name: Removal(name, 1.0, EXACT, index.version)}
 
 
 def test_a_record_of_an_earlier_version_of_the_same_corpus_stays_and_stands_for_new_ones(
@@ -179,10 +182,10 @@ def test_a_record_of_an_earlier_version_of_the_same_corpus_stays_and_stands_for_
         verdicts = deduplicate([*_records(old), *added], NearDedupe(), bits, against=(index,))
         names = {number: make_record(number).record_id for number in range(20)}
         assert verdicts.removed == {
-            names[number + 10]: Removal(names[number], 52 / 60, "near") for number in old
+            names[number + 10]: Removal(names[number], 52 / 60, NEAR) for number in old
         }
         assert verdicts.clusters == {
-            names[number]: DedupeProvenance(names[number], 2, "near") for number in old
+            names[number]: DedupeProvenance(names[number], 2, NEAR) for number in old
         }
 
 
@@ -192,7 +195,7 @@ def test_another_answer_to_the_same_request_is_a_new_record(
     index = _index(tmp_path / "old", {1: (0, 0), 2: (1, 0)}, own=True)
     removed = deduplicate([_record(1, (1, 1)), _record(2, (1, 0))], NearDedupe(), against=(index,))
     witness = make_record(2).record_id
-    assert removed.removed == {make_record(1).record_id: Removal(witness, 52 / 60, "near")}
+    assert removed.removed == {make_record(1).record_id: Removal(witness, 52 / 60, NEAR)}
 
 
 def test_no_distinct_record_is_lost_to_a_template_that_an_earlier_corpus_has(

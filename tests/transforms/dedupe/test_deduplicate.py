@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.codes import DedupeMethod
 from schemas.inputs.run import NearDedupe
 from schemas.records import DedupeProvenance, Record
 from transforms.dedupe.blocks import Removal
+
+EXACT, NEAR = DedupeMethod.EXACT, DedupeMethod.NEAR
 
 Make = Callable[..., Record]
 Run = Callable[..., Any]
@@ -28,10 +31,10 @@ def test_exact_duplicates_go_for_the_least_id(make_record: Make, deduplicate: Ru
     best, *copies = _by_rank(twins)
     assert verdicts.buckets == [0, 1, 2, 3]
     assert verdicts.removed == {
-        copy.record_id: Removal(best.record_id, 1.0, "exact") for copy in copies
+        copy.record_id: Removal(best.record_id, 1.0, EXACT) for copy in copies
     }
     assert verdicts.clusters == {
-        best.record_id: DedupeProvenance(best.record_id, 3, "exact"),
+        best.record_id: DedupeProvenance(best.record_id, 3, EXACT),
     }
     assert verdicts.counters == {"exact_duplicates": 2}
 
@@ -62,9 +65,9 @@ def test_a_copy_of_a_near_duplicate_names_who_stays(
     kept = next(number for number in range(4) if records[number].record_id == best.record_id)
     records[kept] = make_record(kept, " ".join(words))
     verdicts = deduplicate(records, NearDedupe())
-    expected = Removal(best.record_id, jaccard(words, edited), "near")
+    expected = Removal(best.record_id, jaccard(words, edited), NEAR)
     assert verdicts.removed == {record.record_id: expected for record in rest}
-    assert verdicts.clusters == {best.record_id: DedupeProvenance(best.record_id, 4, "near")}
+    assert verdicts.clusters == {best.record_id: DedupeProvenance(best.record_id, 4, NEAR)}
     assert verdicts.counters == {"near_duplicates": 3, "capped_keys": 0}
 
 

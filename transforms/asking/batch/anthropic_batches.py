@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
+from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
     Result,
@@ -120,7 +121,7 @@ class AnthropicBatches:
 def _job(data: Mapping[str, Any]) -> BatchJob:
     status, name = data.get("processing_status"), read_id(data, "id")
     if not isinstance(status, str):
-        raise Unreadable("no_status", "a batch without a processing_status")
+        raise Unreadable(MalformedReason.NO_STATUS, "a batch without a processing_status")
     ended = status == "ended"
     counts = data.get("request_counts")
     return BatchJob(
@@ -138,7 +139,7 @@ def _milliseconds(value: object) -> int:
     try:
         return int(datetime.fromisoformat(str(value)).timestamp() * 1000)
     except ValueError:
-        raise Unreadable("no_time", "created_at: no time") from None
+        raise Unreadable(MalformedReason.NO_TIME, "created_at: no time") from None
 
 
 def _status(error: Mapping[str, Any]) -> int:

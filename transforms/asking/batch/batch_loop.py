@@ -11,8 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
-from schemas.stops import Stopped
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.client import BatchClient, CallFailed
 from transforms.asking.batch.collect import Collector
@@ -40,7 +40,7 @@ _LOOKUPS_AT_ONCE = 256  # then the other routes get their turn
 _NOT_FOUND = 404
 
 # Reasons to stop polling jobs: the run is to end, or the account has lost access.
-_LEAVE_JOBS: tuple[Stopped, ...] = ("interrupted", "access")
+_LEAVE_JOBS = (StopReason.INTERRUPTED, StopReason.ACCESS)
 
 _CONTINUES = "its jobs continue at the provider, and the next run collects them"
 _NO_ROOM = "the rest of the budget, or of the month's, covers no other request in a batch"
@@ -109,7 +109,7 @@ class BatchLoop:
             context.budget.adopt(opened.reserved)
             if opened.host != route.host:
                 self._note_stop(
-                    "failing",
+                    StopReason.FAILING,
                     f"{route.id}: batches were sent to {opened.host}, not {route.host}, and can be "
                     "collected only there; none of their requests is submitted again",
                 )
@@ -129,7 +129,7 @@ class BatchLoop:
             await self._submit(_each(again))
             await self._follow()
         self._close()
-        if not self.progress.pending and self.progress.stopped != "access":
+        if not self.progress.pending and self.progress.stopped != StopReason.ACCESS:
             self.progress.stopped, self.progress.detail = None, ""
 
     async def look_once(self) -> None:
@@ -150,9 +150,9 @@ class BatchLoop:
                 yield request
                 continue
             self.progress.pending += 1
-            self._note_stop("quota", f"{self._route.id}: {_WAITING}")
+            self._note_stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
 
-    def stop(self, reason: Stopped, detail: str) -> None:
+    def stop(self, reason: StopReason, detail: str) -> None:
         """Submits nothing more; still polls its jobs unless the reason forbids it.
 
         Only the first reason is kept.
@@ -161,11 +161,11 @@ class BatchLoop:
         if reason in _LEAVE_JOBS:
             self._stopped.set()
 
-    def _stop_submitting(self, reason: Stopped, detail: str) -> None:
+    def _stop_submitting(self, reason: StopReason, detail: str) -> None:
         self._note_stop(reason, detail)
         self._submits = False
 
-    def _note_stop(self, reason: Stopped, detail: str) -> None:
+    def _note_stop(self, reason: StopReason, detail: str) -> None:
         if self.progress.stopped is None:
             self.progress.stopped, self.progress.detail = reason, detail
 
@@ -217,7 +217,7 @@ class BatchLoop:
             return False
         if self._context.budget.take(reserved):
             return True
-        self._stop_submitting("budget", f"{self._route.id}: {_NO_ROOM}")
+        self._stop_submitting(StopReason.BUDGET, f"{self._route.id}: {_NO_ROOM}")
         return False
 
     async def _submit_chunk(self, chunk: Chunk) -> None:
@@ -225,7 +225,9 @@ class BatchLoop:
         try:
             opened = await self._submitter.submit(chunk)
         except NotPermitted:
-            self._stop_submitting("terms", f"{self._route.id}: the terms no longer permit it")
+            self._stop_submitting(
+                StopReason.TERMS, f"{self._route.id}: the terms no longer permit it"
+            )
         except CallFailed as failure:
             self._note_refusal(failure)
         if opened is None:
@@ -244,11 +246,11 @@ class BatchLoop:
             self._context.stop_account(self.account, exchange.detail)
         elif is_transient(exchange):
             self._stop_submitting(
-                "quota", f"{self._route.id}: no batch was accepted: {exchange.detail}"
+                StopReason.QUOTA, f"{self._route.id}: no batch was accepted: {exchange.detail}"
             )
         else:
             self._stop_submitting(
-                "failing", f"{self._route.id}: a batch was refused: {exchange.detail}"
+                StopReason.FAILING, f"{self._route.id}: a batch was refused: {exchange.detail}"
             )
 
     # Polling
@@ -340,7 +342,7 @@ class BatchLoop:
         elif not is_transient(exchange):
             opened.followed = False
             what = f"{self._route.id}: job {opened.job or 'unknown'}: {exchange.detail}"
-            self._note_stop("failing", f"{what}; {_CONTINUES}")
+            self._note_stop(StopReason.FAILING, f"{what}; {_CONTINUES}")
 
     async def _give_up(self, opened: OpenIntent) -> None:
         """Gives up a job that the provider does not know, if it is old enough to have expired.
@@ -354,7 +356,7 @@ class BatchLoop:
             return
         opened.followed = False
         self._note_stop(
-            "failing",
+            StopReason.FAILING,
             f"{self._route.id}: the provider does not know job {opened.job}; is the key another "
             "account's? None of its requests is submitted again",
         )
@@ -371,7 +373,7 @@ class BatchLoop:
             known = self._context.ledger.outcome(request_id)
             progress.from_ledger += bool(known and known.answered)
             progress.pending += not (known and known.answered)
-        elif result.outcome == "answer":
+        elif result.outcome == Outcome.ANSWER:
             progress.answered += 1
         elif result.final:
             progress.fail(result.outcome)
@@ -388,14 +390,16 @@ class BatchLoop:
             self._context.budget.settle(opened.reserved, None)
             progress.usd_uncertain += opened.reserved.usd
         if self._awaited:
-            self._note_stop("quota", f"{self._route.id}: {_WAITING}")
-            if _CONTINUES not in progress.detail and progress.stopped != "quota":
+            self._note_stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
+            if _CONTINUES not in progress.detail and progress.stopped != StopReason.QUOTA:
                 progress.detail += f"; {_CONTINUES}"
         elif self._unanswered:
             named = ", ".join(f"{count} x {what}" for what, count in self._unanswered.items())
-            self._note_stop("quota", f"{self._route.id}: came back unanswered: {named}; run again")
+            self._note_stop(
+                StopReason.QUOTA, f"{self._route.id}: came back unanswered: {named}; run again"
+            )
         elif self._to_resubmit:
-            self._note_stop("failing", f"{self._route.id}: submissions lead to no batch")
+            self._note_stop(StopReason.FAILING, f"{self._route.id}: submissions lead to no batch")
 
 
 async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:

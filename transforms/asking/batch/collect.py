@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import IO
 
+from schemas.codes import Outcome
 from schemas.requests import Request
 from schemas.responses import BATCH_ID, Response
 from transforms.asking.batch.client import BatchClient
@@ -220,7 +221,7 @@ def _missing_result(request_id: str, failed: str, missing: str) -> Result:
     if failed in ("", _FULL):
         return unanswered_result(request_id, failed or missing)
     refused = unanswered_result(request_id, failed)
-    return replace(refused, outcome="batch_failed", detail=f"refused: {refused.outcome}")
+    return replace(refused, outcome=Outcome.BATCH_FAILED, detail=f"refused: {refused.outcome}")
 
 
 def _grouped(

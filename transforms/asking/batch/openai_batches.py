@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
     Result,
@@ -106,7 +107,7 @@ class OpenAiBatches:
 def _job(data: Mapping[str, Any]) -> BatchJob:
     status, created = data.get("status"), data.get("created_at")
     if not isinstance(status, str):
-        raise Unreadable("no_status", "a batch without a status")
+        raise Unreadable(MalformedReason.NO_STATUS, "a batch without a status")
     return BatchJob(
         id=read_id(data, "id"),
         ended=status in _ENDED,

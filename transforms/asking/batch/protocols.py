@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
+from schemas.codes import MalformedReason
 from transforms.asking.batch import MODULES
 from transforms.asking.batch.results import Result
 from transforms.providers.apis import HttpCall
@@ -148,5 +149,5 @@ def read_id(data: Mapping[str, Any], name: str) -> str:
     """
     value = data.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise Unreadable("no_id", f"{name}: no id of letters, digits, '_' and '-'")
+        raise Unreadable(MalformedReason.NO_ID, f"{name}: no id of letters, digits, '_' and '-'")
     return value

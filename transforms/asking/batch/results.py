@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.codes import MalformedReason, Outcome
 from transforms.providers.http_client import Exchange
 from transforms.providers.retry import is_transient
 from transforms.providers.wire import Unreadable, read_object
@@ -18,12 +19,12 @@ _CODE = re.compile(r"[a-z0-9_]{1,48}")
 # OpenAI's three codes: https://platform.openai.com/docs/api-reference/batch/request-output
 _TRANSIENT = frozenset(
     {
-        "batch_cancelled",
-        "batch_expired",
-        "batch_lost",
-        "batch_missing",
-        "batch_request_timeout",
-        "batch_token_limit_exceeded",  # too many tokens were queued at the provider
+        Outcome.BATCH_CANCELLED,
+        Outcome.BATCH_EXPIRED,
+        Outcome.BATCH_LOST,
+        Outcome.BATCH_MISSING,
+        Outcome.BATCH_REQUEST_TIMEOUT,
+        Outcome.BATCH_TOKEN_LIMIT_EXCEEDED,  # too many tokens were queued at the provider
     }
 )
 
@@ -56,7 +57,7 @@ class Result:
 def answered(request_id: str, status: int, body: bytes) -> Result:
     """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
-        return Result(request_id, "answer", status, body)
+        return Result(request_id, Outcome.ANSWER, status, body)
     return Result(request_id, f"http_{status}", status, body, f"HTTP {status} in a batch")
 
 
@@ -83,7 +84,7 @@ def read_line(line: bytes) -> tuple[dict[str, Any], str]:
     """
     data = read_object(line)
     if not isinstance(data.get("custom_id"), str):
-        raise Unreadable("no_id", "a result without a custom_id")
+        raise Unreadable(MalformedReason.NO_ID, "a result without a custom_id")
     return data, line.decode("utf-8-sig")
 
 

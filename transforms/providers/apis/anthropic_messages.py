@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from schemas.codes import MalformedReason
 from schemas.requests import Request, completion_limit
 from schemas.responses import Completion, FinishReason, Malformed, Usage
 from transforms.providers.apis import HttpCall, rename_parameters, split_system
@@ -130,7 +131,7 @@ def _tool_choice(choice: str | Mapping[str, Any]) -> dict[str, str]:
 def _completion(data: Mapping[str, Any]) -> Completion:
     raise_error_object(data)
     if data.get("content") is None:
-        raise Unreadable("no_content", "no content: is the route's API another one?")
+        raise Unreadable(MalformedReason.NO_CONTENT, "no content: is the route's API another one?")
     blocks = read_objects(data["content"], "content")
     ending = data.get("stop_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"

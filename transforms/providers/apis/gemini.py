@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from schemas.codes import MalformedReason
 from schemas.logprobs import TokenLogprob, TopLogprob
 from schemas.prompts import Message
 from schemas.requests import Request
@@ -160,7 +161,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     calls = _tool_calls(parts)
     finish = finish_with_calls(_FINISH_REASONS.get(ending, "unknown"), calls)
     if candidate.get("content") is None and finish not in _MAY_BE_SILENT:
-        raise Unreadable("null_content", f"no content, and finishReason {finish!r}")
+        raise Unreadable(MalformedReason.NULL_CONTENT, f"no content, and finishReason {finish!r}")
     text, reasoning = _joined(parts, thought=False), _joined(parts, thought=True)
     return Completion(
         text=text,
@@ -187,7 +188,9 @@ def _candidate(data: Mapping[str, Any]) -> Mapping[str, Any]:
     feedback = data.get("promptFeedback")
     blocked = read_label(object_or_empty(feedback).get("blockReason"))
     if not blocked:
-        raise Unreadable("no_candidates", "no candidates, and the prompt was not blocked")
+        raise Unreadable(
+            MalformedReason.NO_CANDIDATES, "no candidates, and the prompt was not blocked"
+        )
     return {"finishReason": "SAFETY", "finishMessage": f"the prompt was blocked: {blocked}"}
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from schemas.codes import MalformedReason
 from schemas.logprobs import TokenLogprob
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
@@ -112,7 +113,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     choice = _choice(data)
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise Unreadable("no_message", "the first choice holds no message")
+        raise Unreadable(MalformedReason.NO_MESSAGE, "the first choice holds no message")
     ending = choice.get("finish_reason")
     finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
     calls = _tool_calls(message.get("tool_calls"))
@@ -121,7 +122,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     refusal = read_text(message.get("refusal"), "refusal")
     explained = reasoning or refusal or calls or finish in _MAY_BE_SILENT
     if message.get("content") is None and not explained:
-        raise Unreadable("null_content", f"no content, and finish_reason {finish!r}")
+        raise Unreadable(MalformedReason.NULL_CONTENT, f"no content, and finish_reason {finish!r}")
     return Completion(
         text=text,
         reasoning=reasoning,
@@ -140,7 +141,7 @@ def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the first choice: we never ask for more than one."""
     choices = data.get("choices")
     if choices is None or choices == []:
-        raise Unreadable("no_choices", "no choices, or an empty list of them")
+        raise Unreadable(MalformedReason.NO_CHOICES, "no choices, or an empty list of them")
     if not isinstance(choices, list):
         raise wrong_type("choices", "a list", choices)
     if not isinstance(choices[0], dict):
