@@ -250,5 +250,5 @@ def test_a_duplicate_of_a_version_that_is_not_listed_does_not_verify(
     path = Path(result.folder or "", "manifest.json")
     path.write_text(json.dumps(_manifest(result) | {"against": []}))
     problems = [problem.what for problem in verify(path).problems]
-    assert any(what.startswith("its content makes version") for what in problems)
+    assert any(what.startswith("the digest of its content is") for what in problems)
     assert any("does not list under `against`" in what for what in problems)

@@ -1,1 +1,1 @@
-"""Checks on a published corpus: verify, explain, audit, withdraw, release-check."""
+"""Work on published corpora: verify, explain, audit, withdraw, release-check."""

@@ -1,10 +1,9 @@
-"""Holds Arrow tables to a JSON Schema, a column at a time.
+"""Checks Arrow tables against a JSON Schema, a column at a time.
 
-`record.schema.json` says what a record must hold. To hold a million records to it one by one takes
-a quarter of an hour (1 ms each); to check their columns takes seconds. The keywords used there are
-known here: `minLength`, `pattern`, `enum`, `minimum`, `maximum`, `minItems`, `items`,
-`properties`, `$ref`.
-Types and missing values are the Arrow schema's own business.
+The schema is `record.schema.json`. To validate a million records one by one takes a quarter of an
+hour (1 ms each); to check their columns takes seconds. The keywords that the schema uses are
+supported: `minLength`, `pattern`, `enum`, `minimum`, `maximum`, `minItems`, `items`, `properties`,
+`$ref`. Types and missing values are checked by the Arrow schema.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _REF = "#/$defs/"
 
 @dataclass(frozen=True, slots=True)
 class RowViolation:
-    """A constraint that some rows break.
+    """A problem of some rows of a table.
 
     Attributes:
         path: The field, names joined by dots.
-        what: What is wrong with it.
+        what: The problem.
         rows: Indices of the rows, ascending.
     """
 
@@ -38,11 +37,11 @@ class RowViolation:
 
 
 def violations(table: pa.Table, definition: str) -> Iterator[RowViolation]:
-    """Finds what in a table breaks a definition of `record.schema.json`.
+    """Finds the constraints of a definition in `record.schema.json` that a table breaks.
 
     Args:
-        table: A row group; its schema is the one that goes with the definition.
-        definition: `record` or `rejected`.
+        table: Rows with the Arrow schema of the definition.
+        definition: `record`, `rejected` or `preference`.
 
     Yields:
         Each broken constraint once, with all rows that break it.
@@ -58,7 +57,7 @@ def _definition(name: str) -> dict[str, Any]:
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Replaces references by what they stand for, all the way down."""
+    """Returns a schema with all references, nested ones too, replaced by their definitions."""
     if "$ref" in schema:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         schema = definitions[schema["$ref"].removeprefix(_REF)] | rest
@@ -75,11 +74,11 @@ def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
 def _walk(
     path: str, values: pa.Array, schema: dict[str, Any], rows: pa.Array
 ) -> Iterator[RowViolation]:
-    """Checks values, each of which belongs to the row whose index stands at its place in `rows`."""
+    """Checks values; `rows` has the index of the row that each value belongs to."""
     if "properties" in schema:
         for name, inner in schema["properties"].items():
             within = f"{path}.{name}" if path else name
-            # Not `values.field`: the fields of what is null would not be.
+            # Not `values.field`, which does not return null for the fields of a null struct.
             yield from _walk(within, pc.struct_field(values, name), inner, rows)
         return
     if "items" in schema:
@@ -92,7 +91,7 @@ def _walk(
 
 
 def _broken(values: pa.Array, schema: dict[str, Any]) -> Iterator[tuple[pa.Array, str]]:
-    """Yields a mask of the values that break a constraint, and what is wrong with them."""
+    """Yields a mask of the values that break a constraint, and the problem."""
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     if "minItems" in schema:

@@ -1,10 +1,14 @@
-"""Gathers the decisions that records name, and proves them offline.
+"""Gathers the decisions that records name, and checks them offline.
 
-A decision's id is the digest of all that it says. A manifest holds every decision that its records
-name, so without catalogue or registry it can be proven that none was changed, that all were made
-by one registry, and that each record says of its decision what the decision says itself: teacher,
-day, use, terms, duties, authorisations. What cannot be proven so is that the registry of that
-digest does give this answer; for that, ask it again (`decide --on`, `audit --on`).
+The id of a decision is the digest of its content, and a manifest holds every decision that its
+records name. So it can be proven without catalogue or registry that
+
+* no decision was changed,
+* all decisions were made by one registry,
+* each record repeats its decision: teacher, day, use, terms, duties, authorisations.
+
+It cannot be proven that the registry of that digest gives this answer. For that, ask the guard
+again (`decide --on`, `audit --on`).
 """
 
 from __future__ import annotations
@@ -45,19 +49,18 @@ _BETWEEN = "\x1f"
 def gather_decisions(
     shards: Iterable[tuple[Path, str]], guard: Guard, purpose: Purpose
 ) -> tuple[Verdict, ...]:
-    """Gathers the decisions that the records of some shards name.
+    """Returns the decisions that the records of some shards name.
 
-    A record has its decisions' ids alone. The guard is asked the same question again and gives the
-    same verdict. Whether the prompt was confidential a record does not tell, so both are tried.
+    A record holds only the ids of its decisions, so the guard decides each question again. Records
+    do not say whether their prompt was confidential, so both answers are tried.
 
     Args:
-        shards: Shards of records, or of pairs of them, read a row group at a time; each with the
-            column of provenance that is looked at.
+        shards: Shards of records or pairs, each with the name of its column of provenance.
         guard: The guard that decided.
         purpose: The declared use.
 
     Returns:
-        Each decision once, in the order of their ids.
+        Each decision once, sorted by id.
     """
     found: dict[str, Verdict] = {}
     for role, decision, route, day, license_ in _questions(shards):
@@ -75,7 +78,7 @@ def gather_decisions(
 def _questions(
     shards: Iterable[tuple[Path, str]],
 ) -> Iterator[tuple[str, str, str, date, str]]:
-    """Yields what records were decided by: role, decision's id, route, day (UTC), licence."""
+    """Yields the questions of records: role, id of the decision, route, day (UTC), licence."""
     for shard, provenance in shards:
         with pq.ParquetFile(shard) as file:
             for group in range(file.num_row_groups):
@@ -102,7 +105,7 @@ def _of_teachers(table: pa.Table, provenance: str) -> dict[str, pa.ChunkedArray]
 def _of_judges(
     table: pa.Table, provenance: str, licenses: pa.ChunkedArray
 ) -> dict[str, pa.ChunkedArray]:
-    """Returns the same columns of the records' judgements, a row each."""
+    """Returns the columns of `_of_teachers` for judgements, one row for each judgement."""
     judgements = column(table, (provenance, "judgements")).combine_chunks()
     each = pc.list_flatten(judgements)
     columns = {name: each.field(path) for name, path in _OF_JUDGES.items()}
@@ -111,24 +114,24 @@ def _of_judges(
 
 
 def decision_problems(manifest: Manifest) -> Iterator[str]:
-    """Finds what is wrong with the decisions that a manifest holds.
+    """Finds problems of the decisions in a manifest.
 
     Args:
         manifest: The manifest.
 
     Yields:
-        What is wrong with each verdict, in a sentence.
+        One sentence for each problem.
     """
     for verdict in (*manifest.verdicts, *manifest.decisions):
         name = f"the decision {verdict.decision_id[:16]} on {verdict.teacher}"
         if decision_id(verdict) != verdict.decision_id:
-            yield f"{name} was changed: it digests to {decision_id(verdict)[:16]}"
+            yield f"{name} was changed: its digest is {decision_id(verdict)[:16]}"
         if verdict.registry_digest != manifest.registry_digest:
             yield f"{name} was made by another registry, {verdict.registry_digest[:16]}"
         if verdict.use not in {
             manifest.purpose.of(role).use for role in (ModelRole.TEACHER, ModelRole.JUDGE)
         }:
-            yield f"{name} is about another use, {verdict.use}"
+            yield f"{name} is for another use, {verdict.use}"
     for verdict in manifest.decisions:
         if not verdict.permits:
             yield f"the decision {verdict.decision_id[:16]} denies {verdict.teacher}"
@@ -137,12 +140,13 @@ def decision_problems(manifest: Manifest) -> Iterator[str]:
 def decision_violations(
     provenance: pa.StructArray, manifest: Manifest, path: str
 ) -> Iterator[RowViolation]:
-    """Finds records whose decisions the manifest does not hold, or holds in other words.
+    """Finds records whose decisions are not in the manifest, or differ from those there.
 
     Args:
-        provenance: That of a row group's records. The same decisions say the same in all of them.
+        provenance: Provenance of a row group. Of records with the same decisions, one is checked;
+            `inspection` checks that they agree.
         manifest: The corpus's manifest.
-        path: Name of the column.
+        path: Name of the column of provenance.
 
     Yields:
         Each problem with the first record that has it.
@@ -164,14 +168,14 @@ def decision_violations(
         named = _named(record)
         verdicts = [held[one["decision_id"]] for one in named if one["decision_id"] in held]
         if len(verdicts) < len(named):
-            yield RowViolation(f"{path}.decision.id", "is none of the manifest's decisions", [row])
+            yield RowViolation(f"{path}.decision.id", "is not a decision of the manifest", [row])
         elif _recorded(record, named) != _expected(verdicts, named):
-            what = "names a decision of which the manifest says otherwise"
+            what = "names a decision that differs in the manifest"
             yield RowViolation(f"{path}.decision.id", what, [row])
 
 
 def _judges(judgements: pa.ListArray) -> pa.Array:
-    """Makes one text of each record's judges, so that records can be grouped by them."""
+    """Returns one text for each record's judges, so that records can be grouped by them."""
     each = judgements.values
     day = each.field("judged_at").cast(pa.date32()).cast(pa.string())
     texts = pc.binary_join_element_wise(
@@ -181,7 +185,7 @@ def _judges(judgements: pa.ListArray) -> pa.Array:
 
 
 def _named(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns what a record's provenance says of each decision that it names."""
+    """Returns the fields of each decision that a record names, as the record has them."""
     decision = record["decision"]
     teacher = {
         "decision_id": decision["id"],
@@ -203,17 +207,17 @@ def _named(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _recorded(record: dict[str, Any], named: list[dict[str, Any]]) -> list[Any]:
-    """Returns what a record says of its decisions, and of what they ask for together."""
+    """Returns what a record holds of its decisions, and of their terms and duties together."""
     touched = [(model["route"], model["decision_id"]) for model in record["generators"]]
     return [named, touched, record["terms"], record["duties"], record["obligation_class"]]
 
 
 def _expected(verdicts: list[Verdict], named: list[dict[str, Any]]) -> list[Any]:
-    """Returns what the decisions say of the same themselves."""
+    """Returns the same as `_recorded`, taken from the decisions themselves."""
     asked: dict[str, Any] = unstructure(combine_verdicts(verdicts))
     plain = [unstructure(verdict) for verdict in verdicts]
     return [
-        [{name: one[name] for name in said} for said, one in zip(named, plain, strict=True)],
+        [{name: one[name] for name in of} for of, one in zip(named, plain, strict=True)],
         [(verdict.teacher, verdict.decision_id) for verdict in verdicts],
         *(asked[name] for name in ("terms", "duties", "obligation_class")),
     ]

@@ -1,4 +1,4 @@
-"""Tells one record's whole story: who wrote it, asked what, when, under which terms, owing what."""
+"""Explains one record: who wrote it, from which prompt, when, under which terms and duties."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a story.
+    """A titled part of an explanation.
 
     Attributes:
-        title: What it is about.
-        facts: Names and values, in the order in which they are told.
-        texts: Longer texts, each with its name.
+        title: The title.
+        facts: Names and values, in the order of display.
+        texts: Names and longer texts.
     """
 
     title: str
@@ -32,17 +32,17 @@ class Section:
     texts: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A record's story.
+    """Everything that a corpus holds about one record.
 
     Attributes:
-        record_id: Its id.
+        record_id: The record's id.
         outcome: `accepted`, `rejected`, `duplicate` or `failed`.
         version: The corpus's version.
         file: The shard, relative to the version's folder.
-        sections: The story, for a person.
-        record: The row itself, of the form of `record.schema.json`.
+        sections: The explanation for people; no section is empty.
+        record: The row, as `record.schema.json` describes it.
     """
 
     record_id: str
@@ -54,15 +54,15 @@ class Explanation:
 
 
 def explain(path: Path, record_id: str, version: str | None = None) -> Explanation:
-    """Tells the story of one record, accepted or not.
+    """Explains one record, accepted or not.
 
     Args:
         path: The corpus's folder, a version's folder, or a manifest.
-        record_id: The record's id, or as much of the beginning as no other id has.
+        record_id: The record's id, or a beginning that no other id has.
         version: Name of the version, for a corpus's folder; the newest by default.
 
     Returns:
-        The story.
+        The explanation.
 
     Raises:
         InputError: There is no such corpus, version or record.
@@ -70,15 +70,13 @@ def explain(path: Path, record_id: str, version: str | None = None) -> Explanati
     corpus = open_corpus(path, version)
     found = find(corpus, record_id)
     accepted = found.shard.kind == "records"
-    tell = _accepted if accepted else _rejected
+    sections = (_accepted if accepted else _rejected)(corpus, found)
     return Explanation(
         record_id=found.row["record_id"],
         outcome="accepted" if accepted else found.row["kind"],
         version=corpus.manifest.version,
         file=found.shard.path,
-        sections=tuple(
-            section for section in tell(corpus, found) if section.facts or section.texts
-        ),
+        sections=tuple(section for section in sections if section.facts or section.texts),
         record=found.row,
     )
 
@@ -121,7 +119,7 @@ def _rejected(corpus: Corpus, found: FoundRecord) -> Iterator[Section]:
     yield Section(
         "Asked of",
         (
-            ("teacher", row["teacher"] or "nobody"),
+            ("teacher", row["teacher"] or "none"),
             ("sample", str(row["sample_index"])),
             ("prompt", row["prompt_id"]),
             ("file", row["file"] + (f":{row['line']}" if row["line"] else "")),
@@ -133,16 +131,16 @@ def _rejected(corpus: Corpus, found: FoundRecord) -> Iterator[Section]:
 
 def _witness(row: Row) -> Iterator[tuple[str, str]]:
     if row["witness"]:
-        yield "duplicates" if row["kind"] == RowKind.DUPLICATE else "the best one", row["witness"]
+        yield "duplicate of" if row["kind"] == RowKind.DUPLICATE else "best sample", row["witness"]
     if row["similarity"] is not None:
         yield "similarity", f"{row['similarity']:.3f}"
 
 
 def _conversation(messages: list[Row], row: Row) -> Section:
     turns = [(turn["role"], turn["content"]) for turn in messages]
-    thought = [("reasoning", row["reasoning"])] if row["reasoning"] else []
+    reasoning = [("reasoning", row["reasoning"])] if row["reasoning"] else []
     calls = [(f"calls {call['name']}", call["arguments"]) for call in row["tool_calls"]]
-    return Section("Conversation", texts=(*turns, *calls, *thought))
+    return Section("Conversation", texts=(*turns, *calls, *reasoning))
 
 
 def _prompt(prompt: Row, prompt_id: str) -> Section:
@@ -169,9 +167,9 @@ def _collection(provenance: Row) -> Iterator[Section]:
             ("finish reason", response["finish_reason"]),
             (
                 "tokens",
-                f"{_count(response, 'prompt')} asked, {_count(response, 'completion')} answered",
+                f"{_count(response, 'prompt')} prompt, {_count(response, 'completion')} completion",
             ),
-            *_of_them(response),
+            *_token_details(response),
             ("cost", _usd(response["usd"])),
             ("id", response["id"] or "none"),
             ("SHA-256 of the body", response["sha256"]),
@@ -213,7 +211,7 @@ def _terms(provenance: Row) -> Iterator[Section]:
         (f"{duty['kind']}, at {duty['due']}", f"{duty['text']} ({duty['document']})")
         for duty in provenance["duties"]
     ]
-    yield Section("Owed", tuple(owed) or (("nothing", "the terms ask for nothing in return"),))
+    yield Section("Duties", tuple(owed) or (("nothing", "the terms require nothing"),))
 
 
 def _findings(findings: list[Row]) -> Iterator[tuple[str, str]]:
@@ -226,7 +224,7 @@ def _findings(findings: list[Row]) -> Iterator[tuple[str, str]]:
 
 def _judgement(judgement: Row) -> Section:
     score, scale = judgement["score"], f"from {judgement['lowest']} to {judgement['highest']}"
-    said = judgement["rationale"]
+    rationale = judgement["rationale"]
     return Section(
         "Judgement",
         (
@@ -239,7 +237,7 @@ def _judgement(judgement: Row) -> Section:
             ("request", judgement["request_id"]),
             ("cost", _usd(judgement["usd"])),
         ),
-        texts=(("rationale", said),) if said else (),
+        texts=(("rationale", rationale),) if rationale else (),
     )
 
 
@@ -251,13 +249,13 @@ def _cluster(corpus: Corpus, row: Row) -> Section:
             ("cluster", cluster["cluster"]),
             ("size", str(cluster["size"])),
             ("found by", cluster["method"]),
-            *(("stands for", other) for other in _duplicates_of(corpus, row["record_id"])),
+            *(("kept for", other) for other in _duplicates_of(corpus, row["record_id"])),
         ),
     )
 
 
 def _duplicates_of(corpus: Corpus, record_id: str) -> list[str]:
-    """Returns the ids of the duplicates that this record is the witness of."""
+    """Returns the ids of the duplicates that were removed in favour of this record."""
     ids: list[str] = []
     for table in corpus.tables("rejected", ["record_id", "kind", "witness"]):
         theirs = pc.equal(table.column("witness"), record_id)
@@ -267,18 +265,18 @@ def _duplicates_of(corpus: Corpus, record_id: str) -> list[str]:
 
 
 def _pairs(corpus: Corpus, record_id: str) -> Iterator[tuple[str, str]]:
-    """Yields the pairs that an answer stands in, and against which other one."""
+    """Yields each pair that an answer is a side of: its side, and the other answer."""
     columns = ("chosen_id", "rejected_id", "chosen_score", "rejected_score", "chosen_by")
     for table in corpus.tables("preferences", columns):
         sides = [table.column(name) for name in columns[:2]]
         here = pc.or_(*(pc.equal(side, record_id) for side in sides))
         for pair in table.filter(here).to_pylist():
             scores = f"{pair['chosen_score']:g} over {pair['rejected_score']:g}"
-            said = f"{scores} by {pair['chosen_by']}"
+            result = f"{scores} by {pair['chosen_by']}"
             if pair["chosen_id"] == record_id:
-                yield "chosen over", f"{pair['rejected_id']}, {said}"
+                yield "chosen over", f"{pair['rejected_id']}, {result}"
             else:
-                yield "rejected for", f"{pair['chosen_id']}, {said}"
+                yield "rejected for", f"{pair['chosen_id']}, {result}"
 
 
 def _facts(values: Row) -> tuple[tuple[str, str], ...]:
@@ -290,10 +288,13 @@ def _count(response: Row, side: str) -> str:
     return "unknown" if count is None else str(count)
 
 
-def _of_them(response: Row) -> Iterator[tuple[str, str]]:
-    for name, what in (("cached", "asked, from the cache"), ("reasoning", "answered, to think")):
+def _token_details(response: Row) -> Iterator[tuple[str, str]]:
+    for name, what in (
+        ("cached", "prompt tokens read from a cache"),
+        ("reasoning", "reasoning tokens"),
+    ):
         if response[f"{name}_tokens"]:
-            yield "of them", f"{response[f'{name}_tokens']} {what}"
+            yield "of these", f"{response[f'{name}_tokens']} {what}"
 
 
 def _usd(usd: float) -> str:

@@ -1,4 +1,4 @@
-"""Finds one record of a corpus by its id, or by the beginning of it."""
+"""Finds one record of a corpus by its id or the beginning of its id."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from schemas.errors import InputError
 from schemas.manifest import Shard
 from transforms.corpus.read import Corpus, plain
 
-_SHOWN = 3  # ids named where a beginning fits several
+_MOST_NAMED = 3  # ids in the error when several match
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRecord:
-    """A record and where it stands; `row` is plain data, of the form of `record.schema.json`."""
+    """A record and its shard; `row` is plain data as `record.schema.json` describes it."""
 
     shard: Shard
     row: dict[str, Any]
@@ -27,7 +27,7 @@ class FoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an id stands: a shard's row group."""
+    """The row group that holds an id."""
 
     record_id: str
     shard: Shard
@@ -39,13 +39,13 @@ def find(corpus: Corpus, record_id: str) -> FoundRecord:
 
     Args:
         corpus: Where to look.
-        record_id: Its id, or as much of the beginning as no other id has.
+        record_id: Its id, or a beginning that no other id has.
 
     Returns:
         The record.
 
     Raises:
-        InputError: No id begins so, or several do.
+        InputError: No id begins with it, or several do.
     """
     places = list(_places(corpus, record_id))
     if len(places) != 1:
@@ -65,7 +65,7 @@ def _places(corpus: Corpus, beginning: str) -> Iterator[_Place]:
 
 
 def _id_groups(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int, pa.ChunkedArray]]:
-    """Yields the ids of the row groups whose statistics say that they may hold such an id."""
+    """Yields the ids of the row groups that may hold a match, judged by their statistics."""
     for shard in _shards(corpus):
         with pq.ParquetFile(corpus.path(shard)) as file:
             for group in range(file.num_row_groups):
@@ -81,16 +81,16 @@ def _shards(corpus: Corpus) -> list[Shard]:
 
 def _ambiguous(beginning: str, places: list[_Place]) -> InputError:
     ids = sorted(place.record_id for place in places)
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
     return InputError(
-        f"the id {beginning!r} fits {len(ids)} records",
-        found=", ".join(ids[:_SHOWN]) + more,
-        remedy="give more of the id",
+        f"{len(ids)} records have an id that begins with {beginning!r}",
+        found=", ".join(ids[:_MOST_NAMED]) + more,
+        remedy="give more digits of the id",
     )
 
 
 def _unknown(corpus: Corpus, record_id: str) -> InputError:
-    """Names the ids before and after the place where the unknown one would stand."""
+    """Returns an error that names the ids sorted directly before and after the unknown one."""
     before, after = "", ""
     for shard in _shards(corpus):
         with pq.ParquetFile(corpus.path(shard)) as file:

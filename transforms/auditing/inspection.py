@@ -1,4 +1,4 @@
-"""Inspects the rows of a shard: is each one whole, in its place, and of one mind with the rest?"""
+"""Inspects the rows of a shard: each is complete, in the right shard and consistent with others."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _DUPLICATE_OF = "^duplicates [0-9a-f]{64} of (?P<version>.+)$"  # see `rows.make
 
 @dataclass(slots=True)
 class InspectionState:
-    """What the shards inspected so far have said.
+    """What was found in the shards inspected so far, to compare later rows with.
 
     Attributes:
-        decisions: By decision: what it decided. One decision cannot say two things.
-        classes: By obligation class: the duties it stands for.
-        ends: Rejected rows by kind and reason.
-        withdrawn: Ids of withdrawn records, by what their rows say of the withdrawal.
+        decisions: The fields of each decision, which must be the same in all records.
+        classes: The duties of each obligation class, which must be the same in all records.
+        ends: Number of rejected rows by kind and reason.
+        withdrawn: Ids of withdrawn records by the detail of their rows.
     """
 
     decisions: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class InspectionState:
     withdrawn: dict[str, list[str]] = field(default_factory=dict)
 
     def reasons(self, kind: str) -> dict[str, int]:
-        """Returns how many rejected rows of a kind have which reason."""
+        """Returns the number of rejected rows of a kind, by reason."""
         return {reason: count for (of, reason), count in self.ends.items() if of == kind}
 
 
 def inspect_records(
     table: pa.Table, shard: Shard, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
-    """Finds what is wrong with accepted records.
+    """Finds problems of accepted records.
 
     Args:
         table: A row group of the shard.
-        shard: Where it is from.
+        shard: The shard.
         manifest: The corpus's manifest.
-        state: What other row groups have said; added to.
+        state: Findings from earlier row groups; added to.
 
     Yields:
         Each problem once, with all rows that have it.
@@ -80,7 +80,7 @@ def inspect_records(
 def inspect_pairs(
     table: pa.Table, shard: Shard, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
-    """Finds what is wrong with pairs of answers; see `inspect_records`."""
+    """Finds problems of preference pairs; see `inspect_records`."""
     yield from violations(table, "preference")
     pairs = table.to_struct_array().combine_chunks()
     sides = {name: pairs.field(f"{name}_provenance") for name in ("chosen", "rejected")}
@@ -88,11 +88,11 @@ def inspect_pairs(
     yield from _failed_checks(
         ("split", pc.not_equal(pairs.field("split"), shard.split), "is not the shard's"),
         ("pair_id", _have_other_ids(pairs), "is not the digest of the ids of its sides"),
-        ("rejected_score", pc.equal(*scores), "is that of the chosen side"),
+        ("rejected_score", pc.equal(*scores), "equals that of the chosen side"),
         (
             "rejected_provenance.obligation_class",
             _have_another_class(sides["chosen"], sides["rejected"], shard.obligation_class),
-            "makes with the chosen side's another class than the shard's",
+            "and that of the chosen side do not combine to the shard's",
         ),
     )
     for name, provenance in sides.items():
@@ -103,7 +103,7 @@ def inspect_pairs(
 def _provenance_violations(
     path: str, provenance: pa.StructArray, ids: pa.Array, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
-    """Finds provenance that does not explain its record, or is not of one mind with the rest."""
+    """Finds provenance that does not match its record, the manifest or other records."""
     decision, request = provenance.field("decision"), provenance.field("request")
     yield from _failed_checks(
         (
@@ -132,14 +132,19 @@ def _provenance_violations(
             f"is not the corpus's, {manifest.purpose.use}",
         ),
         (f"{path}.generators", _without_teacher(provenance), "name no teacher"),
-        (f"{path}.terms", _unidentified_terms(provenance), "name no version or text that was read"),
+        (f"{path}.terms", _unidentified_terms(provenance), "name no version or digest of the text"),
     )
     yield from _contradictions(path, provenance, state)
     yield from decision_violations(provenance, manifest, path)
 
 
 def _failed_checks(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]:
-    """Yields the checks that mark any row: a path, the rows that are wrong, and what is."""
+    """Yields a violation for each check that marks a row.
+
+    Args:
+        checks: The path of a field, a boolean for each row that is true where it is wrong, and the
+            text of the problem.
+    """
     for path, broken, what in checks:
         rows = pc.indices_nonzero(broken).to_pylist()
         if rows:
@@ -149,7 +154,7 @@ def _failed_checks(*checks: tuple[str, pa.Array, str]) -> Iterator[RowViolation]
 def inspect_rejected(
     table: pa.Table, manifest: Manifest, state: InspectionState
 ) -> Iterator[RowViolation]:
-    """Finds what is wrong with rejected rows; see `inspect_records`."""
+    """Finds problems of rejected rows; see `inspect_records`."""
     yield from violations(table, "rejected")
     kinds = table.column("kind").combine_chunks()
     without_id = pc.equal(table.column("record_id").combine_chunks(), "")
@@ -158,12 +163,12 @@ def inspect_rejected(
         (
             "record_id",
             pc.not_equal(pc.equal(kinds, RowKind.UNREAD), without_id),
-            "must be empty for a prompt that was not read, and for no other",
+            "must be empty for a prompt that was not read, and for no other row",
         ),
         (
             "witness",
             pc.and_(pc.equal(kinds, RowKind.DUPLICATE), without_witness),
-            "is missing: a duplicate names the record that stays",
+            "is missing: a duplicate names the record that was kept",
         ),
         (
             "detail",
@@ -171,8 +176,8 @@ def inspect_rejected(
             "names a version that the manifest does not list under `against`",
         ),
     )
-    buried = table.filter(pc.equal(table.column("reason"), Reason.WITHDRAWN))
-    for row in buried.select(["detail", "record_id"]).to_pylist():
+    withdrawn = table.filter(pc.equal(table.column("reason"), Reason.WITHDRAWN))
+    for row in withdrawn.select(["detail", "record_id"]).to_pylist():
         state.withdrawn.setdefault(row["detail"], []).append(row["record_id"])
     counts = table.group_by(["kind", "reason"]).aggregate([([], "count_all")])
     for row in counts.to_pylist():
@@ -180,7 +185,7 @@ def inspect_rejected(
 
 
 def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
-    """Marks the rows that name another version than those that were compared with."""
+    """Marks the rows that name a version with which the corpus was not compared."""
     details = table.column("detail").combine_chunks()
     versions = pc.struct_field(pc.extract_regex(details, _DUPLICATE_OF), "version")
     listed = pa.array(
@@ -210,7 +215,13 @@ def _have_other_ids(pairs: pa.StructArray) -> pa.Array:
 
 
 def _have_another_class(one: pa.StructArray, other: pa.StructArray, name: str) -> pa.Array:
-    """Marks the pairs of whom what both sides owe together is not what a class stands for."""
+    """Marks the pairs whose two sides do not combine to an obligation class.
+
+    Args:
+        one: Provenance of one side.
+        other: Provenance of the other side.
+        name: The obligation class.
+    """
     names = [side.field("obligation_class").to_pylist() for side in (one, other)]
     known: dict[tuple[str, str], bool] = {}
     for row, classes in enumerate(zip(*names, strict=True)):
@@ -231,28 +242,28 @@ def _without_teacher(provenance: pa.StructArray) -> pa.Array:
 
 
 def _unidentified_terms(provenance: pa.StructArray) -> pa.Array:
-    """Marks the records with terms that nobody can look up, though they do not say `unknown`.
+    """Marks the records with terms of another status than `unknown` that lack version or digest.
 
-    The licence of a prompt is a name of the SPDX list, without version or text of its own.
+    The licence of a prompt is exempt: it is an SPDX identifier, without version or text.
     """
     terms = provenance.field("terms")
     each = pc.list_flatten(terms)
-    vague = pc.or_(pc.equal(each.field("version"), ""), pc.equal(each.field("sha256"), ""))
-    excused = pc.or_(
+    incomplete = pc.or_(pc.equal(each.field("version"), ""), pc.equal(each.field("sha256"), ""))
+    exempt = pc.or_(
         pc.equal(each.field("layer"), "prompt_licence"), pc.equal(each.field("status"), "unknown")
     )
-    parents = pc.list_parent_indices(terms).filter(pc.and_not(vague, excused))
+    parents = pc.list_parent_indices(terms).filter(pc.and_not(incomplete, exempt))
     return pc.is_in(pa.array(range(len(provenance)), parents.type), value_set=parents)
 
 
 def _contradictions(
     path: str, provenance: pa.StructArray, state: InspectionState
 ) -> Iterator[RowViolation]:
-    """Finds decisions that say two things, and classes that stand for two sets of duties."""
+    """Finds decisions and obligation classes that have other fields or duties elsewhere."""
     decision, duties = provenance.field("decision"), provenance.field("duties")
     generators = provenance.field("generators")
-    said = {
-        "id": _joined(generators, ["decision_id"]),  # of all models: together they say one thing
+    fields = {
+        "id": _joined(generators, ["decision_id"]),  # of all models, which decide the rest together
         "use": decision.field("use"),
         "registry": decision.field("registry_digest"),
         "authorisations": _joined(decision.field("authorisations")),
@@ -260,21 +271,21 @@ def _contradictions(
         "duties": _joined(duties),
         "class": provenance.field("obligation_class"),
     }
-    table = pa.table({**said, "row": pa.array(range(len(provenance)), pa.int64())})
-    kinds = table.group_by(list(said)).aggregate([("row", "min")]).sort_by("row_min")
+    table = pa.table({**fields, "row": pa.array(range(len(provenance)), pa.int64())})
+    kinds = table.group_by(list(fields)).aggregate([("row", "min")]).sort_by("row_min")
     for kind in kinds.to_pylist():
         row, name = kind.pop("row_min"), kind["class"]
         if state.decisions.setdefault(kind["id"], kind) != kind:
-            what = "names a decision that says otherwise elsewhere"
+            what = "names a decision that differs elsewhere"
             yield RowViolation(f"{path}.decision.id", what, [row])
         owed = {(duty["kind"], duty["text"], duty["due"]) for duty in duties[row].as_py()}
         if state.classes.setdefault(name, owed) != owed:
-            what = "stands for other duties elsewhere"
+            what = "has other duties elsewhere"
             yield RowViolation(f"{path}.obligation_class", what, [row])
 
 
 def _joined(lists: pa.ListArray, fields: Iterable[str] = ()) -> pa.Array:
-    """Makes one text of each list, or of some fields of its items, so that lists can be grouped."""
+    """Returns one text for each list, or for some fields of its items, to group lists by."""
     items = lists.values
     if pa.types.is_struct(items.type):
         parts = [items.field(name) for name in fields] or items.flatten()

@@ -1,4 +1,4 @@
-"""Selects records of a corpus: by route, by document, by source, by id, or by an audit."""
+"""Selects records of a corpus by route, document, source, id or audit."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Selection:
     """Some records of a corpus.
 
     Attributes:
-        where: What was selected, as it was written.
-        mask: Marks the selected rows of a table with `record_id` and `provenance`: of accepted
-            records, or of one side of pairs.
+        where: The selection, as the user wrote it.
+        mask: Returns a boolean for each row of a table with `record_id` and `provenance`: accepted
+            records, or one side of pairs.
     """
 
     where: str
@@ -37,24 +37,23 @@ class Selection:
 
 
 def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selection:
-    """Reads a selection.
+    """Parses a selection.
 
     Args:
-        corpus: The corpus that it is to be made of.
-        where: `route=ID`, `document=ID[@VERSION]`, `source=SOURCE`, `records=FILE` (an id a line)
-            or `audit` (what an audit denies).
-        audited: Audits the corpus, for `audit`.
+        corpus: The corpus to select from.
+        where: `route=ID`, `document=ID[@VERSION]`, `source=SOURCE`, `records=FILE` (one id per
+            line) or `audit` (records that an audit denies).
+        audited: Audits the corpus; called for `audit` alone.
 
     Returns:
         The selection.
 
     Raises:
-        InputError: It has another form, or names what no record of the corpus has.
+        InputError: It has another form, or no record of the corpus matches it.
     """
     if where == "audit":
         found = audited()
-        name = f"audit on {found.on}"
-        return Selection(name, lambda table: denied_rows(table, found))
+        return Selection(f"audit on {found.on}", lambda table: denied_rows(table, found))
     kind, separator, value = where.partition("=")
     if not (separator and value) or kind not in ("route", "document", "source", "records"):
         raise InputError("no such selection", where="--where", found=where, expected=FORMS)
@@ -62,12 +61,12 @@ def select(corpus: Corpus, where: str, audited: Callable[[], Audit]) -> Selectio
         return Selection(where, _with_ids(_read_ids(Path(value))))
     facts = gather_facts(*(map(corpus.path, corpus.shards(kind)) for kind in _KINDS))
     _check_known(kind, value, _known(kind, facts))
-    choose = {"route": _by_route, "document": _by_document, "source": _by_source}[kind]
-    return Selection(where, choose(value))
+    by = {"route": _by_route, "document": _by_document, "source": _by_source}[kind]
+    return Selection(where, by(value))
 
 
 def _known(kind: str, facts: Facts) -> set[str]:
-    """Returns the values that would select something, the worse sides of pairs included."""
+    """Returns the values that select a record or a rejected side of a pair."""
     sides = _known(kind, facts.rejected_sides) if facts.rejected_sides else set()
     if kind == "source":
         return sides | set(facts.sources)
@@ -89,12 +88,12 @@ def _check_known(kind: str, value: str, known: Collection[str]) -> None:
 
 
 def _by_route(value: str) -> RowMask:
-    """Selects what any model of the route touched."""
+    """Selects records that a model of the route touched in any role."""
 
-    def choose(table: pa.Table) -> pa.ChunkedArray:
+    def mask(table: pa.Table) -> pa.ChunkedArray:
         return _any(table, "generators", lambda each: pc.equal(each.field("route"), value))
 
-    return choose
+    return mask
 
 
 def _by_document(value: str) -> RowMask:
@@ -118,7 +117,7 @@ def _with_ids(ids: pa.Array) -> RowMask:
 def _any(
     table: pa.Table, name: str, holds: Callable[[pa.StructArray], pa.Array]
 ) -> pa.ChunkedArray:
-    """Marks the rows of which some entry of a list in their provenance holds."""
+    """Marks the rows whose provenance has a list with at least one entry that holds."""
     chunks = []
     for lists in column(table, ("provenance", name)).chunks:
         parents = pc.list_parent_indices(lists).filter(holds(pc.list_flatten(lists)))
@@ -135,6 +134,6 @@ def _read_ids(path: Path) -> pa.Array:
                 "not the id of a record",
                 where=f"{path}:{number}",
                 found=repr(line[:80]),
-                expected="64 hex digits, an id a line, as `stillroom audit --ids FILE` writes them",
+                expected="64 hex digits, one per line, as `stillroom audit --ids FILE` writes them",
             )
     return pa.array(sorted(set(lines)), pa.string())

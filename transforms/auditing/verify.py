@@ -1,9 +1,9 @@
-"""Verifies a corpus, offline: are the files what the manifest says, and is every record whole?
+"""Verifies a corpus offline: files match the manifest, and every record is complete.
 
-What can be proven of the guard's decisions is said in `transforms.auditing.decisions`.
+`transforms.auditing.decisions` says what can be proven about the guard's decisions.
 
-Shards are read a row group at a time; what is held between them grows with the number of decisions
-and obligation classes, and by 16 bytes a pair of answers, not with the number of records.
+Shards are read a row group at a time. Memory grows with the number of decisions and obligation
+classes, and by 16 bytes for each preference pair, not with the number of records.
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ from transforms.corpus.read import (
 )
 from transforms.storage.files import sha256_of
 
-_VERSION = re.compile(r"[0-9a-f]{16}")  # a copy may stand in a folder of any other name
+_VERSION = re.compile(r"[0-9a-f]{16}")  # a copy may be in a folder with any other name
 _SCHEMAS = {"records": RECORDS, "preferences": PREFERENCES, "rejected": REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """Something that is not as it should be.
+    """A problem with one file of a version.
 
     Attributes:
         file: The file, relative to the version's folder.
-        what: What is wrong with it.
+        what: The problem.
     """
 
     file: str
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What came of verifying a corpus.
+    """The result of verifying a version.
 
     Attributes:
-        ok: Whether nothing is wrong.
+        ok: Whether there are no problems.
         version: The version that was verified.
-        records: Accepted records that the manifest lists.
-        shards: Files that the manifest lists.
-        problems: What is wrong.
+        records: Number of accepted records in the manifest.
+        shards: Number of files in the manifest.
+        problems: All problems.
     """
 
     ok: bool
@@ -89,20 +89,27 @@ def verify(path: Path, version: str | None = None) -> Verification:
         version: Name of the version, for a corpus's folder; the newest by default.
 
     Returns:
-        What was found.
+        The result. A manifest that cannot be parsed is a problem, not an error.
 
     Raises:
-        InputError: There is no corpus, or no such version.
+        InputError: There is no corpus or no such version.
     """
     found = find_manifest(path, version)
     folder = found.path.parent
     manifest = _manifest(found)
     if isinstance(manifest, FileProblem):
-        return Verification(False, folder.name, 0, 0, (manifest,))
+        return Verification(
+            ok=False, version=folder.name, records=0, shards=0, problems=(manifest,)
+        )
     corpus = Corpus(folder, manifest)
     problems = tuple(_problems(corpus))
-    records = sum(shard.records for shard in corpus.shards("records"))
-    return Verification(not problems, manifest.version, records, len(manifest.shards), problems)
+    return Verification(
+        ok=not problems,
+        version=manifest.version,
+        records=manifest.rows("records"),
+        shards=len(manifest.shards),
+        problems=problems,
+    )
 
 
 def _manifest(found: ManifestFile) -> Manifest | FileProblem:
@@ -110,7 +117,7 @@ def _manifest(found: ManifestFile) -> Manifest | FileProblem:
     try:
         data = read_bytes(found.path)
         if found.sha256 not in (None, sha256(data)):
-            return FileProblem(file, f"SHA-256 is {sha256(data)}, {LATEST} says {found.sha256}")
+            return FileProblem(file, f"SHA-256 is {sha256(data)}, in {LATEST} it is {found.sha256}")
         return parse(data, found.path, "manifest", Manifest)
     except InputError as error:
         return FileProblem(file, str(error))
@@ -119,20 +126,20 @@ def _manifest(found: ManifestFile) -> Manifest | FileProblem:
 def _problems(corpus: Corpus) -> Iterator[FileProblem]:
     yield from _content_problems(corpus)
     yield from _unlisted_files(corpus)
-    state, sound, whole = InspectionState(), [], True
+    state, readable, complete = InspectionState(), [], True
     for shard in corpus.manifest.shards:
         found = list(_file_problems(corpus, shard))
         if not found:
-            sound.append(shard)
+            readable.append(shard)
             found = list(_row_problems(corpus, shard, state))
         yield from found
-        whole = whole and not found
-    yield from _id_problems(corpus, sound, "record", ("record_id",))
-    yield from _id_problems(corpus, sound, "pair", ("chosen_id", "rejected_id"))
-    if len(sound) == len(corpus.manifest.shards):
+        complete = complete and not found
+    yield from _id_problems(corpus, readable, "record", ("record_id",))
+    yield from _id_problems(corpus, readable, "pair", ("chosen_id", "rejected_id"))
+    if len(readable) == len(corpus.manifest.shards):
         yield from _funnel_problems(corpus.manifest, state)
         yield from _removal_problems(corpus.manifest, state)
-    if whole:
+    if complete:
         yield from (FileProblem(file, what) for file, what in missing_sides(corpus))
 
 
@@ -140,10 +147,10 @@ def _content_problems(corpus: Corpus) -> Iterator[FileProblem]:
     manifest, file = corpus.manifest, MANIFEST
     if version_of(manifest) != manifest.version:
         yield FileProblem(
-            file, f"its content makes version {version_of(manifest)}, not the one named"
+            file, f"the digest of its content is {version_of(manifest)}, not {manifest.version}"
         )
     if _VERSION.fullmatch(corpus.folder.name) and corpus.folder.name != manifest.version:
-        yield FileProblem(file, f"version {manifest.version} stands in folder {corpus.folder.name}")
+        yield FileProblem(file, f"version {manifest.version} is in folder {corpus.folder.name}")
     yield from (FileProblem(file, what) for what in decision_problems(manifest))
     if not manifest.funnel.balances:
         ended = manifest.funnel.ended
@@ -158,12 +165,12 @@ def _unlisted_files(corpus: Corpus) -> Iterator[FileProblem]:
         for path in sorted((corpus.folder / part).rglob("*")):
             if not path.is_dir() and path not in listed:
                 yield FileProblem(
-                    str(path.relative_to(corpus.folder)), "the manifest does not list it"
+                    str(path.relative_to(corpus.folder)), "is not listed in the manifest"
                 )
 
 
 def _file_problems(corpus: Corpus, shard: Shard) -> Iterator[FileProblem]:
-    """Finds what makes a shard another file than the one published, without looking into it."""
+    """Compares a shard's size and digest with the manifest, without parsing it."""
     path = corpus.path(shard)
     if not path.is_file():
         yield FileProblem(shard.path, "is missing")
@@ -174,9 +181,9 @@ def _file_problems(corpus: Corpus, shard: Shard) -> Iterator[FileProblem]:
         yield FileProblem(shard.path, f"cannot be read: {error.strerror}")
         return
     if size != shard.bytes:
-        yield FileProblem(shard.path, f"has {size} bytes, the manifest says {shard.bytes}")
+        yield FileProblem(shard.path, f"has {size} bytes, in the manifest {shard.bytes}")
     if found != shard.sha256:
-        yield FileProblem(shard.path, f"SHA-256 is {found}, the manifest says {shard.sha256}")
+        yield FileProblem(shard.path, f"SHA-256 is {found}, in the manifest {shard.sha256}")
 
 
 def _row_problems(corpus: Corpus, shard: Shard, state: InspectionState) -> Iterator[FileProblem]:
@@ -195,9 +202,11 @@ def _parquet_problems(
 ) -> Iterator[FileProblem]:
     if file.metadata.num_rows != shard.records:
         rows = file.metadata.num_rows
-        yield FileProblem(shard.path, f"has {rows} records, the manifest says {shard.records}")
+        yield FileProblem(shard.path, f"has {rows} records, in the manifest {shard.records}")
     if not file.schema_arrow.equals(_SCHEMAS[shard.kind], check_metadata=True):
-        yield FileProblem(shard.path, f"its schema is not version {SCHEMA_VERSION} of stillroom's")
+        yield FileProblem(
+            shard.path, f"its schema is not stillroom's schema version {SCHEMA_VERSION}"
+        )
         return
     broken: dict[tuple[str, str], tuple[int, str]] = {}
     for group in range(file.num_row_groups):
@@ -230,7 +239,7 @@ def _name(table: pa.Table, violation: RowViolation) -> str:
 def _id_problems(
     corpus: Corpus, shards: Iterable[Shard], what: str, columns: Sequence[str]
 ) -> Iterator[FileProblem]:
-    """Finds ids out of order or in two places, by merging the sorted ids of all partitions."""
+    """Finds ids that are out of order or occur twice, by merging the ids of all partitions."""
 
     def partition(shard: Shard) -> tuple[str, str]:
         return shard.obligation_class, shard.split
@@ -243,14 +252,14 @@ def _id_problems(
     twice: dict[str, str] = {}
     for (before, one), (after, other) in pairwise(heapq.merge(*streams)):
         if before == after:
-            twice.setdefault(other, f"{after} stands in {one} too")
-    yield from (FileProblem(file, f"{what} {said}") for file, said in (disorder | twice).items())
+            twice.setdefault(other, f"{after} is in {one} too")
+    yield from (FileProblem(file, f"{what} {text}") for file, text in (disorder | twice).items())
 
 
 def _ids(
     corpus: Corpus, shards: Iterable[Shard], columns: Sequence[str], disorder: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yields ids with their files; notes for each file the first that does not ascend."""
+    """Yields ids with their files; adds each file's first id out of order to `disorder`."""
     last = ""
     for shard in shards:
         with pq.ParquetFile(corpus.path(shard)) as file:
@@ -265,7 +274,7 @@ def _ids(
 
 
 def _funnel_problems(manifest: Manifest, state: InspectionState) -> Iterator[FileProblem]:
-    """Compares what the manifest counts with what the files hold."""
+    """Compares the counts of the manifest with the rows of the files."""
     funnel = manifest.funnel
     accepted = sum(shard.records for shard in manifest.shards if shard.kind == "records")
     for what, counted, found in (
@@ -280,12 +289,13 @@ def _funnel_problems(manifest: Manifest, state: InspectionState) -> Iterator[Fil
 
 
 def _removal_problems(manifest: Manifest, state: InspectionState) -> Iterator[FileProblem]:
-    """Compares what the manifest says was withdrawn with the rows that are left of it."""
+    """Compares the withdrawal in the manifest with the withdrawn rows of the files."""
     removed = manifest.removed
     if removed is None:
         return
     ids = state.withdrawn.get(withdrawal_detail(manifest.parent or "", removed.where), [])
     found = ids_digest(ids)
     if (len(ids), found) != (removed.records, removed.sha256):
-        said = f"{removed.records} withdrawn records of digest {removed.sha256[:16]}"
-        yield FileProblem(MANIFEST, f"names {said}, the files hold {len(ids)} of {found[:16]}")
+        listed = f"{removed.records} withdrawn records with digest {removed.sha256[:16]}"
+        held = f"{len(ids)} with digest {found[:16]}"
+        yield FileProblem(MANIFEST, f"lists {listed}, the files hold {held}")

@@ -1,14 +1,14 @@
-"""Withdraws records from a corpus: publishes it again without them. Nothing is edited in place.
+"""Withdraws records from a corpus: publishes a new version without them.
 
-Of a withdrawn record a row stays among the rejected ones, with the reason `withdrawn`, so that
-every request still ends in one place; its text does not. Nor does the text of any rejected row: a
-rejected row tells neither its terms nor its source, so none could be shown to be free of what was
-withdrawn. The version before keeps them, as it keeps everything.
+The old version is not changed. In the new version:
 
-Nor does a pair of answers stay of which either side is selected, be the worse one a record or not.
-The sides of the others tell all that records do, so their text stays.
-
-A duplicate of a withdrawn record does not come back; `stillroom build` would bring it.
+* A withdrawn record becomes a rejected row with the reason `withdrawn` and without text, so that
+  every request still ends in one place.
+* All rejected rows lose their text. They hold neither terms nor source, so it cannot be proven that
+  their text is not covered by the withdrawal.
+* A preference pair is removed if either side is selected, even if the rejected side is not a
+  record. Other pairs keep their text, since both sides hold their full provenance.
+* A duplicate of a withdrawn record stays a duplicate. `stillroom build` may accept it.
 """
 
 from __future__ import annotations
@@ -45,48 +45,46 @@ from transforms.corpus.shards import (
     picodollars,
     write_shard,
 )
-from transforms.storage.files import sha256_of
 from transforms.work import SHARDS, open_work_folder, work_folder
 
 
 def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> Manifest:
     """Publishes a corpus without some of its records.
 
-    A shard that loses nothing is taken over byte for byte. One shard is held in memory at a time,
-    and a row of some 200 bytes for each withdrawn record.
+    A shard that loses no record keeps its bytes. Memory holds one shard at a time, and about 200
+    bytes for each withdrawn record.
 
     Args:
-        corpus: The corpus; it stays as it is.
+        corpus: The corpus; it is not changed.
         selection: The records to withdraw.
-        to: Folder of the corpus to publish: a new one, or the same, which gets a new version.
-        now: The time, UTC.
+        to: Folder to publish to: a new one, or the folder of this corpus, which gets a new version.
+        now: The current time, UTC.
 
     Returns:
         The manifest of the new version. It names its parent, the selection, the number of records
         removed and a digest of their ids.
 
     Raises:
-        InputError: No record is selected, or none would be left, or the folder holds another
+        InputError: No record is selected, no record would be left, or the folder holds another
             corpus.
-        StillroomError: A shard is not the one that was published, or the folder cannot be
-            written. Nothing was published.
+        StillroomError: A shard was changed, or the folder cannot be written. Nothing is published.
     """
     _check_target(corpus, to)
     preflight(str(to))
     run_id = f"withdrawal-{now:%Y%m%dT%H%M%S}"
     work = work_folder(str(to), run_id)
     with open_work_folder(work):
-        kept, tombstones = _keep_records(corpus, selection, work / SHARDS)
+        kept, withdrawn = _keep_records(corpus, selection, work / SHARDS)
         pairs = list(_pairs(corpus, selection, work / SHARDS))
-        gone = _removed_pairs(corpus, pairs)
-        _check_counts(corpus, selection, tombstones.num_rows, gone)
-        rejected = _rejected(corpus, tombstones, work / SHARDS)
-        build = _build(corpus, selection, tombstones, gone, run_id, now)
+        removed = _removed_pairs(corpus, pairs)
+        _check_counts(corpus, selection, withdrawn.num_rows, removed)
+        rejected = _rejected(corpus, withdrawn, work / SHARDS)
+        build = _build(corpus, selection, withdrawn, removed, run_id, now)
         return publish([*kept, *pairs, *rejected], to, build)
 
 
 def _check_target(corpus: Corpus, to: Path) -> None:
-    """Makes sure that no other corpus's pointer is moved, and no version is written into."""
+    """Raises an `InputError` if `to` holds another corpus, or is the folder of a version."""
     name = corpus.manifest.name
     if (to / MANIFEST).exists():
         found, remedy = "a version of a corpus", f"name a folder beside it: {to.parent}"
@@ -106,44 +104,52 @@ def _check_target(corpus: Corpus, to: Path) -> None:
 def _check_counts(corpus: Corpus, selection: Selection, removed: int, pairs: int) -> None:
     if removed == pairs == 0:
         raise InputError(
-            "no record is selected: there is nothing to withdraw", where=selection.where
+            "no record is selected, so there is nothing to withdraw", where=selection.where
         )
     if removed == corpus.manifest.funnel.accepted:
         raise InputError(
-            "every record is selected: nothing would be left to publish",
+            "every record is selected, so no record would be left",
             where=selection.where,
-            remedy=f"use the corpus no longer: {corpus.folder}",
+            remedy=f"stop using the corpus: {corpus.folder}",
         )
 
 
 def _keep_records(
     corpus: Corpus, selection: Selection, folder: Path
 ) -> tuple[list[BucketShards], pa.Table]:
-    """Returns what is left of the accepted records, a bucket a shard, and all tombstones by id."""
+    """Returns the remaining records, one bucket for each shard, and all withdrawn rows by id."""
     detail = withdrawal_detail(corpus.manifest.version, selection.where)
     buckets: list[BucketShards] = []
-    tombstones = [REJECTED.empty_table()]
+    withdrawn = [REJECTED.empty_table()]
     for shard in corpus.shards("records"):
         rows = _read(corpus, shard)
         selected = selection.mask(rows)
         left = rows.filter(pc.invert(selected))
-        tombstones.append(make_withdrawn_rows(rows.filter(selected), detail))
+        withdrawn.append(make_withdrawn_rows(rows.filter(selected), detail))
         if left.num_rows == rows.num_rows:
-            same = ShardFile(str(corpus.path(shard)), shard.records, shard.bytes, shard.sha256)
-            buckets.append(_accepted(left, shard, same, len(buckets)))
+            buckets.append(_accepted(left, shard, _published(corpus, shard), len(buckets)))
         elif left.num_rows:
             stem = f"{shard.split}-{len(buckets):05d}"
             file = write_shard(left, RECORDS, folder / "data" / shard.obligation_class, stem)
             buckets.append(_accepted(left, shard, file, len(buckets)))
-    return buckets, pa.concat_tables(tombstones).sort_by("record_id")
+    return buckets, pa.concat_tables(withdrawn).sort_by("record_id")
+
+
+def _published(corpus: Corpus, shard: Shard) -> ShardFile:
+    return ShardFile(
+        path=str(corpus.path(shard)),
+        records=shard.records,
+        bytes=shard.bytes,
+        sha256=shard.sha256,
+    )
 
 
 def _read(corpus: Corpus, shard: Shard) -> pa.Table:
     path = corpus.path(shard)
-    if not path.is_file() or sha256_of(path) != shard.sha256:
+    if not corpus.is_unchanged(shard):
         raise StillroomError(
-            f"{path}: is not the file that was published\n"
-            "  nothing was published; restore it, `stillroom verify` tells when it is right"
+            f"{path}: differs from the published file\n"
+            "  nothing was published; restore the file and check it with `stillroom verify`"
         )
     with pq.ParquetFile(path) as file:
         return file.read()
@@ -155,8 +161,6 @@ def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> Buc
     return BucketShards(
         bucket=bucket,
         partitions=(Partition(shard.obligation_class, shard.split, file),),
-        rejected=None,
-        counts={},
         picodollars={"accepted": sum(map(picodollars, usd))},
         prompt_tokens=pc.sum(column(rows, (*response, "prompt_tokens"))).as_py() or 0,
         completion_tokens=pc.sum(column(rows, (*response, "completion_tokens"))).as_py() or 0,
@@ -164,39 +168,39 @@ def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> Buc
 
 
 def _pairs(corpus: Corpus, selection: Selection, folder: Path) -> Iterator[BucketShards]:
-    """Yields what is left of the pairs of answers, a bucket a shard."""
+    """Yields the remaining preference pairs, one bucket for each shard."""
     for number, shard in enumerate(corpus.shards("preferences"), len(corpus.manifest.shards)):
         rows = _read(corpus, shard)
         marks = (selection.mask(side_as_records(rows, side)) for side in SIDES)
         left = rows.filter(pc.invert(pc.or_(*marks)))
-        file = ShardFile(str(corpus.path(shard)), shard.records, shard.bytes, shard.sha256)
+        file = _published(corpus, shard)
         if left.num_rows == 0:
             continue
         if left.num_rows < rows.num_rows:
             place = folder / "preferences" / shard.obligation_class
             file = write_shard(left, PREFERENCES, place, f"{shard.split}-{number:05d}")
         partition = Partition(shard.obligation_class, shard.split, file)
-        yield BucketShards(number, (), None, {}, {}, 0, 0, preferences=(partition,))
+        yield BucketShards(bucket=number, preferences=(partition,))
 
 
 def _removed_pairs(corpus: Corpus, pairs: Iterable[BucketShards]) -> int:
-    """Returns how many pairs are not left."""
+    """Returns how many pairs were removed."""
     left = sum(part.shard.records for bucket in pairs for part in bucket.preferences)
     return corpus.manifest.rows("preferences") - left
 
 
-def _rejected(corpus: Corpus, tombstones: pa.Table, folder: Path) -> Iterator[BucketShards]:
-    """Yields the rejected shards anew, each with the tombstones whose ids fall in its range."""
+def _rejected(corpus: Corpus, withdrawn: pa.Table, folder: Path) -> Iterator[BucketShards]:
+    """Yields the rejected shards without text, with the withdrawn rows merged in by id."""
     bucket = len(corpus.shards("records"))
     for shard in corpus.shards("rejected"):
         rows = without_text(_read(corpus, shard))
-        here = pc.less_equal(tombstones.column("record_id"), pc.max(rows.column("record_id")))
-        rows = pa.concat_tables([rows, tombstones.filter(here)])
-        tombstones = tombstones.filter(pc.invert(here))
+        here = pc.less_equal(withdrawn.column("record_id"), pc.max(rows.column("record_id")))
+        rows = pa.concat_tables([rows, withdrawn.filter(here)])
+        withdrawn = withdrawn.filter(pc.invert(here))
         yield _write_rejected(rows, folder, bucket)
         bucket += 1
-    if tombstones.num_rows:
-        yield _write_rejected(tombstones, folder, bucket)
+    if withdrawn.num_rows:
+        yield _write_rejected(withdrawn, folder, bucket)
 
 
 def _write_rejected(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
@@ -211,12 +215,9 @@ def _write_rejected(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
         cost[cost_category(kind, ending)] += picodollars(usd)
     return BucketShards(
         bucket=bucket,
-        partitions=(),
         rejected=file,
         counts={kind: dict(reasons) for kind, reasons in counts.items()},
         picodollars=dict(cost),
-        prompt_tokens=0,
-        completion_tokens=0,
         rejected_prompt_tokens=pc.sum(rows.column("prompt_tokens")).as_py() or 0,
         rejected_completion_tokens=pc.sum(rows.column("completion_tokens")).as_py() or 0,
     )
@@ -225,14 +226,14 @@ def _write_rejected(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
 def _build(
     corpus: Corpus,
     selection: Selection,
-    tombstones: pa.Table,
+    withdrawn: pa.Table,
     pairs: int,
     run_id: str,
     now: datetime,
 ) -> Build:
-    """Returns what the new manifest tells: all as its parent does, and what was taken out."""
+    """Returns the facts of the new manifest: those of its parent, and what was removed."""
     parent = corpus.manifest
-    ids = tombstones.column("record_id").to_pylist()
+    ids = withdrawn.column("record_id").to_pylist()
     return Build(
         name=parent.name,
         purpose=parent.purpose,

@@ -1,4 +1,4 @@
-"""What stays of a withdrawn record: a rejected row that names it and says why, without its text."""
+"""Makes the rejected rows that replace withdrawn records: id, cost and reason, without text."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _PAID = ("usd", "finish_reason", "prompt_tokens", "completion_tokens")
 
 
 def withdrawal_detail(parent: str, where: str) -> str:
-    """Returns what a tombstone says of the withdrawal that made it.
+    """Returns the `detail` of the rows of one withdrawal.
 
     Args:
-        parent: The version that the record was withdrawn from.
-        where: What was selected.
+        parent: The version that the records were withdrawn from.
+        where: The selection, as the user wrote it.
     """
     return f"withdrawn from version {parent}: {where}"
 
 
 def ids_digest(record_ids: Iterable[str]) -> str:
-    """Returns the SHA-256 of ids, sorted, a line each."""
+    """Returns the SHA-256 of ids, sorted, one per line."""
     return sha256("".join(f"{record_id}\n" for record_id in sorted(record_ids)).encode())
 
 
 def make_withdrawn_rows(records: pa.Table, detail: str) -> pa.Table:
-    """Makes the tombstones of records.
+    """Returns the rejected rows that replace withdrawn records.
 
     Args:
-        records: The withdrawn ones.
-        detail: What their rows shall say, see `withdrawal_detail`.
+        records: The withdrawn records.
+        detail: Detail of the rows; see `withdrawal_detail`.
 
     Returns:
-        Rejected rows: which request it was, of which teacher, what it cost; no text.
+        Rejected rows with ids, prompt file, teacher and cost; no text.
     """
     known = {
         "record_id": records.column("record_id"),
@@ -48,33 +48,33 @@ def make_withdrawn_rows(records: pa.Table, detail: str) -> pa.Table:
         "sample_index": column(records, ("provenance", "request", "sample_index")),
         **{name: column(records, ("provenance", "response", name)) for name in _PAID},
     }
-    said = {
+    texts = {
         "stage": Stage.WITHDRAW,
         "kind": RowKind.REJECTED,
         "reason": Reason.WITHDRAWN,
         "detail": detail,
     }
-    return _rows(known, said, records.num_rows)
+    return _rows(known, texts, records.num_rows)
 
 
 def without_text(rejected: pa.Table) -> pa.Table:
-    """Returns rejected rows without anything that quotes a prompt or an answer.
+    """Returns rejected rows without the columns that may quote a prompt or an answer.
 
     Args:
-        rejected: Rejected rows, tombstones of earlier withdrawals among them.
+        rejected: Rejected rows. Rows of earlier withdrawals keep their detail.
     """
     names = (
         "record_id", "prompt_id", "stage", "kind", "reason", "file", "line", "teacher",
         "sample_index", *_PAID, "witness", "similarity",
     )  # fmt: skip
     known = {name: rejected.column(name) for name in names}
-    buried = pc.equal(rejected.column("reason"), Reason.WITHDRAWN)
-    known["detail"] = pc.if_else(buried, rejected.column("detail"), "")
+    withdrawn = pc.equal(rejected.column("reason"), Reason.WITHDRAWN)
+    known["detail"] = pc.if_else(withdrawn, rejected.column("detail"), "")
     return _rows(known, {}, rejected.num_rows)
 
 
-def _rows(known: dict[str, pa.ChunkedArray], said: dict[str, str], count: int) -> pa.Table:
-    """Makes rejected rows of some columns; the others say `said`, or nothing."""
+def _rows(known: dict[str, pa.ChunkedArray], texts: dict[str, str], count: int) -> pa.Table:
+    """Returns rejected rows of some columns and constant texts; other columns are null or empty."""
     columns = []
     for field in REJECTED:
         if field.name in known:
@@ -82,6 +82,6 @@ def _rows(known: dict[str, pa.ChunkedArray], said: dict[str, str], count: int) -
         elif field.nullable:
             columns.append(pa.nulls(count, field.type))
         else:
-            nothing = [] if pa.types.is_list(field.type) else said.get(field.name, "")
-            columns.append(pa.array([nothing] * count, field.type))
+            value = [] if pa.types.is_list(field.type) else texts.get(field.name, "")
+            columns.append(pa.array([value] * count, field.type))
     return pa.Table.from_arrays(columns, schema=REJECTED)

@@ -1,1 +1,1 @@
-"""The corpus on disk: shards, manifest, pointer, card and report; reading and verifying them."""
+"""The format of a corpus on disk: shards, manifest, pointer, card and report."""

@@ -1,7 +1,7 @@
-"""Writes the dataset card: a README that the Hugging Face Hub and people read.
+"""Writes the dataset card: a README for people and for the Hugging Face Hub.
 
-Licence and duties come from the records alone. A licence is named where all records have the same
-one and nothing else is owed; otherwise the card says `other` and lists what there is.
+Licence and duties come from the records alone. The card names a licence if all records have the
+same one and owe nothing else; otherwise it names `other` and lists licences and duties.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HUB_LICENSES = frozenset(
     """.split()  # noqa: SIM905 - forty lines would say no more
 )
 
-# The Hub's size categories: name and first size beyond it.
+# The Hub's size categories, each with the first number of records beyond it.
 _SIZES = (
     ("n<1K", 10**3),
     ("1K<n<10K", 10**4),
@@ -51,7 +51,7 @@ def render_card(manifest: Manifest, facts: Facts) -> str:
 
     Args:
         manifest: Its manifest.
-        facts: What its records say of themselves.
+        facts: Counts of its records by provenance.
 
     Returns:
         Markdown with a YAML header.
@@ -71,14 +71,14 @@ def render_card(manifest: Manifest, facts: Facts) -> str:
 
 
 def card_data(manifest: Manifest, facts: Facts) -> dict[str, Any]:
-    """Returns the card's header, which the Hub reads.
+    """Returns the card's YAML header, which the Hub reads.
 
     Args:
         manifest: The corpus's manifest.
-        facts: What its records say of themselves.
+        facts: Counts of its records by provenance.
 
     Returns:
-        Plain data, in the order in which it is to be shown.
+        Plain data, in the order of the header.
     """
     languages = sorted(filter(None, facts.languages))
     return {
@@ -93,7 +93,7 @@ def card_data(manifest: Manifest, facts: Facts) -> dict[str, Any]:
 
 
 def single_license(facts: Facts) -> str | None:
-    """Returns the one licence that says it all, or None where there is no such licence."""
+    """Returns the licence of all records, or None if there are several or duties are owed."""
     if len(facts.licenses) != 1 or facts.owed():
         return None
     return next(iter(facts.licenses))
@@ -132,7 +132,7 @@ def _configs(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _splits(manifest: Manifest, kind: Kind) -> list[str]:
-    """Returns the splits that some rows are cut into, `train` first."""
+    """Returns the splits of rows of a kind, `train` first."""
     names = {shard.split for shard in manifest.shards if shard.kind == kind}
     return sorted(names, key=lambda name: (name != "train", name))
 

@@ -1,4 +1,4 @@
-"""Describes a corpus in Croissant 1.1, MLCommons' JSON-LD for data sets.
+"""Describes a corpus in Croissant 1.1, the JSON-LD format of MLCommons for data sets.
 
 Source of names and shapes: docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html.
 """
@@ -16,7 +16,7 @@ from transforms.corpus.facts import Facts
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 
-# The context that the specification gives (its appendix 1): readers expect it whole.
+# The context of the specification's appendix 1; readers expect all of it.
 _TERMS = """
     annotation arrayShape citeAs column containedIn equivalentProperty excludes extract field
     fileObject fileProperty fileSet format includes isArray isLiveDataset jsonPath key md5
@@ -47,15 +47,15 @@ _SPLIT_URLS = {
 
 
 def render_croissant(manifest: Manifest, facts: Facts) -> dict[str, Any]:
-    """Describes a corpus: its files with digests, its fields, licence, use and duties.
+    """Returns a description of a corpus: files with digests, fields, licence, use and duties.
 
     Args:
         manifest: The corpus's manifest.
-        facts: What its records say of themselves.
+        facts: Counts of its records by provenance.
 
     Returns:
-        JSON-LD as plain data. Addresses are relative to the version's folder, as nobody can know
-        here where it will be served from.
+        JSON-LD as plain data. Addresses are relative to the version's folder, since the address
+        that it will be served from is unknown.
     """
     organisation = manifest.purpose.organisation.name
     creator = {"@type": "sc:Organization", "name": organisation} if organisation else None
@@ -83,7 +83,7 @@ def render_croissant(manifest: Manifest, facts: Facts) -> dict[str, Any]:
 
 
 def _license(name: str) -> str:
-    """An SPDX identifier becomes its address; an expression or a reference stays as it is."""
+    """Returns the address of an SPDX identifier; other licence texts are returned unchanged."""
     known = name.replace("-", "").replace(".", "").isalnum() and not name.startswith("LicenseRef")
     return f"https://spdx.org/licenses/{name}" if known else name
 
@@ -158,7 +158,14 @@ def _record_set(name: str, schema: pa.Schema, files: str) -> dict[str, Any]:
 def _field(
     name: str, field: pa.Field, place: tuple[str, str], steps: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Describes a column of some files, or a field within one, and all that is in it."""
+    """Describes a column of some files, or a field within one, with its inner fields.
+
+    Args:
+        name: Its id.
+        field: Its name and type.
+        place: The id of the files, and the name of the column.
+        steps: Names that lead from the column to the field.
+    """
     repeated = pa.types.is_list(field.type)
     kind = field.type.value_type if repeated else field.type
     described: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": field.name}
@@ -171,7 +178,9 @@ def _field(
         }
     files, column = place
     if column == "split":
-        described["references"] = {"field": {"@id": "splits/name"}}  # as the reference reader asks
+        described["references"] = {
+            "field": {"@id": "splits/name"}
+        }  # the reference reader requires it
     source: dict[str, Any] = {"fileSet": {"@id": files}, "extract": {"column": column}}
     if steps:
         source["transform"] = {"jsonPath": ".".join(steps)}
@@ -179,10 +188,10 @@ def _field(
 
 
 def _holds_rows(field: pa.Field) -> bool:
-    """Whether a field within a column is a list of structs, which no path of Croissant's reaches.
+    """Whether a field within a column is a list of structs, which a Croissant path cannot reach.
 
-    Such lists (terms, duties, generators, filters, the likeliest tokens) are left to the Parquet
-    schema.
+    Such lists (terms, duties, generators, filters, the likeliest tokens) are described by the
+    Parquet schema alone.
     """
     return bool(pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type))
 

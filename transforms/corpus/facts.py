@@ -1,6 +1,6 @@
-"""What a corpus's records say of themselves: the source of its card, its report and its duties.
+"""Counts records by their provenance: the facts behind a corpus's card, report and duties.
 
-Nothing here is taken from a run file. Only provenance is read, a row group at a time, never text.
+Nothing here comes from a run file. Only provenance is read, a row group at a time, never text.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from schemas.codes import ModelRole
 from schemas.files import structure
 from schemas.terms import Duty, TermsVersion
 
-# Columns that hold provenance: a record's, and that of the worse side of a pair. The better side is
-# a record of the corpus.
+# Columns of provenance: of a record, and of the rejected side of a pair. The chosen side is a
+# record of the corpus and is counted there.
 RECORD_PROVENANCE = "provenance"
 REJECTED_PROVENANCE = "rejected_provenance"
 
-# One combination of these is one line of a card; a corpus has few of them.
+# Records are counted by the combination of these values; a corpus has few combinations.
 _KEYS = {
     "license": ("prompt", "license"),
     "source": ("prompt", "source"),
@@ -42,7 +42,7 @@ _BETWEEN_MODELS = "\x1e"
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A model that wrote records, and how it was reached."""
+    """A model that wrote records, and the route and host that it was reached by."""
 
     route: str
     host: str
@@ -52,7 +52,7 @@ class Teacher:
 
 @dataclass(frozen=True, order=True, slots=True)
 class OtherModel:
-    """A model that touched records beside their teachers, and in which role."""
+    """A model other than the teacher that touched records, and its role, such as `judge`."""
 
     role: str
     route: str
@@ -61,19 +61,19 @@ class OtherModel:
 
 @dataclass(slots=True)
 class Facts:
-    """Counts of records by what their provenance says.
+    """Numbers of records by their provenance.
 
     Attributes:
-        records: All of them.
+        records: All records.
         partitions: By obligation class and split.
-        languages: By language; "" where it could not be told.
+        languages: By language; "" where it was not recognised.
         licenses: By the licence of the prompt.
         sources: By the source of the prompt.
         teachers: By teacher.
-        others: By judge, or whatever else touched them.
+        others: By other model, such as a judge.
         terms: By version of a document that binds them.
         duties: By duty that they owe.
-        rejected_sides: The same of the worse sides of pairs; None where there are no pairs.
+        rejected_sides: The same for the rejected sides of pairs; None where there are no pairs.
     """
 
     records: int = 0
@@ -88,17 +88,17 @@ class Facts:
     rejected_sides: Facts | None = None
 
     def owed(self) -> list[Duty]:
-        """Returns the duties, those of pairs among them, in the order in which they fall due."""
+        """Returns the duties of records and pairs, sorted by when they are due."""
         duties = {*self.duties, *(self.rejected_sides.duties if self.rejected_sides else ())}
         return sorted(duties, key=lambda duty: (duty.due, duty.kind, duty.document, duty.text))
 
 
 def gather_facts(records: Iterable[Path], pairs: Iterable[Path] = ()) -> Facts:
-    """Counts what the records of some shards say of themselves.
+    """Counts the records of some shards by their provenance.
 
     Args:
         records: Shards of accepted records.
-        pairs: Shards of pairs of answers.
+        pairs: Shards of preference pairs.
 
     Returns:
         The counts.
@@ -133,8 +133,8 @@ def _gather(shards: Iterable[Path], provenance: str) -> Facts:
                     _add(facts, row)
                     decisions[row["decisions"]] += row["count"]
                 if not decisions.keys() <= bound.keys():
-                    told = file.read_row_group(group, columns=of_decisions)
-                    _add_decisions(told, provenance, bound)
+                    rows = file.read_row_group(group, columns=of_decisions)
+                    _add_decisions(rows, provenance, bound)
     for named, count in decisions.items():
         terms, duties = bound[named]
         facts.terms.update(dict.fromkeys(terms, count))
@@ -143,7 +143,7 @@ def _gather(shards: Iterable[Path], provenance: str) -> Facts:
 
 
 def column(table: pa.Table, path: Iterable[str]) -> pa.ChunkedArray:
-    """Returns a column, or a field within it, by the names that lead there."""
+    """Returns a column, or a field within it, by its path of names."""
     first, *rest = path
     values = table.column(first)
     return pa.chunked_array(
@@ -154,12 +154,12 @@ def column(table: pa.Table, path: Iterable[str]) -> pa.ChunkedArray:
 def generators_of(
     table: pa.Table, *fields: str, provenance: str = RECORD_PROVENANCE
 ) -> pa.ChunkedArray:
-    """Returns what is said of each row's models, as one text a row; equal ones say the same.
+    """Returns one text for each row that lists fields of its models, so that rows can be grouped.
 
     Args:
-        table: Rows with the field `generators` of the column that holds provenance.
-        fields: What of them, by the names of `Generator`; read it again by `read_generators`.
-        provenance: That column.
+        table: Rows whose column of provenance has the field `generators`.
+        fields: Names of fields of `Generator`. `read_generators` parses the text again.
+        provenance: Name of the column of provenance.
     """
     chunks = [_joined(chunk, fields) for chunk in column(table, (provenance, _GENERATORS)).chunks]
     return pa.chunked_array(chunks, pa.string())
@@ -191,10 +191,10 @@ def combinations(columns: Mapping[str, pa.ChunkedArray]) -> list[dict[str, Any]]
     """Counts the distinct combinations of values in some columns.
 
     Args:
-        columns: By name, all of one length.
+        columns: The columns by name, all of one length.
 
     Returns:
-        One row each, by the names of the columns, with its `count`.
+        One row for each combination: its values by name of the column, and its `count`.
     """
     counts = pa.table(dict(columns)).group_by(list(columns)).aggregate([([], "count_all")])
     rows: list[dict[str, Any]] = counts.rename_columns({"count_all": "count"}).to_pylist()
@@ -221,7 +221,13 @@ def _add_decisions(
     provenance: str,
     bound: dict[str, tuple[tuple[TermsVersion, ...], tuple[Duty, ...]]],
 ) -> None:
-    """Notes the terms and duties of all decisions that a row group is the first to name."""
+    """Adds the terms and duties of decisions that no earlier row group named.
+
+    Args:
+        group: Rows with generators, terms and duties.
+        provenance: Name of the column of provenance.
+        bound: Terms and duties by the decisions of a row; added to.
+    """
     named = generators_of(group, "decision_id", provenance=provenance).to_pylist()
     for index, decisions in enumerate(named):
         if decisions not in bound:

@@ -37,27 +37,27 @@ from transforms.corpus.shards import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What a manifest tells of the run beyond what its shards do.
+    """The facts of a manifest about a run that its shards do not hold.
 
     Attributes:
-        name: Name of the run file.
+        name: Name in the run file.
         purpose: The declared use.
-        unapproved: The run file's choice.
-        config_digest: Digest of the run file.
-        registry_digest: Digest of catalogue and registry.
+        unapproved: Whether the run file denies or allows unapproved readings of terms.
+        config_digest: SHA-256 of the run file.
+        registry_digest: SHA-256 of catalogue and registry.
         verdicts: The guard's verdicts on the day of the build.
-        decisions: The guard's decisions that the records name.
-        usd_judge: What the judge's answers cost, US dollars.
-        requests: Requests that the prompts and teachers make, counted as they were made.
+        requests: Requests that prompts and teachers make, counted when they were staged.
         pending: Requests without a final answer.
-        run_id: The run.
-        created_at: When, ISO 8601 UTC.
-        parent: For a corpus that was withdrawn from: the version it was made of.
-        removed: For the same: what was taken out.
-        against: Earlier versions whose records went before those of this one.
-        usd_uncertain: The most that may have been paid for nothing, US dollars.
+        run_id: Id of the run.
+        created_at: Time of the build, ISO 8601 UTC.
+        decisions: The guard's decisions that the records name.
+        usd_judge: Cost of the judge's answers, US dollars.
+        parent: After a withdrawal: the version that this one was made from.
+        removed: After a withdrawal: what was removed.
+        against: Earlier versions whose records ranked above those of this run.
+        usd_uncertain: Most that may have been paid without an answer, US dollars.
     """
 
     name: str
@@ -80,21 +80,21 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class StagedShard:
-    """A staged shard and the place that it gets."""
+    """A shard in the staging folder, and its entry in the manifest."""
 
     source: Path
     shard: Shard
 
 
 def make_funnel(buckets: Iterable[BucketShards], build: Build) -> Funnel:
-    """Sums up where every request ended.
+    """Counts where every request ended.
 
     Args:
         buckets: What `write_bucket` returned, once for each bucket.
         build: How many requests there are, and how many are pending.
 
     Returns:
-        The funnel; whether it balances is for `publish` to check.
+        The funnel. It may not balance; see `check_balance`.
     """
     buckets = tuple(buckets)
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in RowKind}
@@ -130,11 +130,11 @@ def check_balance(funnel: Funnel) -> None:
 
 
 def make_spend(buckets: Iterable[BucketShards], build: Build) -> SpendSummary:
-    """Sums up what the answers cost, exactly.
+    """Adds up the cost of all answers, exactly.
 
     Args:
         buckets: What `write_bucket` returned, once for each bucket.
-        build: What the judge cost, and what may have been paid for nothing.
+        build: The judge's cost, and the most that may have been paid without an answer.
     """
     buckets, cost = tuple(buckets), Counter[str]()
     for bucket in buckets:
@@ -156,7 +156,14 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> SpendSummary:
 
 
 def number_shards(buckets: Sequence[BucketShards]) -> Iterator[StagedShard]:
-    """Numbers the shards within each kind, class and split, in the order of their buckets."""
+    """Names the shards: numbered within kind, class and split, in the order of buckets.
+
+    Args:
+        buckets: What `write_bucket` returned, ascending by bucket.
+
+    Yields:
+        Each shard once.
+    """
     yield from _number_partitions("records", [part for b in buckets for part in b.partitions])
     yield from _number_partitions("preferences", [part for b in buckets for part in b.preferences])
     rejected = [b.rejected for b in buckets if b.rejected]

@@ -1,4 +1,4 @@
-"""Reads pairs of answers: each side as the record that it is or would have been."""
+"""Reads the two sides of preference pairs as if they were records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from transforms.corpus.read import Corpus
 
 SIDES = ("chosen", "rejected")
 
-# What the worse side of a pair may be; the better one is a record of the corpus.
+# Where the answer of each side must be found: the chosen one is a record of the corpus, the
+# rejected one may also be a rejected row.
 _SIDE_KINDS: dict[str, tuple[Kind, ...]] = {
     "chosen": ("records",),
     "rejected": ("records", "rejected"),
@@ -22,14 +23,14 @@ _SIDE_KINDS: dict[str, tuple[Kind, ...]] = {
 
 
 def side_as_records(pairs: pa.Table, side: str) -> pa.Table:
-    """Returns one side of pairs under the names that records have.
+    """Returns one side of pairs, with its columns renamed to those of records.
 
     Args:
-        pairs: Rows of pairs, with `…_id` and `…_provenance` of the side where they were read.
+        pairs: Rows of pairs, with `…_id`, `…_provenance` or both of the side.
         side: `chosen` or `rejected`.
 
     Returns:
-        A table with `record_id` and `provenance`.
+        A table with `record_id`, `provenance` or both.
     """
     names = {f"{side}_id": "record_id", f"{side}_provenance": "provenance"}
     present = [name for name in pairs.column_names if name in names]
@@ -42,7 +43,7 @@ def read_side(corpus: Corpus, side: str, columns: Iterable[str]) -> Iterator[pa.
     Args:
         corpus: The corpus.
         side: `chosen` or `rejected`.
-        columns: Names that records have: `record_id`, `provenance`, or fields within.
+        columns: Names of record columns: `record_id`, `provenance`, or fields within them.
 
     Yields:
         Tables as `side_as_records` makes them, in the same order for both sides.
@@ -53,30 +54,30 @@ def read_side(corpus: Corpus, side: str, columns: Iterable[str]) -> Iterator[pa.
 
 
 def missing_sides(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """Finds pairs with a side that the corpus does not hold, as an answer to the same prompt.
+    """Finds pairs of which a side is not in the corpus as an answer to the same prompt.
 
-    Ids are compared by 64 bits of a hash of theirs and their prompts': 8 bytes a side are held.
+    Each side is compared by a 64-bit hash of its id and prompt id, so 8 bytes a side are held.
 
     Args:
-        corpus: The corpus, whose shards are sound.
+        corpus: A corpus whose shards can be read.
 
     Yields:
-        The shard, and what is wrong with it: once a shard and side.
+        The path of a shard and what is wrong: at most once for each shard and side.
     """
     if not corpus.shards("preferences"):
         return
     for side, kinds in _SIDE_KINDS.items():
         names = (f"{side}_id", "prompt_id")
         wanted = np.unique(_hashes(corpus, ("preferences",), names))
-        there = np.zeros(wanted.size, np.bool_)
+        found = np.zeros(wanted.size, np.bool_)
         for kind in kinds:
             for table in corpus.tables(kind, ("record_id", "prompt_id")):
-                there |= np.isin(wanted, _hash(table, ("record_id", "prompt_id")))
-        if not there.all():
-            yield from _named(corpus, names, wanted[~there], side)
+                found |= np.isin(wanted, _hash(table, ("record_id", "prompt_id")))
+        if not found.all():
+            yield from _shards_with(corpus, names, wanted[~found], side)
 
 
-def _named(
+def _shards_with(
     corpus: Corpus, names: tuple[str, str], absent: NDArray[np.uint64], side: str
 ) -> Iterator[tuple[str, str]]:
     for shard in corpus.shards("preferences"):
@@ -84,7 +85,7 @@ def _named(
             rows = np.flatnonzero(np.isin(_hash(table, names), absent))
             if rows.size:
                 name = table.column(names[0])[int(rows[0])].as_py()
-                yield shard.path, f"the {side} side {name} is nowhere in the corpus"
+                yield shard.path, f"the {side} side {name} is not in the corpus"
                 break
 
 

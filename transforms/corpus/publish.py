@@ -1,7 +1,7 @@
 """Publishes a corpus: shards first, manifest next, the pointer last.
 
-A version is put together in a hidden folder and shown by one rename, so a reader sees all of it or
-nothing. A crash at any moment leaves the version that was there before.
+A version is built in a hidden folder and renamed when complete, so a reader sees all of it or
+nothing. A crash at any moment leaves the previous version current.
 """
 
 from __future__ import annotations
@@ -49,21 +49,23 @@ from transforms.storage.files import (
     write_file,
 )
 
-_PROBE_BYTES = 1 << 16  # a disk with less room than this is full
+_PROBE_BYTES = 1 << 16  # a disk with less free space counts as full
 
 
 def preflight(corpus: str) -> None:
-    """Makes sure, before anything is paid for, that a corpus can be published here.
+    """Checks that a corpus can be published here, before any request is paid for.
 
     Args:
-        corpus: The corpus's folder; it is made.
+        corpus: The corpus's folder; created if missing.
 
     Raises:
-        InputError: It is not a folder on this machine, or cannot be written.
+        InputError: It is not a folder on this machine, or it cannot be written.
     """
     if "://" in corpus:
         raise InputError(
-            "a corpus is published to a folder of this machine", where="corpus", found=corpus
+            "a corpus can only be published to a folder on this machine",
+            where="corpus",
+            found=corpus,
         )
     try:
         with partial_file(Path(corpus)) as probe:
@@ -73,26 +75,27 @@ def preflight(corpus: str) -> None:
             "the corpus's folder cannot be written",
             where=corpus,
             found=str(error.__cause__),
-            remedy="name another folder under `corpus:` in the run file, or make room",
+            remedy="name another folder under `corpus:` in the run file, or free disk space",
         ) from None
 
 
 def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Manifest:
-    """Publishes the shards of all buckets as a version of a corpus, and points to it.
+    """Publishes the shards of all buckets as a version of a corpus and makes it the current one.
 
-    A version that is there already is kept as it is: the same content has the same name.
+    The name of a version is a digest of its content. If the version exists already, it is checked
+    and kept.
 
     Args:
         buckets: What `write_bucket` returned, once for each bucket, in any order.
         corpus: The corpus's folder.
-        build: What else the manifest tells.
+        build: The manifest's facts about the run.
 
     Returns:
         The manifest of the version.
 
     Raises:
-        StillroomError: The requests do not balance, the version that is there is damaged, or the
-            folder cannot be written. The version that was there before stays.
+        StillroomError: The requests do not balance, the existing version is damaged, or the folder
+            cannot be written. The current version stays current.
     """
     ordered = sorted(buckets, key=lambda bucket: bucket.bucket)
     funnel = make_funnel(ordered, build)
@@ -112,10 +115,10 @@ def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Mani
 def _commit_version(
     folder: Path, manifest: Manifest, staged: Sequence[StagedShard], facts: Facts
 ) -> None:
-    """Builds a version out of sight and shows it by one rename."""
+    """Builds a version in a hidden folder, fsyncs it, then renames the folder."""
     hidden = folder.with_name(f".{folder.name}.partial")
     with explain_os_errors(folder):
-        shutil.rmtree(hidden, ignore_errors=True)  # what a crash left
+        shutil.rmtree(hidden, ignore_errors=True)  # left by a crash
         for part in staged:
             link_or_copy(part.source, hidden / part.shard.path)
         _write_texts(Corpus(hidden, manifest), facts)
@@ -133,17 +136,14 @@ def _write_texts(corpus: Corpus, facts: Facts) -> None:
 
 
 def _read_unchanged(folder: Path) -> Manifest:
-    """Returns the manifest of a version that is there already, after reading all of it."""
+    """Returns the manifest of an existing version after checking the digest of every shard."""
     corpus = open_corpus(folder)
     damaged = [] if version_of(corpus.manifest) == folder.name else [folder / MANIFEST]
-    for shard in corpus.manifest.shards:
-        path = corpus.path(shard)
-        if not path.is_file() or sha256_of(path) != shard.sha256:
-            damaged.append(path)
+    damaged += [corpus.path(s) for s in corpus.manifest.shards if not corpus.is_unchanged(s)]
     if damaged:
         raise StillroomError(
-            f"{damaged[0]}: differs from what was published\n"
-            f"  move {folder} out of the way and run again: nothing is paid for twice"
+            f"{damaged[0]}: differs from the published file\n"
+            f"  move {folder} elsewhere and run again; answers are read from the ledger"
         )
     return corpus.manifest
 
@@ -155,5 +155,5 @@ def _write_pointer(corpus: Path, version: str) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Writes a JSON file as a person would like to read it."""
+    """Returns a value as indented JSON in UTF-8, ending with a newline."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

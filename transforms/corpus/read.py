@@ -1,4 +1,4 @@
-"""Opens a published corpus, and reads its shards as a stream."""
+"""Opens a published corpus and reads its shards as a stream."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
 from schemas.files import Document, check, structure
 from schemas.manifest import Kind, Latest, Manifest, Shard
+from transforms.storage.files import sha256_of
 
 LATEST = "LATEST.json"
 MANIFEST = "manifest.json"
@@ -29,12 +30,12 @@ _FOLDERS: dict[Kind, str] = {"records": "data", "preferences": "preferences"}
 
 
 def stem_of(kind: Kind, obligation_class: str = "", split: str = "") -> str:
-    """Returns how the paths of shards start, relative to the version's folder.
+    """Returns the beginning of the paths of some shards, relative to the version's folder.
 
     Args:
         kind: What the shards hold.
-        obligation_class: Of their rows; "" for rejected ones.
-        split: The same.
+        obligation_class: Obligation class of their rows; ignored for rejected rows.
+        split: Split of their rows; ignored for rejected rows.
     """
     if kind == "rejected":
         return "rejected/rejected-"
@@ -58,15 +59,20 @@ class Corpus:
         return [shard for shard in self.manifest.shards if shard.kind == kind]
 
     def path(self, shard: Shard) -> Path:
-        """Returns where a shard stands."""
+        """Returns the path of a shard."""
         return self.folder / shard.path
 
+    def is_unchanged(self, shard: Shard) -> bool:
+        """Whether a shard is the published file, by its SHA-256."""
+        path = self.path(shard)
+        return path.is_file() and sha256_of(path) == shard.sha256
+
     def tables(self, kind: Kind, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Reads records, pairs or rejected rows, a row group of a few thousand at a time.
+        """Reads records, pairs or rejected rows, a row group of at most 4,096 rows at a time.
 
         Args:
             kind: Which rows.
-            columns: Names of columns, or dotted ones of fields within; all by default.
+            columns: Names of columns, or dotted names of fields within them; all by default.
 
         Yields:
             Tables, in the order of paths and, within a shard, of ids.
@@ -83,11 +89,11 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """Where a manifest stands, and what it should be.
+    """The path of a manifest, and the digest that it should have.
 
     Attributes:
         path: The manifest.
-        sha256: Digest that the pointer gives it; None where there is no pointer to it.
+        sha256: Its SHA-256 in `LATEST.json`; None where `LATEST.json` names another version.
     """
 
     path: Path
@@ -102,10 +108,10 @@ def open_corpus(path: Path, version: str | None = None) -> Corpus:
         version: Name of the version, for a corpus's folder; the newest by default.
 
     Returns:
-        The version. Its shards are not looked at; `verify` does.
+        The version. Its shards are not opened; `verify` checks them.
 
     Raises:
-        InputError: There is no corpus, no such version, or its manifest is not the published one.
+        InputError: There is no corpus or no such version, or the manifest was changed.
     """
     found = find_manifest(path, version)
     data = read_bytes(found.path)
@@ -148,13 +154,13 @@ def _latest(folder: Path) -> Latest:
             "there is no corpus here",
             where=str(folder),
             expected=f"a folder with a {LATEST}",
-            remedy="`stillroom run` publishes one",
+            remedy="publish one with `stillroom run`",
         )
     return parse(read_bytes(path), path, "latest", Latest)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Reads a small file whole.
+    """Returns the content of a small file.
 
     Raises:
         InputError: It is missing or cannot be read.
@@ -168,19 +174,19 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
-    """Parses a JSON file of ours.
+    """Parses a JSON file that stillroom wrote.
 
     Args:
         data: The file's bytes.
         path: The file, for messages.
         schema: Name of its JSON Schema.
-        kind: The dataclass to make of it.
+        kind: The dataclass to return.
 
     Returns:
-        The dataclass.
+        An instance of `kind`.
 
     Raises:
-        InputError: It is not JSON, or not of the schema.
+        InputError: It is not JSON, or does not match the schema.
     """
     try:
         document = Document(json.loads(data), {}, str(path))
@@ -191,7 +197,7 @@ def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
 
 
 def plain(value: Any) -> Any:
-    """Turns a row that Arrow gave into plain JSON: times become milliseconds since 1970 UTC."""
+    """Converts a row from Arrow to plain JSON; times become milliseconds since 1970 UTC."""
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     if isinstance(value, dict):

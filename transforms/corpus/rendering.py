@@ -1,4 +1,4 @@
-"""Renders the templates of card and report. What others wrote is made harmless on the way."""
+"""Renders the templates of card and report, and escapes the values in them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-_LONGEST_TEXT = 1_500  # characters of a sample that are shown
+_LONGEST_TEXT = 1_500  # characters of a sample in the report
 
-# What would end a cell of a Markdown table, or start something other than text in it.
+# Characters that would end a cell of a Markdown table, or start markup in it.
 _MARKDOWN = str.maketrans(
     {"\\": r"\\", "|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "[": r"\[", "]": r"\]"}
     | {"*": r"\*", "_": r"\_", "\n": " ", "\r": " "}
@@ -21,8 +21,8 @@ def render(template: str, **values: Any) -> str:
     """Renders a template of this package.
 
     Args:
-        template: Its name; one that ends in `.html.j2` escapes all values.
-        values: What it shows.
+        template: Its name. A template that ends in `.html.j2` escapes all values as HTML.
+        values: Its variables.
 
     Returns:
         The text.
@@ -31,17 +31,17 @@ def render(template: str, **values: Any) -> str:
 
 
 def most_common(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
-    """Returns counts from the highest down, equal ones in the order of their names."""
+    """Returns counts in descending order, equal counts by name."""
     return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
 
 
 def cell(value: object) -> str:
-    """Makes a text safe for one cell of a Markdown table."""
+    """Returns a value as text that is safe in a cell of a Markdown table."""
     return str(value).translate(_MARKDOWN)
 
 
-def shown(text: str) -> str:
-    """Cuts a long text."""
+def shorten(text: str) -> str:
+    """Returns the first 1,500 characters of a text, with `…` where more follow."""
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
@@ -55,5 +55,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"most_common": most_common, "cell": cell, "shown": shown}
+    environment.filters |= {"most_common": most_common, "cell": cell, "shorten": shorten}
     return environment

@@ -1,4 +1,4 @@
-"""Writes the report of a run: one HTML page that needs nothing beside it."""
+"""Writes the report of a run: one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transforms.corpus.read import Corpus
 from transforms.corpus.rendering import most_common, render
 
 _SAMPLES = 8
-_OF_EACH_SORT = 2
-_GROUPS_LOOKED_AT = 4  # row groups searched for reasons: some 16,000 rows
+_SAMPLES_OF_EACH = 2  # of each class and split, and of each reason
+_GROUPS_SEARCHED = 4  # row groups searched for reasons: about 16,000 rows
 _SAMPLED = ["record_id", "messages", "split", "provenance"]
 _SAMPLED_PAIRS = [
     "pair_id", "prompt", "chosen", "rejected", "chosen_score", "rejected_score", "chosen_by",
@@ -27,10 +27,10 @@ def render_report(corpus: Corpus, facts: Facts) -> str:
 
     Args:
         corpus: The version.
-        facts: What its records say of themselves.
+        facts: Counts of its records by provenance.
 
     Returns:
-        HTML. What others wrote is escaped, and the page may load nothing.
+        HTML. All values are escaped, and the page's policy forbids it to load anything.
     """
     return render(
         "report.html.j2",
@@ -44,7 +44,7 @@ def render_report(corpus: Corpus, facts: Facts) -> str:
 
 
 def _ends(funnel: Funnel) -> Iterator[tuple[str, str, int]]:
-    """Yields a class for the colour, a name and a count for each place where requests ended."""
+    """Yields a CSS class, a name and a count for each place where requests ended."""
     yield "accepted", "accepted", funnel.accepted
     for reason, count in most_common(funnel.rejected):
         yield "rejected", f"rejected: {reason}", count
@@ -55,18 +55,18 @@ def _ends(funnel: Funnel) -> Iterator[tuple[str, str, int]]:
 
 
 def _first(corpus: Corpus, kind: Kind, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Yields the first rows of each class and split: ids are digests, so the first are any."""
+    """Yields the first rows of each class and split: arbitrary ones, since ids are digests."""
     for shard in corpus.shards(kind):
         if "-00000-of-" in shard.path:
             table = next(corpus.groups(shard, columns))
-            yield from table.slice(0, _OF_EACH_SORT).to_pylist()
+            yield from table.slice(0, _SAMPLES_OF_EACH).to_pylist()
 
 
 def _rejected(corpus: Corpus) -> Iterator[dict[str, Any]]:
     """Yields the first rows of each reason."""
     seen: Counter[str] = Counter()
-    for table in islice(corpus.tables("rejected"), _GROUPS_LOOKED_AT):
+    for table in islice(corpus.tables("rejected"), _GROUPS_SEARCHED):
         for index, reason in enumerate(table.column("reason").to_pylist()):
             seen[reason] += 1
-            if seen[reason] <= _OF_EACH_SORT:
+            if seen[reason] <= _SAMPLES_OF_EACH:
                 yield table.slice(index, 1).to_pylist()[0]

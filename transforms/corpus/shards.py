@@ -1,7 +1,7 @@
-"""Writes shards: sorted Parquet files whose name is their content.
+"""Writes shards: sorted Parquet files named by the digest of their content.
 
-The same rows give the same bytes, in whatever order they come: they are sorted, and nothing about
-the writer is left to a default. A retry therefore writes the same file again, under the same name.
+The same rows give the same bytes in any order of arrival: rows are sorted, and every setting of the
+writer is fixed here. So a retry writes the same file under the same name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,11 +22,13 @@ from schemas.records import Preference, Record, Rejected
 from transforms.guard.obligations import combined_class
 from transforms.storage.files import commit, partial_file, sha256_of
 
-WRITER_SETTINGS = "1"  # raise it when a setting below changes: the same rows then get other bytes
-ROW_GROUP_ROWS = 4_096  # what a reader holds at once: some 25 MB at 6 kB a record
-_COMPRESSION_LEVEL = 3  # zstd's own default, said outright
+# Raise it when a setting below changes, as the same rows then give other bytes.
+WRITER_SETTINGS = "1"
+ROW_GROUP_ROWS = 4_096  # held by a reader at once: about 25 MB at 6 kB a record
+_COMPRESSION_LEVEL = 3  # zstd's default, fixed so that a new zstd cannot change it
 
-# What tells rows apart. Prompts that never became requests have no id, so their place decides.
+# Rows are sorted by these columns, as far as a schema has them. Prompts that never became requests
+# have no id, so file and line come next.
 _SORT_KEYS = (
     "chosen_id",
     "rejected_id",
@@ -40,15 +42,15 @@ _SORT_KEYS = (
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardFile:
-    """A shard as written.
+    """A written shard.
 
     Attributes:
         path: The file.
-        records: Rows.
-        bytes: Size.
-        sha256: Digest of the file.
+        records: Number of rows.
+        bytes: Size of the file.
+        sha256: SHA-256 of the file.
     """
 
     path: str
@@ -59,44 +61,45 @@ class ShardFile:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A bucket's rows of one obligation class and one split."""
+    """The rows of a bucket that have one obligation class and one split."""
 
     obligation_class: str
     split: str
     shard: ShardFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BucketShards:
-    """What became of one bucket: its shards, and the counts that the manifest sums up.
+    """The shards of one bucket, and the counts that the manifest adds up.
 
     Attributes:
-        bucket: The bucket's number; shards are numbered in its order.
+        bucket: The bucket's number; shards are numbered in the order of buckets.
         partitions: Shards of accepted records, by class and split.
-        rejected: The shard of the rest, if there is any.
-        counts: Rows of the rest, by kind and reason.
-        picodollars: Cost, by `cost_category`, and `accepted`.
-        prompt_tokens: Of the accepted records, as the providers counted.
-        completion_tokens: The same.
-        rejected_prompt_tokens: Of the rest.
-        rejected_completion_tokens: The same.
-        preferences: Shards of pairs of answers, by class and split.
+        rejected: The shard of rejected rows of every kind, if there are any.
+        counts: Number of rejected rows, by kind and reason.
+        picodollars: Cost in 10**-12 US dollars: of `accepted` records, and of rejected rows by
+            `cost_category`.
+        prompt_tokens: Prompt tokens of accepted records, as providers counted them.
+        completion_tokens: Completion tokens of accepted records.
+        rejected_prompt_tokens: Prompt tokens of rejected rows.
+        rejected_completion_tokens: Completion tokens of rejected rows.
+        preferences: Shards of preference pairs, by class and split.
     """
 
     bucket: int
-    partitions: tuple[Partition, ...]
-    rejected: ShardFile | None
-    counts: dict[str, dict[str, int]]
-    picodollars: dict[str, int]
-    prompt_tokens: int
-    completion_tokens: int
+    partitions: tuple[Partition, ...] = ()
+    rejected: ShardFile | None = None
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    picodollars: dict[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
     rejected_prompt_tokens: int = 0
     rejected_completion_tokens: int = 0
     preferences: tuple[Partition, ...] = ()
 
     @property
     def accepted(self) -> int:
-        """Accepted records."""
+        """Number of accepted records."""
         return sum(partition.shard.records for partition in self.partitions)
 
 
@@ -110,18 +113,18 @@ def write_bucket(
     """Writes a bucket's shards to a staging folder. A retry writes the same files again.
 
     Args:
-        records: The accepted records, in any order; held in memory.
-        rejected: All that did not make it, the same.
-        folder: The staging folder, best on the corpus's own file system.
+        records: The accepted records, in any order.
+        rejected: The rejected rows, in any order.
+        folder: The staging folder. On the file system of the corpus, shards are linked, not copied.
         bucket: The bucket's number, unique within the corpus.
-        preferences: Pairs of answers, the better one among the records; the same.
+        preferences: Pairs of answers to one prompt, in any order.
 
     Returns:
-        The shards and their counts, ready to be pickled.
+        The shards and their counts.
 
     Raises:
-        StillroomError: An id ends in two places, a class or a split is no name for a folder, or
-            the folder cannot be written.
+        StillroomError: An id occurs twice, a class or a split is not a valid file name, or the
+            folder cannot be written.
     """
     _check_each_once(records, rejected)
     parts: dict[tuple[str, str], list[Record]] = defaultdict(list)
@@ -147,12 +150,12 @@ def write_bucket(
 
 
 def cost_category(kind: str, finish_reason: str) -> str:
-    """Returns under what the cost of a row is told: its kind, apart from what was cut short."""
+    """Returns the category of a rejected row's cost: its kind, or `truncated`."""
     return "truncated" if kind == RowKind.REJECTED and finish_reason == "length" else kind
 
 
 def picodollars(usd: float) -> int:
-    """Returns a row's cost in the unit in which sums are exact, whatever their order."""
+    """Returns a cost in 10**-12 US dollars: integers, whose sum is exact in any order."""
     return round(usd * 10**12)
 
 
@@ -162,13 +165,13 @@ def write_shard(
     folder: Path,
     stem: str,
 ) -> ShardFile:
-    """Writes rows as one Parquet file, whole or not at all.
+    """Writes rows as one Parquet file, all or nothing.
 
     Args:
-        rows: What to write, in any order.
+        rows: The rows, in any order.
         schema: `RECORDS`, `REJECTED` or `PREFERENCES`.
-        folder: Where to; it is made.
-        stem: How the name starts; the first 16 hex digits of the file's SHA-256 follow.
+        folder: Folder of the file; created if missing.
+        stem: Beginning of the name; the first 16 hex digits of the file's SHA-256 follow.
 
     Returns:
         The file. Its name and bytes depend on the rows alone.
@@ -177,13 +180,13 @@ def write_shard(
         StillroomError: The folder cannot be written.
     """
     data = rows.cast(schema) if isinstance(rows, pa.Table) else table(rows, schema)
-    data = data.sort_by(_order(schema)).combine_chunks()  # chunks would show in the pages
+    data = data.sort_by(_order(schema)).combine_chunks()  # chunks would change the pages
     with partial_file(folder) as hidden:
         _encode(data, hidden)
         sha256, size = sha256_of(hidden), hidden.stat().st_size
         path = folder / f"{stem}-{sha256[:16]}.parquet"
         commit(hidden, path)
-    return ShardFile(str(path), data.num_rows, size, sha256)
+    return ShardFile(path=str(path), records=data.num_rows, bytes=size, sha256=sha256)
 
 
 def _order(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -196,7 +199,7 @@ def _encode(data: pa.Table, path: Path) -> None:
         path,
         row_group_size=ROW_GROUP_ROWS,
         version="2.6",
-        data_page_version="1.0",  # what every reader reads
+        data_page_version="1.0",  # every reader supports it
         data_page_size=1 << 20,
         write_batch_size=1_024,
         compression="zstd",
@@ -219,12 +222,14 @@ def _write_parts(
     folder: Path,
     bucket: int,
 ) -> tuple[Partition, ...]:
-    """Writes rows, by their obligation class and split, to a shard each."""
+    """Writes one shard for each obligation class and split."""
     written = []
     for name, split in sorted(parts):
         for what, text in (("obligation class", name), ("split", split)):
             if not _SAFE_NAME.fullmatch(text):
-                raise StillroomError(f"the {what} {text!r} cannot name a folder or a file")
+                raise StillroomError(
+                    f"the {what} {text!r} is not a valid name of a folder or a file"
+                )
         shard = write_shard(parts[name, split], schema, folder / name, f"{split}-{bucket:05d}")
         written.append(Partition(name, split, shard))
     return tuple(written)
@@ -242,7 +247,7 @@ def _check_each_once(records: Iterable[Record], rejected: Iterable[Rejected]) ->
     if twice:
         raise StillroomError(
             f"requests that end in two places: {len(twice)}, the first is {twice[0]}\n"
-            "  every request must end in exactly one; nothing was written"
+            "  every request must end in exactly one place; nothing was written"
         )
 
 

@@ -119,7 +119,7 @@ def test_a_truncated_shard_is_named(corpus: Path) -> None:
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[:-1])
-    assert "bytes, the manifest says" in said(verify(corpus).problems)
+    assert "bytes, in the manifest" in said(verify(corpus).problems)
 
 
 def test_a_missing_manifest_is_a_problem_of_the_corpus(corpus: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_funnel_that_is_not_that_of_the_files_is_found(
 
 def test_a_version_in_a_folder_of_another_name_is_found(corpus: Path) -> None:
     renamed = version_folder(corpus).rename(corpus / "0123456789abcdef")
-    assert "stands in folder 0123456789abcdef" in said(verify(renamed).problems)
+    assert "is in folder 0123456789abcdef" in said(verify(renamed).problems)
 
 
 def test_a_copy_of_a_version_verifies_under_a_name_of_its_own(corpus: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_manifest_that_lies_about_its_version_is_found(corpus: Path) -> None:
     data = json.loads((folder / "manifest.json").read_text())
     data["purpose"]["use"] = "evaluate"
     (folder / "manifest.json").write_text(json.dumps(data))
-    assert "its content makes version" in said(verify(folder).problems)
+    assert "the digest of its content is" in said(verify(folder).problems)
 
 
 def with_provenance(record: Record, **changes: Any) -> Record:
@@ -209,7 +209,7 @@ UNREAD = replace(GOOD.provenance.terms[0], sha256="")
         (with_provenance(GOOD, prompt={"license": ""}), "provenance.prompt.license is empty"),
         (with_provenance(GOOD, teacher={"host": ""}), "provenance.teacher.host is empty"),
         (with_provenance(GOOD, terms=()), "provenance.terms has too few entries"),
-        (with_provenance(GOOD, terms=(UNREAD,)), "provenance.terms name no version or text"),
+        (with_provenance(GOOD, terms=(UNREAD,)), "provenance.terms name no version or digest"),
         (with_provenance(GOOD, decision={"id": ""}), "provenance.decision.id is not of the form"),
         (with_provenance(GOOD, decision={"use": "evaluate"}), "decision.use is not the corpus's"),
         (with_provenance(GOOD, decision={"decided_at": 0}), "decided_at is less than 1"),
@@ -246,13 +246,13 @@ def test_problems_of_a_kind_are_counted_and_not_listed(tmp_path: Path) -> None:
 def test_a_decision_that_says_two_things_is_found(tmp_path: Path) -> None:
     other = with_provenance(make_record(2), decision={"registry_digest": "0" * 64})
     publish_rows(tmp_path, [GOOD, make_record(3), other])
-    assert "names a decision that says otherwise elsewhere" in said(verify(tmp_path).problems)
+    assert "names a decision that differs elsewhere" in said(verify(tmp_path).problems)
 
 
 def test_a_class_that_stands_for_two_sets_of_duties_is_found(tmp_path: Path) -> None:
     other = with_provenance(make_record(2), duties=OTHER_DUTY, decision={"id": "0" * 64})
     publish_rows(tmp_path, [GOOD, other])
-    assert "stands for other duties elsewhere" in said(verify(tmp_path).problems)
+    assert "has other duties elsewhere" in said(verify(tmp_path).problems)
 
 
 SOMEWHERE: Any = "somewhere"  # no stage of ours
@@ -288,22 +288,22 @@ JUDGED = judged(make_record(1))
     ("record", "what"),
     [
         (JUDGED, ""),
-        (with_provenance(JUDGED, judgements=()), "says otherwise"),
-        (with_provenance(JUDGED, generators=GOOD.provenance.generators), "says otherwise"),
-        (with_provenance(JUDGED, terms=GOOD.provenance.terms), "says otherwise"),
+        (with_provenance(JUDGED, judgements=()), "differs in the manifest"),
+        (with_provenance(JUDGED, generators=GOOD.provenance.generators), "differs in the manifest"),
+        (with_provenance(JUDGED, terms=GOOD.provenance.terms), "differs in the manifest"),
         (
             with_provenance(
                 JUDGED,
                 judgements=(replace(JUDGED.provenance.judgements[0], judged_at=COLLECTED * 2),),
             ),
-            "says otherwise",
+            "differs in the manifest",
         ),
         (
             with_provenance(
                 JUDGED,
                 judgements=(replace(JUDGED.provenance.judgements[0], decision_id="f" * 64),),
             ),
-            "is none of the manifest's decisions",
+            "is not a decision of the manifest",
         ),
     ],
     ids=["whole", "judgement-gone", "judge-unnamed", "terms-gone", "another-day", "undecided"],
@@ -337,11 +337,11 @@ def test_who_asks_for_a_duty_makes_no_other_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "change", "what"),
     [
-        ("verdicts", {"status": "silent"}, "was changed: it digests to"),
-        ("verdicts", {"decision_id": "0" * 64}, "was changed: it digests to"),
-        ("decisions", {"terms": []}, "was changed: it digests to"),
+        ("verdicts", {"status": "silent"}, "was changed: its digest is"),
+        ("verdicts", {"decision_id": "0" * 64}, "was changed: its digest is"),
+        ("decisions", {"terms": []}, "was changed: its digest is"),
         ("decisions", {"registry_digest": "0" * 64}, "was made by another registry"),
-        ("decisions", {"use": "evaluate"}, "is about another use"),
+        ("decisions", {"use": "evaluate"}, "is for another use"),
         ("decisions", {"decision": "deny"}, "denies our-vllm/qwen"),
     ],
     ids=lambda value: str(value)[:24],
@@ -363,11 +363,11 @@ def test_another_registry_is_found(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"decision": {"id": "0" * 64}}, "is none of the manifest's decisions"),
-        ({"teacher": {"route": "our-vllm/llama"}}, "of which the manifest says otherwise"),
-        ({"terms": make_decision().terms[:1]}, "of which the manifest says otherwise"),
-        ({"duties": OTHER_DUTY}, "of which the manifest says otherwise"),
-        ({"decision": {"authorisations": ("MSA-1",)}}, "of which the manifest says otherwise"),
+        ({"decision": {"id": "0" * 64}}, "is not a decision of the manifest"),
+        ({"teacher": {"route": "our-vllm/llama"}}, "differs in the manifest"),
+        ({"terms": make_decision().terms[:1]}, "differs in the manifest"),
+        ({"duties": OTHER_DUTY}, "differs in the manifest"),
+        ({"decision": {"authorisations": ("MSA-1",)}}, "differs in the manifest"),
         ({"decision": {"decided_at": 1}}, "decided_at is not the moment of collection"),
     ],
     ids=["id", "teacher", "terms", "duties", "authorisations", "day"],
@@ -401,7 +401,7 @@ def test_a_record_in_two_shards_is_found(tmp_path: Path) -> None:
     buckets = [write_bucket([GOOD], [], tmp_path / "a", 0)]
     buckets += [write_bucket([replace(GOOD, split="validation")], [], tmp_path / "b", 1)]
     publish(buckets, tmp_path, make_build(2))
-    assert f"record {GOOD.record_id} stands in data/none/train-" in said(verify(tmp_path).problems)
+    assert f"record {GOOD.record_id} is in data/none/train-" in said(verify(tmp_path).problems)
 
 
 def test_a_request_both_accepted_and_rejected_is_found(tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_a_shard_of_another_schema_is_found(corpus: Path, schema: pa.Schema) -> 
                 shard.update(sha256=sha256(data), bytes=len(data))
 
     found = verify(rewritten(corpus, follow))
-    assert "its schema is not version 1 of stillroom's" in said(found.problems)
+    assert "its schema is not stillroom's schema version 1" in said(found.problems)
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:

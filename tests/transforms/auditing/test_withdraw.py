@@ -222,7 +222,7 @@ def test_a_damaged_corpus_is_not_published_again(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[:-1] + b"x")
-    with pytest.raises(StillroomError, match="is not the file that was published"):
+    with pytest.raises(StillroomError, match="differs from the published file"):
         without(tmp_path, "route=our-vllm/llama", tmp_path / "new")
     assert not (tmp_path / "new/LATEST.json").exists()
 
@@ -242,4 +242,4 @@ def test_a_removal_that_the_files_do_not_bear_out_is_found(tmp_path: Path) -> No
     data["removed"]["sha256"] = "0" * 64
     path.write_text(json.dumps(data))
     what = "\n".join(problem.what for problem in verify(path.parent).problems)
-    assert "names 1 withdrawn records of digest 0000000000000000, the files hold 1 of" in what
+    assert "lists 1 withdrawn records with digest 0000000000000000, the files hold 1 with" in what

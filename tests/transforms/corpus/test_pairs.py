@@ -115,7 +115,7 @@ def test_the_order_of_pairs_does_not_show(tmp_path: Path) -> None:
     [
         (lambda pair: replace(pair, pair_id=sha256(b"")), "pair_id is not the digest"),
         (lambda pair: replace(pair, chosen_id=make_record(7).record_id), "is not the record's id"),
-        (lambda pair: replace(pair, rejected_score=1.0), "is that of the chosen side"),
+        (lambda pair: replace(pair, rejected_score=1.0), "equals that of the chosen side"),
         (lambda pair: replace(pair, prompt=()), "prompt has too few entries"),
         (lambda pair: replace(pair, chosen_by=""), "chosen_by is empty"),
         (
@@ -135,7 +135,7 @@ def test_the_order_of_pairs_does_not_show(tmp_path: Path) -> None:
         (lambda pair: make_pair(make_record(104), make_record(4)), "the chosen side"),
         (
             lambda pair: replace(pair, prompt_id=make_record(5).prompt_id),
-            "is nowhere in the corpus",
+            "is not in the corpus",
         ),
     ],
     ids=[
@@ -183,7 +183,7 @@ def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     [
         (lambda table: table.drop_columns(["chosen_by"]), "its schema is not"),
         (lambda table: pa.concat_tables([table, table.slice(0, 1)]), "out of order"),
-        (lambda table: pa.concat_tables([table.slice(0, 1), table]), "stands in"),
+        (lambda table: pa.concat_tables([table.slice(0, 1), table]), "is in preferences/"),
     ],
     ids=["schema", "order", "twice"],
 )
@@ -202,7 +202,7 @@ def test_a_stray_file_of_pairs_is_noticed(tmp_path: Path) -> None:
     stray = tmp_path / manifest.version / "preferences" / "none" / "train-1.parquet"
     stray.write_bytes(b"")
     assert [problem.what for problem in verify(tmp_path).problems] == [
-        "the manifest does not list it"
+        "is not listed in the manifest"
     ]
 
 
@@ -315,8 +315,8 @@ def test_card_croissant_and_report_tell_of_the_pairs(tmp_path: Path) -> None:
         ],
     }
     assert header["license"] == "other"
-    assert "8 pairs of a better and a worse answer" in card
-    assert "Who uses the pairs owes:" in card
+    assert "8 pairs of a chosen and a rejected answer" in card
+    assert "Users of the pairs owe:" in card
     croissant = json.loads((folder / "croissant.json").read_text())
     names = {
         one["@id"]: [field["name"] for field in one["field"]] for one in croissant["recordSet"]

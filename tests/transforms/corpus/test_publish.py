@@ -211,7 +211,7 @@ def test_preflight_notices_a_full_disk_and_leaves_nothing(tmp_path: Path) -> Non
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
     try:
-        with pytest.raises(InputError, match="make room"):
+        with pytest.raises(InputError, match="free disk space"):
             preflight(str(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

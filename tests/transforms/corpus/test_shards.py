@@ -189,7 +189,7 @@ def test_a_request_that_ends_in_two_places_is_refused(tmp_path: Path) -> None:
 def test_a_class_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
     record = make_record(1)
     record = replace(record, provenance=replace(record.provenance, obligation_class=name))
-    with pytest.raises(StillroomError, match="cannot name a folder"):
+    with pytest.raises(StillroomError, match="is not a valid name of a folder"):
         write_bucket([record], [], tmp_path / "shards", 0)
     assert files_in(tmp_path) == {}
 
