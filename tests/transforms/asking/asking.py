@@ -1,4 +1,4 @@
-"""What the tests of asking share: routes to a test's teacher, requests, and a run of the engine."""
+"""What the tests of asking share: routes to a teacher, requests, and a run of the engine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
 from schemas.responses import Response
 from schemas.terms import Verdict
+from tests.teacher import Script, Teacher
 from transforms.asking.engine import ask
-from transforms.asking.progress import Progress
+from transforms.asking.progress import Progress, RouteProgress
 from transforms.clock import Clock
 from transforms.ledger import Ledger
 from transforms.limits.budget import BudgetTracker
@@ -31,7 +32,7 @@ ALL_DIGITS = "0123456789abcdef"
 
 
 def seeded(seed: int) -> Random:
-    """Returns chance that is the same each time."""
+    """Returns a random source that is the same each time."""
     return Random(seed)
 
 
@@ -54,7 +55,7 @@ def verdict(decision: Any = "permit") -> Verdict:
 
 
 def make_route(endpoint: str, name: str = ROUTE, **settings: Any) -> Route:
-    """Returns a route to an endpoint; by default it asks four at once and waits little."""
+    """Returns a route to an endpoint, by default with four requests at once and short timeouts."""
     defaults: dict[str, Any] = {
         "api": "openai-chat",
         "model": MODEL,
@@ -70,7 +71,7 @@ def make_route(endpoint: str, name: str = ROUTE, **settings: Any) -> Route:
 def make_requests(
     prompts: int | Iterable[str], teacher: str = ROUTE, **parameters: Any
 ) -> Iterator[Request]:
-    """Yields a request for each prompt: given ones, or so many distinct ones."""
+    """Yields a request for each given prompt, or for a given number of distinct prompts."""
     texts = (f"Question {n}" for n in range(prompts)) if isinstance(prompts, int) else prompts
     for text in texts:
         messages = (Message("user", text),)
@@ -96,10 +97,10 @@ def make_requests(
 
 @dataclass(slots=True)
 class Naps:
-    """A clock whose sleeps take no time and are written down.
+    """A clock whose sleeps take no time and are recorded.
 
     Attributes:
-        taken: How long each was to take, in seconds.
+        taken: The length of each sleep, in seconds.
     """
 
     taken: list[float] = field(default_factory=list)
@@ -109,7 +110,7 @@ class Naps:
         await asyncio.sleep(0)
 
     def clock(self) -> Clock:
-        """Returns the clock; each nap moves it on."""
+        """Returns the clock; each sleep advances it."""
         real = Clock()
         return Clock(
             wall=lambda: real.wall() + sum(self.taken),
@@ -127,15 +128,15 @@ def run_engine(
     clock: Clock | None = None,
     **settings: Any,
 ) -> Progress:
-    """Asks with a real client and a real ledger in a folder.
+    """Asks with a real client and a real ledger in a folder; returns the counts.
 
     Args:
         folder: Folder of the ledger.
         work: What to ask.
         run_id: The run.
-        digits: The leading hex digits of the requests' ids.
-        caps: The budget; by default none.
-        clock: By default one that does not wait.
+        digits: The first hex digits of the requests' ids.
+        caps: The budget; by default without caps.
+        clock: By default one whose sleeps take no time.
         settings: Further arguments of `ask`.
     """
 
@@ -164,3 +165,16 @@ def responses(folder: Path) -> dict[str, list[Response]]:
     reader = Ledger(folder).reader()
     found = [reader.attempts(each.request_id) for each in reader.responses(0, 0)]
     return {attempts[0].request_id: attempts for attempts in found}
+
+
+def work(teacher: Teacher, requests: int | list[str] = 5, **route: Any) -> RouteWork:
+    """Returns a number of requests to a teacher, or those with the given prompts."""
+    return RouteWork(make_route(teacher.endpoint, **route), make_requests(requests))
+
+
+def ask_teacher(
+    folder: Path, script: Script, requests: int | list[str] = 5, **more: Any
+) -> RouteProgress:
+    """Asks one teacher that follows a script."""
+    with Teacher(script) as teacher:
+        return run_engine(folder, work(teacher, requests), **more)[ROUTE]

@@ -1,4 +1,4 @@
-"""Bad answers: each has its reason, is kept as it came, and disturbs nobody else."""
+"""Bad answers: each has its reason, is stored unchanged, and affects no other request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer that violates its JSON Schema is asked for once more, under all the same rules."""
+"""An answer that violates its JSON Schema leads to one follow-up, under the same rules."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def turns(call: Call) -> list[str]:
 
 
 def mend(call: Call) -> Reply:
-    """Answers badly, and well when told."""
+    """Answers badly at first, and well to a follow-up."""
     return answer(GOOD if len(turns(call)) > 1 else BAD)
 
 
-def test_the_follow_up_shows_the_answer_and_what_is_wrong_with_it() -> None:
+def test_the_follow_up_shows_the_answer_and_its_error() -> None:
     [request] = questions()
     following = repair_request(request, said(BAD))
     assert following is not None
@@ -51,7 +51,7 @@ def test_the_follow_up_shows_the_answer_and_what_is_wrong_with_it() -> None:
     assert following.parameters == request.parameters
 
 
-def test_its_id_is_its_own_and_falls_into_the_same_bucket() -> None:
+def test_a_follow_up_has_its_own_id_in_the_same_bucket() -> None:
     [request] = questions()
     one, other = (repair_request(request, said(text)) for text in (BAD, "{}"))
     assert one is not None
@@ -72,12 +72,12 @@ def test_its_id_is_its_own_and_falls_into_the_same_bucket() -> None:
     ],
     ids=["good", "cut", "filtered", "refused", "blank"],
 )
-def test_nothing_is_asked_where_nothing_can_be_mended(completion: Completion) -> None:
+def test_there_is_no_follow_up_to_an_answer_that_it_cannot_repair(completion: Completion) -> None:
     [request] = questions()
     assert repair_request(request, completion) is None
 
 
-def test_a_follow_up_has_no_follow_up_and_neither_has_who_wants_none() -> None:
+def test_there_is_no_follow_up_to_a_follow_up_or_without_repair() -> None:
     [request] = questions()
     following = repair_request(request, said(BAD))
     assert following is not None
@@ -86,14 +86,14 @@ def test_a_follow_up_has_no_follow_up_and_neither_has_who_wants_none() -> None:
     assert repair_request(next(make_requests(1)), said(BAD)) is None
 
 
-def test_what_is_wrong_is_told_in_bounds() -> None:
+def test_the_quoted_error_is_bounded() -> None:
     [request] = questions()
     following = repair_request(request, said(json.dumps({"n": "x" * 10_000})))
     assert following is not None
     assert len(following.messages[-1].content) < 600
 
 
-def test_it_is_asked_once_and_paid_for_and_counted_as_no_request(tmp_path: Path) -> None:
+def test_a_follow_up_is_paid_for_but_is_no_request(tmp_path: Path) -> None:
     with Teacher(mend) as teacher:
         done = run_engine(
             tmp_path,
@@ -110,7 +110,7 @@ def test_it_is_asked_once_and_paid_for_and_counted_as_no_request(tmp_path: Path)
     assert len(responses(tmp_path)) == 40
 
 
-def test_one_that_fails_again_is_not_asked_a_third_time(tmp_path: Path) -> None:
+def test_a_failed_repair_is_not_repeated(tmp_path: Path) -> None:
     with Teacher(lambda _: answer(BAD)) as teacher:
         route = make_route(teacher.endpoint)
         for run_id in ("run-1", "run-2"):
@@ -118,7 +118,7 @@ def test_one_that_fails_again_is_not_asked_a_third_time(tmp_path: Path) -> None:
         assert teacher.count == 10
 
 
-def test_an_answer_of_an_earlier_run_is_mended_by_a_later_one(tmp_path: Path) -> None:
+def test_a_later_run_repairs_an_answer_of_an_earlier_one(tmp_path: Path) -> None:
     with Teacher(mend) as teacher:
         route = make_route(teacher.endpoint)
         run_engine(tmp_path, RouteWork(route, questions(5, repair=False)))
@@ -129,7 +129,7 @@ def test_an_answer_of_an_earlier_run_is_mended_by_a_later_one(tmp_path: Path) ->
     assert set(teacher.times_asked.values()) == {1}
 
 
-def test_one_that_the_budget_does_not_cover_is_left_and_said(tmp_path: Path) -> None:
+def test_a_follow_up_beyond_the_budget_is_counted_as_unrepaired(tmp_path: Path) -> None:
     with Teacher(mend) as teacher:
         route = make_route(teacher.endpoint)
         work = RouteWork(route, questions(4))
@@ -142,7 +142,7 @@ def test_one_that_the_budget_does_not_cover_is_left_and_said(tmp_path: Path) -> 
     assert (last.pending, last.unrepaired, last.stopped) == (0, 0, None)
 
 
-def test_one_that_the_teacher_refuses_leaves_the_answer_as_it_is(tmp_path: Path) -> None:
+def test_a_refused_follow_up_leaves_the_answer(tmp_path: Path) -> None:
     def script(call: Call) -> Reply:
         return failure(400) if len(turns(call)) > 1 else answer(BAD)
 

@@ -1,4 +1,4 @@
-"""Killed at any moment, a batch is found again: nothing is charged twice, and no result is lost."""
+"""After a kill at any moment a batch is found again: nothing is lost or charged twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.batch_server import BatchServer
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine
-from tests.transforms.asking.batch.test_batch_loop import APIS, BOTH, answers, notes
+from tests.transforms.asking.batch.batches import APIS, BOTH, answers, notes
 from transforms.asking.progress import RouteProgress
 from transforms.limits.route_work import RouteWork
 
@@ -30,7 +30,7 @@ _PROCESSES.set_forkserver_preload([__name__])
 
 
 class _NeverArrives(Exception):
-    """A call that its caller did not live to send."""
+    """A call whose caller was killed before it was sent."""
 
 
 def ask(endpoint: str, api: str, folder: Path, run_id: str, dies_at: int = 0) -> RouteProgress:
@@ -99,14 +99,14 @@ def killed(
 
 @contextmanager
 def made(api: str, ends_after: int = 1) -> Iterator[BatchServer]:
-    """Makes a provider that is quiet about the callers it loses."""
+    """Yields a provider that ignores callers that break off."""
     with BatchServer() as server:
         server.ends_after = ends_after
         yield server
 
 
 def finish(server: BatchServer, api: str, folder: Path) -> None:
-    """Runs once more, to the end, and checks that nothing is lost or was bought twice."""
+    """Runs once more to the end and checks that nothing was lost or paid for twice."""
     done = ask(server.endpoint(api), api, folder, "last")
     assert (done.answered + done.from_ledger, done.pending) == (REQUESTS, 0)
     asked = {request.request_id for request in make_requests(REQUESTS)}
@@ -117,7 +117,9 @@ def finish(server: BatchServer, api: str, folder: Path) -> None:
 
 @BOTH
 @pytest.mark.parametrize("arrives", [True, False])
-def test_killed_at_any_call_it_buys_nothing_twice(tmp_path: Path, api: str, arrives: bool) -> None:
+def test_after_a_kill_at_any_call_nothing_is_paid_for_twice(
+    tmp_path: Path, api: str, arrives: bool
+) -> None:
     call, was_killed = 0, True
     while was_killed:
         folder = tmp_path / str(call)
@@ -141,7 +143,7 @@ def test_killed_at_any_call_it_buys_nothing_twice(tmp_path: Path, api: str, arri
         max_size=3,
     ),
 )
-def test_killed_again_and_again_it_loses_nothing_and_buys_nothing_twice(
+def test_after_many_kills_nothing_is_lost_or_paid_for_twice(
     api: str, ends_after: int, deaths: list[dict[str, Any]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, made(api, ends_after) as server:

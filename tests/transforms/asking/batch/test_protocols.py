@@ -1,4 +1,4 @@
-"""What providers say of jobs and results is read for what it is, and trusted no further."""
+"""The two batch APIs: what is read from their responses, and what is refused."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_only_apis_with_a_batch_protocol_have_one() -> None:
 
 
 @pytest.mark.parametrize("status", ["validating", "in_progress", "finalizing", "cancelling"])
-def test_an_openai_job_runs_until_it_has_ended(status: str) -> None:
+def test_an_openai_job_runs_until_its_status_is_an_end(status: str) -> None:
     assert not OPENAI.read_job(encoded(OPENAI_JOB | {"status": status})).ended
 
 
 @pytest.mark.parametrize("status", ["completed", "expired", "cancelled"])
-def test_what_an_ended_openai_job_did_is_read_from_both_files(status: str) -> None:
+def test_an_ended_openai_job_has_the_results_of_both_files(status: str) -> None:
     files = {"output_file_id": "file-a", "error_file_id": "file-b"}
     job = OPENAI.read_job(encoded(OPENAI_JOB | {"status": status} | files))
     assert (job.ended, job.failed) == (True, "")
@@ -73,7 +73,7 @@ def test_an_anthropic_job_has_as_many_requests_as_it_counts() -> None:
 @pytest.mark.parametrize(
     "id_", ["../../files", "a/b", "a?b", "", None, 7, "x" * 200, "https://elsewhere.example"]
 )
-def test_an_id_that_is_no_plain_word_is_refused(read: Any, id_: object) -> None:
+def test_an_unsafe_id_is_refused(read: Any, id_: object) -> None:
     with pytest.raises(Unreadable):
         read(encoded(OPENAI_JOB | ANTHROPIC_JOB | {"id": id_}))
 
@@ -84,7 +84,7 @@ def test_a_file_elsewhere_is_refused() -> None:
         OPENAI.read_job(encoded(job))
 
 
-def test_an_openai_job_is_known_by_its_mark_or_by_its_file() -> None:
+def test_an_openai_job_matches_by_its_metadata_or_by_its_file() -> None:
     marked = OPENAI_JOB | {"metadata": {"stillroom-intent": "intent-1"}}
     job = OPENAI.read_job(encoded(marked | {"input_file_id": "file-1"}))
     assert OPENAI.match(job, "intent-1", "", 5) == "yes"
@@ -93,13 +93,13 @@ def test_an_openai_job_is_known_by_its_mark_or_by_its_file() -> None:
     assert OPENAI.match(job, "intent-2", "", 5) == "no"
 
 
-def test_an_anthropic_job_may_be_ours_if_it_is_as_large() -> None:
+def test_an_anthropic_job_may_match_if_it_has_as_many_requests() -> None:
     job = ANTHROPIC.read_job(encoded(ANTHROPIC_JOB))
     assert (ANTHROPIC.match(job, "i", "", 4), ANTHROPIC.match(job, "i", "", 5)) == ("maybe", "no")
 
 
 @pytest.mark.parametrize("wanted", [OPENAI, ANTHROPIC], ids=MODULES)
-def test_a_list_goes_on_where_its_page_ends(wanted: BatchProtocol) -> None:
+def test_the_next_page_begins_after_the_last_job(wanted: BatchProtocol) -> None:
     job = OPENAI_JOB | ANTHROPIC_JOB | {"created_at": "2026-11-22T12:00:00Z"}
     page = wanted.read_page(encoded({"data": [job], "has_more": True}))
     assert [each.id for each in page.jobs] == ["msgbatch_1"]
@@ -109,7 +109,7 @@ def test_a_list_goes_on_where_its_page_ends(wanted: BatchProtocol) -> None:
 
 
 @pytest.mark.parametrize("wanted", [OPENAI, ANTHROPIC], ids=MODULES)
-def test_an_entry_holds_the_call_as_it_would_be_posted(wanted: BatchProtocol) -> None:
+def test_an_entry_holds_the_body_of_the_live_call(wanted: BatchProtocol) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "née \u2028 ?"}]}
     entry = wanted.entry(ID, HttpCall("/x", encoded(body)))
     assert b"\n" not in entry
@@ -146,7 +146,7 @@ RESULTS: list[tuple[BatchProtocol, dict[str, Any], str, bool]] = [
 
 
 @pytest.mark.parametrize(("wanted", "line", "outcome", "final"), RESULTS)
-def test_a_result_has_an_outcome_and_may_be_asked_again_or_not(
+def test_each_kind_of_result_has_its_outcome(
     wanted: BatchProtocol, line: dict[str, Any], outcome: str, final: bool
 ) -> None:
     result = wanted.read_result(encoded({"custom_id": ID} | line))
@@ -157,7 +157,7 @@ def test_a_result_has_an_outcome_and_may_be_asked_again_or_not(
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"{}", b'{"custom_id":7}', b"\xff{}"])
 @pytest.mark.parametrize("wanted", [OPENAI, ANTHROPIC], ids=MODULES)
-def test_a_line_that_is_no_result_is_known_for_it(wanted: BatchProtocol, line: bytes) -> None:
+def test_a_line_that_is_no_result_is_unreadable(wanted: BatchProtocol, line: bytes) -> None:
     with pytest.raises(Unreadable):
         wanted.read_result(line)
 
@@ -175,7 +175,7 @@ def _json() -> st.SearchStrategy[Any]:
     st.sampled_from([(",", ":"), (" , ", " : "), (",\t", "\r: ")]),
     st.booleans(),
 )
-def test_the_bytes_of_a_value_are_those_that_stand_there(
+def test_the_bytes_of_a_value_are_unchanged(
     around: dict[str, Any],
     value: Any,
     indent: int | None,

@@ -1,4 +1,4 @@
-"""Killed at any moment, asking goes on where it was: at most what was in flight is bought again."""
+"""After a kill at any moment, the next run repeats at most the requests that were in flight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys
 from pathlib import Path
-from tests.transforms.asking.test_crash import ask
+from tests.transforms.asking.test_crashes import ask
 ask(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
 """
 
@@ -48,7 +48,7 @@ def await_count(teacher: Teacher, count: int, process: subprocess.Popen[bytes]) 
 
 
 @pytest.mark.parametrize("answers_before", [1, 300])
-def test_after_sigkill_at_most_what_was_in_flight_is_asked_twice(
+def test_after_sigkill_at_most_the_requests_in_flight_are_repeated(
     tmp_path: Path, answers_before: int
 ) -> None:
     requests = 400
@@ -64,7 +64,7 @@ def test_after_sigkill_at_most_what_was_in_flight_is_asked_twice(
 
 
 @pytest.mark.timeout(600)  # twenty processes start: half a minute, and more on a busy machine
-def test_killed_twenty_times_at_any_moment_it_loses_and_repeats_no_more(tmp_path: Path) -> None:
+def test_after_twenty_kills_at_most_the_requests_in_flight_are_repeated(tmp_path: Path) -> None:
     requests, kills, chance = 2_000, 20, seeded(1)
     with Teacher(always(answer().after(0.02))) as teacher:
         for number in range(kills):
