@@ -32,7 +32,7 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
-from transforms.providers.retry import Next, RetryPolicy
+from transforms.providers.retry import RetryPolicy, TransientFailure
 from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens, most_tokens
 
@@ -55,16 +55,28 @@ class _RequestState:
     began: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempted:
-    """The result of an attempt; without an outcome, nothing was sent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """An attempt that was sent.
 
-    outcome: str
-    next: Next
-    body: bytes = b""
+    Attributes:
+        exchange: What it brought.
+        failure: The failure, if it may pass.
+        grant: The quota's grant.
+        decision_id: The guard's decision.
+        sent_at: Milliseconds since 1970 UTC.
+    """
 
+    exchange: Exchange
+    failure: TransientFailure | None
+    grant: Grant
+    decision_id: str
+    sent_at: int
 
-_NOT_SENT = _Attempted("", Next(later=True))
+    @property
+    def ends_request(self) -> bool:
+        """Whether it ends the request, if no other attempt follows."""
+        return self.failure is None or not self.failure.quota_spent
 
 
 class RouteLoop:
@@ -140,77 +152,95 @@ class RouteLoop:
             await asyncio.sleep(0)
 
     async def _ask(self, request: Request) -> None:
-        attempted = await self._ask_until_ended(request)
-        if attempted.outcome == Outcome.ANSWER:
+        sent = await self._ask_until_ended(request)
+        if sent is not None and sent.exchange.answered:
             self.progress.answered += 1
             self._failures_in_a_row = 0
             if may_need_repair(request):
-                completion = self._api.parse(attempted.body)
+                completion = self._api.parse(sent.exchange.body)
                 if isinstance(completion, Completion):
                     await self._repair(repair_request(request, completion))
             return
-        if attempted.next.ended:
-            self.progress.fail(attempted.outcome)
+        if sent is not None and sent.ends_request:
+            self.progress.fail(sent.exchange.outcome)
         else:
             self.progress.pending += 1
-        if attempted.outcome:
-            self._note_failure(attempted)
+        if sent is not None:
+            self._note_failure(sent)
 
     async def _repair(self, following: Request | None) -> None:
         """Asks the follow-up to an answer. If it fails, the answer remains."""
         if following is not None and not self._context.earlier_outcome(following):
-            attempted = await self._ask_until_ended(following)
-            self.progress.unrepaired += not attempted.next.ended
+            sent = await self._ask_until_ended(following)
+            self.progress.unrepaired += sent is None or not sent.ends_request
 
-    async def _ask_until_ended(self, request: Request) -> _Attempted:
+    async def _ask_until_ended(self, request: Request) -> _Sent | None:
+        """Returns the last attempt; None where it was not sent."""
         state = _RequestState(
             request,
             self._api.build(request),
             estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
             cost(most_tokens(request), self._route.price),
         )
-        return await self._policy.run(partial(self._attempt, state), self._sleep)
+        last = await self._policy.run(
+            partial(self._attempt, state), self._sleep, partial(self._before_pause, state)
+        )
+        if last is not None:
+            await self._record(state, last, final=last.ends_request)
+        return last
 
     async def _sleep(self, seconds: float) -> None:
         await self._context.clock.pause(seconds, self._stopped)
 
-    async def _attempt(self, state: _RequestState) -> _Attempted:
+    async def _before_pause(self, state: _RequestState, sent: _Sent, seconds: float) -> None:
+        await self._record(state, sent, final=False)
+        if sent.failure is not None and sent.failure.asked_seconds is not None:
+            self._limiter.hold(seconds)
+
+    async def _attempt(self, state: _RequestState) -> _Sent | None:
         if self._stopped.is_set():
-            return _NOT_SENT
+            return None
         budget = self._context.budget
         if not await budget.reserve(state.reserve):
             self._context.stop_all(
                 StopReason.BUDGET,
                 "the rest of the budget, or of the month's, does not cover another request",
             )
-            return _NOT_SENT
+            return None
         grant = await self._limiter.acquire(state.estimate)
         if not isinstance(grant, Grant):
             budget.release(state.reserve)
             self._note_denied(grant)
-            return _NOT_SENT
+            return None
         verdict = self._context.permits(state.request)
         if verdict is None or not verdict.permits:
             budget.release(state.reserve)
             self._limiter.settle(grant, NO_TOKENS)
             self.stop(StopReason.TERMS, f"{self._route.id}: the terms no longer permit it")
-            return _NOT_SENT
+            return None
         self._context.ledger.note_decision(verdict)
         return await self._send(state, grant, verdict.decision_id)
 
-    async def _send(self, state: _RequestState, grant: Grant, decision_id: str) -> _Attempted:
+    async def _send(self, state: _RequestState, grant: Grant, decision_id: str) -> _Sent:
         self._count(state)
         sent_at = self._context.clock.now()
         try:
             exchange = await self._post(state.call)
         finally:
             self.progress.in_flight -= 1
-        following = self._policy.after(exchange, state.attempts, state.began)
-        response = self._response(state, exchange, following, sent_at, decision_id)
-        await self._context.ledger.append(response, state.request)
-        self._settle(state, grant, exchange)
-        self._react(exchange, following, grant)
-        return _Attempted(exchange.outcome, following, exchange.body)
+        return _Sent(
+            exchange=exchange,
+            failure=self._policy.failure(exchange, state.began),
+            grant=grant,
+            decision_id=decision_id,
+            sent_at=sent_at,
+        )
+
+    async def _record(self, state: _RequestState, sent: _Sent, *, final: bool) -> None:
+        """Writes the response to the ledger before anything else depends on it."""
+        await self._context.ledger.append(self._response(state, sent, final), state.request)
+        self._settle(state, sent.grant, sent.exchange)
+        self._react(sent)
 
     def _count(self, state: _RequestState) -> None:
         if not state.attempts:
@@ -221,28 +251,22 @@ class RouteLoop:
         self.progress.in_flight += 1
         self.progress.throttled_seconds = self._limiter.throttled_seconds
 
-    def _response(
-        self,
-        state: _RequestState,
-        exchange: Exchange,
-        following: Next,
-        sent_at: int,
-        decision_id: str,
-    ) -> Response:
+    def _response(self, state: _RequestState, sent: _Sent, final: bool) -> Response:
+        exchange = sent.exchange
         return Response(
             request_id=state.request.request_id,
             attempt=state.attempts,
             outcome=exchange.outcome,
-            final=following.ended,
+            final=final,
             status=exchange.status,
             headers=dict(exchange.headers),
             body=exchange.body,
-            sent_at=sent_at,
+            sent_at=sent.sent_at,
             received_at=self._context.clock.now(),
             run_id=self._context.run_id,
             route=self._route.id,
             host=self._host,
-            decision_id=decision_id,
+            decision_id=sent.decision_id,
             input_usd_per_million=self._route.price.input_usd_per_million,
             output_usd_per_million=self._route.price.output_usd_per_million,
             detail=exchange.detail,
@@ -262,18 +286,18 @@ class RouteLoop:
         progress.completion_tokens += used.completion
         progress.usd += spent.usd
 
-    def _react(self, exchange: Exchange, following: Next, grant: Grant) -> None:
-        if exchange.status in _WITHDRAWN:
-            self._context.stop_account(self.account, exchange.detail)
-        elif following.parks:
+    def _react(self, sent: _Sent) -> None:
+        if sent.exchange.status in _WITHDRAWN:
+            self._context.stop_account(self.account, sent.exchange.detail)
+        elif sent.failure is not None and sent.failure.exceeds_patience:
             self.stop(
                 StopReason.QUOTA,
                 f"{self._route.id}: the server asks for a longer wait than our patience",
             )
         else:
-            self._apply_server_limits(exchange, following, grant)
+            self._apply_server_limits(sent.exchange, sent.grant)
 
-    def _apply_server_limits(self, exchange: Exchange, following: Next, grant: Grant) -> None:
+    def _apply_server_limits(self, exchange: Exchange, grant: Grant) -> None:
         """Pauses the route, or sends less at once, as the server asks."""
         if exchange.answered:
             self._limiter.note_answer()
@@ -282,16 +306,13 @@ class RouteLoop:
         empty = seconds_until_refilled(exchange.headers, self._context.clock.wall())
         if empty:  # a full refill may take much longer than room for one request
             self._limiter.hold(min(empty, self._route.timeouts.patience_seconds))
-        if following.asked_to_wait and following.pause_seconds is not None:
-            self._limiter.hold(following.pause_seconds)
 
-    def _note_failure(self, attempted: _Attempted) -> None:
+    def _note_failure(self, sent: _Sent) -> None:
         self._failures_in_a_row += 1
         if self._failures_in_a_row == FAILURES_IN_A_ROW:
-            reason = StopReason.QUOTA if attempted.next.later else StopReason.FAILING
-            detail = (
-                f"{FAILURES_IN_A_ROW} requests in a row failed, the last with {attempted.outcome}"
-            )
+            reason = StopReason.FAILING if sent.ends_request else StopReason.QUOTA
+            last = sent.exchange.outcome
+            detail = f"{FAILURES_IN_A_ROW} requests in a row failed, the last with {last}"
             self.stop(reason, f"{self._route.id}: {detail}")
 
     def _note_denied(self, denied: Denied) -> None:

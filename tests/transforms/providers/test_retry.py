@@ -1,28 +1,30 @@
-"""When to ask again."""
+"""After which failures a request is asked again, when, and how often."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transforms.asking.asking import Naps, seeded
+from tests.transforms.asking.asking import seeded
+from transforms.clock import Clock
 from transforms.providers.http_client import Exchange
 from transforms.providers.retry import (
     LONGEST_PAUSE_SECONDS,
     MAX_ATTEMPTS,
-    Next,
     RetryPolicy,
+    TransientFailure,
     is_transient,
     retry_after,
 )
 
 NOW = 1_795_348_800.0
 PATIENCE_SECONDS = 100.0
+ANSWER = Exchange("answer", 200)
 
 
 def failed(status: int, wait: str | None = None) -> Exchange:
@@ -30,37 +32,76 @@ def failed(status: int, wait: str | None = None) -> Exchange:
     return Exchange(f"http_{status}", status, headers)
 
 
-@dataclass(slots=True)
-class Hands:
-    """A clock that is set by hand."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    exchange: Exchange
+    failure: TransientFailure | None
 
-    monotonic: float = 0.0
 
-    def policy(self, seed: int = 0) -> RetryPolicy:
-        naps = Naps().clock()
-        clock = type(naps)(wall=lambda: NOW, monotonic=lambda: self.monotonic, sleep=naps.sleep)
-        return RetryPolicy(PATIENCE_SECONDS, clock, seeded(seed))
+@dataclass
+class Asked:
+    """A request that is asked by the policy, while the clock is not moved by pauses.
+
+    Attributes:
+        attempts: The attempts made.
+        paused: The attempts that another one was announced to follow.
+        pauses: The pauses slept, in seconds.
+        last: What the policy returned.
+    """
+
+    attempts: list[Attempt] = field(default_factory=list)
+    paused: list[Attempt] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    last: Attempt | None = None
+
+
+def ask(*exchanges: Exchange, seed: int = 0, after_seconds: float = 0.0) -> Asked:
+    """Asks a request.
+
+    Args:
+        exchanges: What the attempts bring; the last one again and again.
+        seed: Of the jitter.
+        after_seconds: How long after the request began each attempt ends.
+    """
+    asked = Asked()
+    clock = Clock(wall=lambda: NOW, monotonic=lambda: after_seconds)
+    policy = RetryPolicy(PATIENCE_SECONDS, clock, seeded(seed))
+
+    async def attempt() -> Attempt:
+        exchange = exchanges[min(len(asked.attempts), len(exchanges) - 1)]
+        asked.attempts.append(Attempt(exchange, policy.failure(exchange, 0.0)))
+        return asked.attempts[-1]
+
+    async def before_pause(attempt: Attempt, seconds: float) -> None:
+        asked.paused.append(attempt)
+        asked.pauses.append(seconds)
+
+    async def sleep(seconds: float) -> None:
+        assert asked.pauses[-1] == seconds
+
+    asked.last = asyncio.run(policy.run(attempt, sleep, before_pause))
+    return asked
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_a_status_that_may_pass_is_asked_again(status: int) -> None:
+def test_a_status_that_may_pass_is_retried(status: int) -> None:
     assert is_transient(failed(status))
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422, 451])
-def test_a_status_that_will_not_pass_is_not_asked_again(status: int) -> None:
+def test_a_status_that_would_come_again_is_not_retried(status: int) -> None:
     assert not is_transient(failed(status))
 
 
 @pytest.mark.parametrize(
     "outcome", ["timeout", "connect_timeout", "connection_failed", "connection_closed", "bad_http"]
 )
-def test_a_connection_that_broke_is_asked_again(outcome: str) -> None:
+def test_a_broken_connection_is_retried(outcome: str) -> None:
     assert is_transient(Exchange(outcome))
 
 
 @pytest.mark.parametrize("outcome", ["answer", "redirect", "body_too_large", "tls_failed"])
-def test_what_would_come_again_is_not_asked_again(outcome: str) -> None:
+def test_an_outcome_that_would_come_again_is_not_retried(outcome: str) -> None:
     assert not is_transient(Exchange(outcome, 200))
 
 
@@ -93,67 +134,117 @@ def test_no_retry_after_raises(value: str) -> None:
 
 @given(st.integers(0, 2**32), st.floats(0, PATIENCE_SECONDS))
 def test_a_server_is_never_asked_before_the_time_it_names(seed: int, wanted: float) -> None:
-    following = Hands().policy(seed).after(failed(429, f"{wanted:.3f}"), 1, 0.0)
-    assert following.asked_to_wait
-    assert following.pause_seconds is not None
-    assert following.pause_seconds >= round(wanted, 3)
+    asked = ask(failed(429, f"{wanted:.3f}"), ANSWER, seed=seed)
+    [pause] = asked.pauses
+    assert pause >= round(wanted, 3)
 
 
-@given(st.integers(0, 2**32), st.integers(1, MAX_ATTEMPTS - 1))
-def test_pauses_are_drawn_from_a_range_that_doubles(seed: int, attempt: int) -> None:
-    pause = Hands().policy(seed).after(failed(503), attempt, 0.0).pause_seconds
-    assert pause is not None
-    assert 0 <= pause <= min(LONGEST_PAUSE_SECONDS, 2.0 ** (attempt - 1))
+@given(st.integers(0, 2**32))
+def test_pauses_are_drawn_from_a_range_that_doubles(seed: int) -> None:
+    pauses = ask(failed(503), seed=seed).pauses
+    assert len(pauses) == MAX_ATTEMPTS - 1
+    for attempt, pause in enumerate(pauses, 1):
+        assert 0 <= pause <= min(LONGEST_PAUSE_SECONDS, 2.0 ** (attempt - 1))
 
 
-def test_those_who_failed_together_do_not_come_back_together() -> None:
-    pauses = {Hands().policy(seed).after(failed(503), 4, 0.0).pause_seconds for seed in range(50)}
-    assert len(pauses) == 50
+def test_the_range_of_a_pause_is_used_to_its_end() -> None:
+    pauses = [ask(failed(503), seed=seed).pauses[-1] for seed in range(50)]
+    assert max(pauses) > 0.9 * 2.0 ** (MAX_ATTEMPTS - 2)
+
+
+def test_requests_that_failed_together_do_not_come_back_together() -> None:
+    assert len({ask(failed(503), seed=seed).pauses[3] for seed in range(50)}) == 50
 
 
 def test_attempts_are_bounded() -> None:
-    following = Hands().policy().after(failed(503), MAX_ATTEMPTS, 0.0)
-    assert following == Next()
-    assert following.ended
+    asked = ask(failed(503))
+    assert len(asked.attempts) == MAX_ATTEMPTS
+    assert asked.last is asked.attempts[-1]
+    assert asked.last.failure is not None
+    assert not asked.last.failure.quota_spent
 
 
 def test_a_quota_that_stays_spent_leaves_the_request_to_a_later_run() -> None:
-    following = Hands().policy().after(failed(429), MAX_ATTEMPTS, 0.0)
-    assert following == Next(later=True)
-    assert not following.ended
+    asked = ask(failed(429))
+    assert len(asked.attempts) == MAX_ATTEMPTS
+    assert asked.last is not None
+    assert asked.last.failure is not None
+    assert asked.last.failure.quota_spent
 
 
 def test_patience_is_bounded() -> None:
-    policy = Hands(monotonic=PATIENCE_SECONDS + 1).policy()
-    assert policy.after(failed(503), 1, 0.0) == Next()
+    assert len(ask(failed(503), after_seconds=PATIENCE_SECONDS + 1).attempts) == 1
 
 
-def test_a_time_beyond_our_patience_parks_the_route() -> None:
-    policy = Hands(monotonic=60.0).policy()
-    assert policy.after(failed(429, "41"), 1, 0.0) == Next(later=True, parks=True)
-    assert not policy.after(failed(429, "39"), 1, 0.0).parks
+def test_a_wait_beyond_our_patience_is_the_routes_to_take() -> None:
+    beyond = ask(failed(503, "41"), after_seconds=60.0)
+    assert len(beyond.attempts) == 1
+    assert beyond.last is not None
+    assert beyond.last.failure is not None
+    assert beyond.last.failure.exceeds_patience
+    assert beyond.last.failure.quota_spent
+    within = ask(failed(503, "39"), ANSWER, after_seconds=60.0)
+    assert len(within.attempts) == 2
+    assert not any(each.failure and each.failure.exceeds_patience for each in within.attempts)
+
+
+@given(st.integers(0, 2**32))
+def test_jitter_never_spends_more_than_our_patience(seed: int) -> None:
+    [pause] = ask(failed(429, "39.9"), ANSWER, seed=seed, after_seconds=60.0).pauses
+    assert 39.9 <= pause <= 40.0
 
 
 def test_an_answer_ends_the_request() -> None:
-    assert Hands().policy().after(Exchange("answer", 200), 1, 0.0) == Next()
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    number: int
-    next: Next
+    asked = ask(ANSWER)
+    assert asked.last is asked.attempts[0]
+    assert (len(asked.attempts), asked.pauses, asked.last.failure) == (1, [], None)
 
 
 @pytest.mark.parametrize("failures", [0, 1, 4])
-def test_the_loop_pauses_between_attempts_and_returns_the_last(failures: int) -> None:
-    naps = Naps()
+def test_each_attempt_but_the_last_is_announced_before_its_pause(failures: int) -> None:
+    asked = ask(*[failed(503)] * failures, ANSWER)
+    assert len(asked.attempts) == failures + 1
+    assert asked.paused == asked.attempts[:-1]
+    assert asked.last is asked.attempts[-1]
+
+
+def test_a_failure_that_would_come_again_ends_the_request_after_retries() -> None:
+    asked = ask(failed(503), failed(400))
+    assert asked.last is asked.attempts[1]
+    assert asked.last.failure is None
+
+
+@pytest.mark.parametrize("sent", [0, 2])
+def test_an_attempt_that_is_not_sent_is_the_last(sent: int) -> None:
+    policy = RetryPolicy(PATIENCE_SECONDS, Clock(), seeded(0))
+    exchanges = iter([failed(503)] * sent)
+    pauses: list[float] = []
+
+    async def attempt() -> Attempt | None:
+        exchange = next(exchanges, None)
+        return Attempt(exchange, TransientFailure(exchange, 10.0)) if exchange else None
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    assert asyncio.run(policy.run(attempt, sleep)) is None
+    assert len(pauses) == sent
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_error_of_our_own_is_raised(first: bool) -> None:
+    policy = RetryPolicy(PATIENCE_SECONDS, Clock(), seeded(0))
     made: list[int] = []
 
-    async def attempt() -> Try:
+    async def attempt() -> Attempt:
         made.append(len(made))
-        again = Next(pause_seconds=float(len(made)))
-        return Try(len(made), again if len(made) <= failures else Next())
+        if first or len(made) > 1:
+            raise OSError("the disk is full")
+        return Attempt(failed(503), TransientFailure(failed(503), 10.0))
 
-    last = asyncio.run(Hands().policy().run(attempt, naps.clock().sleep))
-    assert last.number == len(made) == failures + 1
-    assert naps.taken == [float(n + 1) for n in range(failures)]
+    async def sleep(seconds: float) -> None:
+        pass
+
+    with pytest.raises(OSError, match="the disk is full"):
+        asyncio.run(policy.run(attempt, sleep))
+    assert len(made) == (1 if first else 2)

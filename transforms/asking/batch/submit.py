@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from schemas.inputs.registry import Price, Route
 from schemas.terms import Verdict
@@ -16,13 +17,22 @@ from transforms.asking.batch.intents import (
     intent_id,
 )
 from transforms.asking.context import AskingContext
-from transforms.providers.retry import RetryPolicy
+from transforms.providers.retry import RetryPolicy, TransientFailure
 
 _VERDICTS_AT_ONCE = 256  # then the other routes get their turn
 
 
 class NotPermitted(Exception):
     """The terms no longer permit one of the requests. Nothing was submitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """An attempt to submit a chunk: the intent, or the error and whether it may pass."""
+
+    intent: OpenIntent | None
+    error: CallFailed | None = None
+    failure: TransientFailure | None = None
 
 
 class Submitter:
@@ -67,17 +77,25 @@ class Submitter:
             NotPermitted: The guard forbids a request; nothing was sent.
             StillroomError: The intent could not be written; nothing was submitted.
         """
-        began, attempt = self._context.clock.monotonic(), 0
-        while not self._stopped.is_set():
-            attempt += 1
+        began = self._context.clock.monotonic()
+
+        async def attempt() -> _Submission | None:
+            if self._stopped.is_set():
+                return None
             try:
-                return await self._submit_once(chunk, await self._permit_all(chunk))
-            except CallFailed as failure:
-                following = self._policy.after(failure.exchange, attempt, began)
-                if following.pause_seconds is None:
-                    raise
-            await self._context.clock.pause(following.pause_seconds, self._stopped)
-        return None
+                return _Submission(await self._submit_once(chunk, await self._permit_all(chunk)))
+            except CallFailed as error:
+                return _Submission(None, error, self._policy.failure(error.exchange, began))
+
+        last = await self._policy.run(attempt, self._sleep)
+        if last is None:
+            return None
+        if last.error is not None:
+            raise last.error
+        return last.intent
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._context.clock.pause(seconds, self._stopped)
 
     async def _permit_all(self, chunk: Chunk) -> list[Verdict]:
         """Returns the guard's present verdict on each request; all of them permit."""
