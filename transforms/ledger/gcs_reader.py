@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from schemas.errors import StillroomError
 from schemas.responses import Response
+from transforms.ahead import map_ahead
 from transforms.ledger.entries import decode_response
 from transforms.ledger.gcs_names import (
     RANGE_DIGITS,
@@ -224,15 +224,8 @@ class GcsReader:
             yield from (listed.of(request_id) for request_id in ids[low:high])
 
     def _read_ahead(self, wanted: Iterable[Stored]) -> Iterator[Response]:
-        """Yields responses in the order given, reading as many at once as there are connections."""
-        reading: deque[Future[Response]] = deque()
-        with ThreadPoolExecutor(self.at_once) as pool:
-            for stored in wanted:
-                reading.append(pool.submit(self._response, stored))
-                if len(reading) >= 2 * self.at_once:
-                    yield reading.popleft().result()
-            while reading:
-                yield reading.popleft().result()
+        """Returns responses in the order given; reads as many at once as there are connections."""
+        return map_ahead(self._response, wanted, self.at_once)
 
     def _response(self, stored: Stored) -> Response:
         entry = self._entry(_name(stored))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from schemas.canonical import sha256
 from schemas.inputs.registry import Route
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response, Usage
+from transforms.ahead import map_ahead
 from transforms.asking.repair import mismatch, repair_request
 from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
@@ -90,24 +89,14 @@ def read_all_replies(
         routes: Routes by id.
         requests: What was asked; a few are drawn ahead.
 
-    Yields:
-        Each request with its replies, in the order given.
+    Returns:
+        Each request with its replies, in the order given, as they are read.
     """
 
     def read(request: Request) -> tuple[Request, Replies]:
         return request, read_replies(ledger, routes[request.teacher], request)
 
-    if ledger.at_once == 1:
-        yield from map(read, requests)
-        return
-    reading: deque[Future[tuple[Request, Replies]]] = deque()
-    with ThreadPoolExecutor(ledger.at_once) as pool:
-        for request in requests:
-            reading.append(pool.submit(read, request))
-            if len(reading) >= 2 * ledger.at_once:
-                yield reading.popleft().result()
-        while reading:
-            yield reading.popleft().result()
+    return map_ahead(read, requests, ledger.at_once)
 
 
 def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
