@@ -45,7 +45,7 @@ from transforms.providers.apis import find_api
 from transforms.providers.http_client import HttpClient
 
 ROUTE = "bench/teacher"
-_WHOLE = Slice(0, 1)
+_WHOLE = Slice(index=0, count=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,13 @@ def make_requests(count: int) -> Iterator[Request]:
     for number in range(count):
         messages = (Message("user", f"Question {number}"),)
         prompt = Prompt(
-            prompt_id(messages), messages, "bench", "CC0-1.0", "prompts.jsonl", number + 1, "0" * 64
+            prompt_id=prompt_id(messages),
+            messages=messages,
+            source="bench",
+            license="CC0-1.0",
+            file="prompts.jsonl",
+            line=number + 1,
+            sha256="0" * 64,
         )
         yield make_request(
             prompt,

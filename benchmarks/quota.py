@@ -46,7 +46,7 @@ def run_all(endpoint: str, quota: Quota, seconds: float, slices: int) -> list[Re
         TemporaryDirectory(prefix="stillroom-bench-") as folder,
         ProcessPoolExecutor(slices, mp_context=context) as pool,
     ):
-        parts = [Slice(index, slices) for index in range(slices)]
+        parts = [Slice(index=index, count=slices) for index in range(slices)]
         futures = [pool.submit(run_part, endpoint, quota, seconds, folder, one) for one in parts]
         return [future.result() for future in futures]
 

@@ -36,7 +36,7 @@ def bucket_of(request_id: str, bits: int) -> int:
     return int(request_id[:4], 16) >> (16 - bits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """A share of all requests, run by one worker at a time with its share of quota and budget.
 

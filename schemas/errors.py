@@ -12,7 +12,7 @@ Every error survives pickling, since Beam's workers raise them in other processe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from difflib import get_close_matches
 
 
@@ -29,6 +29,7 @@ class Problem:
     """
 
     what: str
+    _: KW_ONLY
     where: str = ""
     found: str = ""
     expected: str = ""
@@ -80,7 +81,7 @@ class InputError(StillroomError):
         remedy: str = "",
     ) -> None:
         if isinstance(what, str):
-            what = [Problem(what, where, found, expected, remedy)]
+            what = [Problem(what, where=where, found=found, expected=expected, remedy=remedy)]
         self.problems: tuple[Problem, ...] = tuple(what)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 

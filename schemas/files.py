@@ -278,7 +278,11 @@ def _problem(document: Document, error: ValidationError) -> Problem:
     what, found, expected, remedy = _describe(error)
     name = ".".join(str(step) for step in steps)
     return Problem(
-        f"{name}: {what}" if name else what, document.where(steps), found, expected, remedy
+        f"{name}: {what}" if name else what,
+        where=document.where(steps),
+        found=found,
+        expected=expected,
+        remedy=remedy,
     )
 
 
@@ -287,7 +291,7 @@ def _unknown_key(document: Document, error: ValidationError, steps: tuple[Step, 
     unknown = next(key for key in document.at(steps) if key not in known)
     return Problem(
         "unknown field",
-        document.where((*steps, unknown)),
+        where=document.where((*steps, unknown)),
         found=repr(unknown),
         expected=f"one of {', '.join(known)}",
         remedy=nearest(str(unknown), known),

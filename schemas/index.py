@@ -13,7 +13,7 @@ FORMAT = 1
 Unit = Literal["prompt", "completion", "pair"]  # what near-duplicates are compared by
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SketchSpec:
     """How sketches are made: two that were made otherwise cannot be compared.
 
@@ -38,7 +38,7 @@ class SketchSpec:
     normaliser: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexFile:
     """The sketches of one shard's records.
 
@@ -59,7 +59,7 @@ class IndexFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexManifest:
     """What an index was made of, and how.
 
@@ -86,7 +86,7 @@ class IndexManifest:
     files: tuple[IndexFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """An index that was checked, of a version that stays the same for the whole run.
 

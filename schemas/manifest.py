@@ -15,7 +15,7 @@ FORMAT = 1
 Kind = Literal["records", "preferences", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """One Parquet file of the corpus.
 
@@ -38,7 +38,7 @@ class Shard:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel:
     """Where every request ended. It must balance.
 
@@ -77,7 +77,7 @@ class Funnel:
         return self.ended == self.requests
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpendSummary:
     """What the answers in a corpus cost, by what became of them.
 
@@ -112,7 +112,7 @@ class SpendSummary:
     usd_judge: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
     """What was taken out of a corpus to make this one.
 
@@ -129,7 +129,7 @@ class Removed:
     preferences: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """An earlier version that the records were compared with.
 
@@ -146,7 +146,7 @@ class Compared:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """One published state of a corpus.
 
@@ -203,7 +203,7 @@ class Manifest:
         return sum(shard.records for shard in self.shards if shard.kind == kind)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latest:
     """The pointer to a corpus's newest version, written last.
 

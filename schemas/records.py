@@ -15,7 +15,7 @@ from schemas.responses import ToolCall
 from schemas.terms import Duty, TermsVersion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptProvenance:
     """Where the prompt came from; see `Prompt`."""
 
@@ -25,7 +25,7 @@ class PromptProvenance:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherProvenance:
     """Which model wrote the record, as asked for and as answered."""
 
@@ -38,7 +38,7 @@ class TeacherProvenance:
     system_fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestProvenance:
     """What was asked, and when; times in milliseconds since 1970 UTC."""
 
@@ -50,7 +50,7 @@ class RequestProvenance:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseProvenance:
     """What came back; `sha256` is that of the body as received, `usd` what it cost.
 
@@ -70,7 +70,7 @@ class ResponseProvenance:
     repair_of: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionProvenance:
     """The guard's decision at the moment of collection."""
 
@@ -81,7 +81,7 @@ class DecisionProvenance:
     authorisations: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
     """A model that touched the record, and in which role."""
 
@@ -91,7 +91,7 @@ class Generator:
     decision_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineProvenance:
     """Which stillroom, with which run file, collected the answer in which run."""
 
@@ -100,7 +100,7 @@ class PipelineProvenance:
     collected_run: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where something stood: characters `start` to `end`, the end excluded, of a part.
 
@@ -113,7 +113,7 @@ class Place:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFinding:
     """What a rule found in a record.
 
@@ -138,7 +138,7 @@ class RecordedFinding:
     span: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """What a judge answered when it was asked to rate the record.
 
@@ -180,7 +180,7 @@ class DedupeProvenance:
     method: DedupeMethod
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Everything that explains a record."""
 
@@ -199,7 +199,7 @@ class Provenance:
     dedupe: DedupeProvenance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One record of the corpus.
 
@@ -233,7 +233,7 @@ class Record:
     provenance: Provenance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
     """What did not make it into the corpus, and why. It was paid for, so it is kept.
 
@@ -290,7 +290,7 @@ def pair_id(chosen_id: str, rejected_id: str) -> str:
     return digest([chosen_id, rejected_id])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """A better and a worse answer to one prompt, in TRL's conversational preference format.
 

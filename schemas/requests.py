@@ -19,7 +19,7 @@ DEFAULT_COMPLETION_TOKENS = 4096
 SCHEME = 1  # raise it when the identity below changes: old answers are then no longer found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One prompt to one teacher.
 
@@ -93,15 +93,15 @@ def make_request(
         "sample_index": sample_index,
     }
     return Request(
-        digest(identity),
-        prompt,
-        teacher,
-        model,
-        revision,
-        messages,
-        canonical_json(settings),
-        sample_index,
-        repair,
+        request_id=digest(identity),
+        prompt=prompt,
+        teacher=teacher,
+        model=model,
+        revision=revision,
+        messages=messages,
+        parameters=canonical_json(settings),
+        sample_index=sample_index,
+        repair=repair,
     )
 
 

@@ -14,7 +14,7 @@ BATCH_ID = "batch-id"
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """What one attempt at a request brought, as it came over the wire. This is what is paid for.
 
@@ -63,7 +63,7 @@ class Response:
         return self.outcome == Outcome.ANSWER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens as the provider counted them; None where it did not say.
 
@@ -74,13 +74,13 @@ class Usage:
         reasoning_tokens: Those of the completion that were thought and not said.
     """
 
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A call of a tool that an answer asks for.
 
@@ -95,7 +95,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """An answer, read out of a response.
 

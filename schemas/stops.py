@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from schemas.codes import StopReason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Why a route was asked no more although requests were left.
 

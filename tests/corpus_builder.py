@@ -108,42 +108,70 @@ def make_record(
         logprobs=Logprobs(),
         provenance=Provenance(
             prompt=PromptProvenance(
-                "https://huggingface.co/datasets/example/sums",
-                license,
-                "data/sums.jsonl",
-                sha256(asked.content.encode()),
+                source="https://huggingface.co/datasets/example/sums",
+                license=license,
+                file="data/sums.jsonl",
+                sha256=sha256(asked.content.encode()),
             ),
             teacher=TeacherProvenance(
-                route, "openai-chat", "vllm.internal", model, model, "9c925d6", ""
+                route=route,
+                api="openai-chat",
+                host="vllm.internal",
+                requested_model=model,
+                response_model=model,
+                revision="9c925d6",
+                system_fingerprint="",
             ),
             request=RequestProvenance(
-                record_id,
-                number % 2,
-                '{"max_tokens":200,"temperature":0.7}',
-                COLLECTED + number,
-                COLLECTED + number + 900,
-                1,
+                id=record_id,
+                sample_index=number % 2,
+                parameters='{"max_tokens":200,"temperature":0.7}',
+                sent_at=COLLECTED + number,
+                received_at=COLLECTED + number + 900,
+                attempts=1,
             ),
             response=ResponseProvenance(
-                f"chatcmpl-{number}",
-                "stop",
-                12,
-                9 if number % 5 else None,
-                4 if number % 5 else None,
-                None,
-                0.0001,
-                record_id,
-                "",
+                id=f"chatcmpl-{number}",
+                finish_reason="stop",
+                prompt_tokens=12,
+                completion_tokens=9 if number % 5 else None,
+                cached_tokens=4 if number % 5 else None,
+                reasoning_tokens=None,
+                usd=0.0001,
+                sha256=record_id,
+                repair_of="",
             ),
             terms=decision.terms,
             decision=DecisionProvenance(
-                decision.decision_id, "train_generative", REGISTRY, COLLECTED + number, ()
+                id=decision.decision_id,
+                use="train_generative",
+                registry_digest=REGISTRY,
+                decided_at=COLLECTED + number,
+                authorisations=(),
             ),
             duties=decision.duties,
             obligation_class=decision.obligation_class,
-            generators=(Generator(ModelRole.TEACHER, route, model, decision.decision_id),),
-            pipeline=PipelineProvenance("0.1.0", CONFIG, "run-1"),
-            filters=(RecordedFinding("length", 1, "short", "tag", 8.0, "8 tokens"),),
+            generators=(
+                Generator(
+                    role=ModelRole.TEACHER,
+                    route=route,
+                    model=model,
+                    decision_id=decision.decision_id,
+                ),
+            ),
+            pipeline=PipelineProvenance(
+                version="0.1.0", config_digest=CONFIG, collected_run="run-1"
+            ),
+            filters=(
+                RecordedFinding(
+                    rule="length",
+                    version=1,
+                    code="short",
+                    action="tag",
+                    value=8.0,
+                    finding="8 tokens",
+                ),
+            ),
             judgements=(),
             dedupe=DedupeProvenance(record_id, 1, DedupeMethod.NONE),
         ),
@@ -183,7 +211,11 @@ def make_rejected(
         finish_reason="stop" if kind in (RowKind.REJECTED, RowKind.DUPLICATE) else "",
         prompt_tokens=12 if read else None,
         completion_tokens=3 if read else None,
-        findings=(RecordedFinding(reason, 1, reason, "drop", 0.9, "0.9"),)
+        findings=(
+            RecordedFinding(
+                rule=reason, version=1, code=reason, action="drop", value=0.9, finding="0.9"
+            ),
+        )
         if kind == "rejected"
         else (),
         witness=make_record(0).record_id if kind is RowKind.DUPLICATE else "",

@@ -24,7 +24,7 @@ from transforms.work import JUDGING, REQUESTS, work_folder
 _LOGPROBS_OF_A_RECORD = 512  # so many take what a usual record does: 12 bytes each, and 6 kB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One execution of a run file.
 

@@ -55,7 +55,9 @@ def pin(run: RunFile, document: Document) -> tuple[Pinned, ...]:
             continue
         key = (corpus.manifest.name, corpus.manifest.version)
         if key in pinned:
-            problems.append(Problem("dedupe.against: a version stands twice", where, found=name))
+            problems.append(
+                Problem("dedupe.against: a version stands twice", where=where, found=name)
+            )
         pinned[key] = Pinned(corpus, _is_own(corpus.folder.parent, run))
     if problems:
         raise InputError(problems)

@@ -123,7 +123,7 @@ def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator
     if teacher.mode == "batch" and not has_batches(route.api):
         yield Problem(
             f"the API of {route.id} has no batches",
-            where,
+            where=where,
             found=f"mode batch with {route.api}",
             expected="a route that speaks openai-chat or anthropic-messages",
             remedy="leave `mode` out: the teacher is then asked live",
@@ -131,7 +131,7 @@ def _mode_problems(route: Route, teacher: TeacherChoice, where: str) -> Iterator
     elif teacher.mode == "batch" and route.key.startswith("google:"):
         yield Problem(
             f"a job outlives the tokens of {route.id}",
-            where,
+            where=where,
             found=f"mode batch with the key {route.key}",
             expected="a key that lasts",
             remedy="leave `mode` out: the teacher is then asked live",
@@ -145,7 +145,7 @@ def _check_scores(run: RunFile, filters: Filters, document: Document) -> None:
     problems = [
         Problem(
             f"{section}.by: nothing of that name scores the answers of this run",
-            document.where((section, "by")),
+            where=document.where((section, "by")),
             found=repr(choice.by),
             expected=f"one of {', '.join(known)}",
             remedy=_ADD_A_JUDGE if choice.by == JUDGE else nearest(choice.by, known),
@@ -164,20 +164,20 @@ def _parameter_problems(
     for name in unsupported_parameters(route.api, teacher.parameters):
         yield Problem(
             f"the API of {route.id} has no such parameter",
-            document.where((*place, "parameters", name)),
+            where=document.where((*place, "parameters", name)),
             found=name,
             expected=f"parameters that {route.api} has",
         )
     wanted = teacher.parameters.get("response_format", {}).get("json_schema", {})
     if wanted and (problem := schema_problem(wanted["schema"])):
         where = document.where((*place, "parameters", "response_format", "json_schema", "schema"))
-        yield Problem(f"response_format: the schema cannot be used: {problem}", where)
+        yield Problem(f"response_format: the schema cannot be used: {problem}", where=where)
     for index, tool in enumerate(teacher.parameters.get("tools", ())):
         function = tool["function"]
         if problem := schema_problem({"type": "object"} | function.get("parameters", {})):
             steps = (*place, "parameters", "tools", index, "function", "parameters")
             what = f"tool {function['name']!r}: the schema of its parameters cannot be used"
-            yield Problem(f"{what}: {problem}", document.where(steps))
+            yield Problem(f"{what}: {problem}", where=document.where(steps))
 
 
 def _judge_problems(run: RunFile, document: Document) -> Iterator[Problem]:
@@ -189,6 +189,6 @@ def _judge_problems(run: RunFile, document: Document) -> Iterator[Problem]:
         place = ("judge", "teacher", "parameters", "response_format", "json_schema", "schema")
         yield Problem(
             "response_format: the schema asks for no score",
-            document.where(place),
+            where=document.where(place),
             expected="`score` among what it requires; `rationale` is read too",
         )

@@ -66,7 +66,7 @@ def _problems(document: Document) -> Iterator[Problem]:
     if not math.isclose(sum(shares.values()), 1, abs_tol=1e-9):
         yield Problem(
             "splits: the shares do not sum to 1",
-            document.where(("splits",)),
+            where=document.where(("splits",)),
             found=f"{sum(shares.values()):g}",
             expected="1",
         )
@@ -75,7 +75,7 @@ def _problems(document: Document) -> Iterator[Problem]:
         if _is_address(folder):
             yield Problem(
                 "dedupe.against: only folders are supported so far",
-                document.where(("dedupe", "against", index)),
+                where=document.where(("dedupe", "against", index)),
                 found=folder,
                 expected="a folder on this machine or on a file system that all workers share",
             )
@@ -89,14 +89,14 @@ def _problems(document: Document) -> Iterator[Problem]:
     if _is_address(data["corpus"]):
         yield Problem(
             "corpus: only folders are supported so far",
-            document.where(("corpus",)),
+            where=document.where(("corpus",)),
             found=data["corpus"],
             expected="a path on this machine or on a file system that all workers share",
         )
     if _is_address(data["ledger"]) and not data["ledger"].startswith("gs://"):
         yield Problem(
             "ledger: unknown kind of address",
-            document.where(("ledger",)),
+            where=document.where(("ledger",)),
             found=data["ledger"],
             expected="a path, or gs://bucket/folder",
         )
@@ -127,13 +127,13 @@ def _contradictions(
     if "max_tokens" in parameters and "max_completion_tokens" in parameters:
         yield Problem(
             "max_tokens and max_completion_tokens are two names of one limit",
-            document.where((*steps, "max_completion_tokens")),
+            where=document.where((*steps, "max_completion_tokens")),
             remedy="keep the one that the model takes",
         )
     if "top_logprobs" in parameters and not parameters.get("logprobs"):
         yield Problem(
             "top_logprobs: no log probabilities are asked for",
-            document.where((*steps, "top_logprobs")),
+            where=document.where((*steps, "top_logprobs")),
             expected="`logprobs: true` beside it",
         )
     tools = [tool["function"]["name"] for tool in parameters.get("tools", ())]
@@ -141,7 +141,7 @@ def _contradictions(
         if name in tools[:index]:
             yield Problem(
                 f"tools: {name!r} stands twice",
-                document.where((*steps, "tools", index)),
+                where=document.where((*steps, "tools", index)),
                 remedy="give each tool a name of its own",
             )
     choice = parameters.get("tool_choice")
@@ -149,7 +149,7 @@ def _contradictions(
     if choice is not None and (not tools or wanted not in (None, *tools)):
         yield Problem(
             "tool_choice: no such tool is offered" if wanted else "tool_choice: there are no tools",
-            document.where((*steps, "tool_choice")),
+            where=document.where((*steps, "tool_choice")),
             found=repr(wanted or choice),
             expected=f"one of {', '.join(tools)}" if tools else "`tools` beside it",
         )
@@ -163,7 +163,7 @@ def _mixed_modes(document: Document) -> Iterator[Problem]:
         if first.setdefault(teacher["id"], mode) != mode:
             yield Problem(
                 f"teachers: {teacher['id']!r} stands with two modes",
-                document.where(("teachers", index)),
+                where=document.where(("teachers", index)),
                 found=f"{first[teacher['id']]} and {mode}",
                 expected="one mode for each route",
             )
@@ -176,7 +176,7 @@ def _repeated_teachers(document: Document) -> Iterator[Problem]:
         if question in seen:
             yield Problem(
                 f"teachers: {teacher['id']!r} stands twice with the same parameters",
-                document.where(("teachers", index)),
+                where=document.where(("teachers", index)),
                 found=f"the same as entry {seen[question] + 1}",
                 expected="each teacher and set of parameters once",
                 remedy="ask for more samples instead: `samples: 2`",
@@ -191,21 +191,21 @@ def _judge_problems(document: Document) -> Iterator[Problem]:
     if lowest >= highest:
         yield Problem(
             "judge.scale: the best score is not above the worst",
-            document.where(("judge", "scale")),
+            where=document.where(("judge", "scale")),
             found=f"[{lowest}, {highest}]",
             expected="the worst score, then the best, as [1, 5]",
         )
     elif not lowest <= minimum <= highest:
         yield Problem(
             "judge.minimum: not a score of the scale",
-            document.where(("judge", "minimum")),
+            where=document.where(("judge", "minimum")),
             found=f"{minimum:g}",
             expected=f"a number from {lowest} to {highest}",
         )
     if judge["teacher"].get("samples", 1) != 1:
         yield Problem(
             "judge.teacher: a judge is asked once a record",
-            document.where(("judge", "teacher", "samples")),
+            where=document.where(("judge", "teacher", "samples")),
             found=f"{judge['teacher']['samples']} samples",
             remedy="leave `samples` out",
         )

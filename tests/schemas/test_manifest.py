@@ -36,7 +36,7 @@ def test_how_a_version_came_about_does_not_change_its_name(manifest: Manifest) -
         config_digest="0" * 64,
         verdicts=(),
         writer={},
-        against=(Compared(manifest.name, "0" * 16, "0" * 64, own=True),),
+        against=(Compared(name=manifest.name, version="0" * 16, sha256="0" * 64, own=True),),
     )
     assert version_of(other) == manifest.version
 
@@ -51,6 +51,9 @@ def test_what_a_reader_gets_and_owes_changes_the_name(manifest: Manifest) -> Non
         ),
         replace(manifest, funnel=replace(manifest.funnel, pending=3)),
         replace(manifest, unapproved="allow"),
-        replace(manifest, against=(Compared("other", "0" * 16, "0" * 64, own=False),)),
+        replace(
+            manifest,
+            against=(Compared(name="other", version="0" * 16, sha256="0" * 64, own=False),),
+        ),
     ]
     assert len({version_of(other) for other in [manifest, *others]}) == len(others) + 1

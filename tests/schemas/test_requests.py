@@ -22,7 +22,15 @@ from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
 
 TURNS = (Message("user", "What is a still?"),)
-PROMPT = Prompt(prompt_id(TURNS), TURNS, "here", "MIT", "p.jsonl", 1, "0" * 64)
+PROMPT = Prompt(
+    prompt_id=prompt_id(TURNS),
+    messages=TURNS,
+    source="here",
+    license="MIT",
+    file="p.jsonl",
+    line=1,
+    sha256="0" * 64,
+)
 QUESTION: dict[str, Any] = {
     "teacher": "a/b",
     "model": "m",
@@ -110,9 +118,9 @@ def test_buckets_are_no_larger_than_need_be(requests: int) -> None:
 @given(st.binary(min_size=32, max_size=32), st.integers(1, 16))
 def test_each_id_is_in_exactly_one_slice_and_one_bucket(raw: bytes, count: int) -> None:
     request_id = raw.hex()
-    holders = [index for index in range(count) if Slice(index, count).holds(request_id)]
+    holders = [index for index in range(count) if Slice(index=index, count=count).holds(request_id)]
     assert len(holders) == 1
-    assert request_id[0] in Slice(holders[0], count).digits()
+    assert request_id[0] in Slice(index=holders[0], count=count).digits()
     for bits in range(MAX_BUCKET_BITS + 1):
         assert holders[0] in slices_of(bucket_of(request_id, bits), bits, count)
         assert bucket_of(request_id, bits) == int(request_id, 16) >> (256 - bits)

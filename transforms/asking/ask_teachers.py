@@ -282,12 +282,12 @@ class _AskSliceFn(beam.DoFn):
     def process(self, element: tuple[int, Iterable[int]]) -> Iterator[Any]:
         index, buckets = element
         buckets = sorted(buckets)
-        part = Slice(index, self._job.slices)
+        part = Slice(index=index, count=self._job.slices)
         with report_errors(self._job.work):
             progress = ask_slice(self._job, part, buckets, self._signaler.signal_throttled)
         for name, route in progress.items():
             if route.stopped:
-                stop = Stop(name, route.stopped, route.detail)
+                stop = Stop(route=name, reason=route.stopped, detail=route.detail)
                 yield beam.pvalue.TaggedOutput(STOPS, stop)
         for bucket in buckets:
             yield bucket, index

@@ -160,7 +160,9 @@ def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> Buc
     usd = column(rows, (*response, "usd")).to_pylist()
     return BucketShards(
         bucket=bucket,
-        partitions=(Partition(shard.obligation_class, shard.split, file),),
+        partitions=(
+            Partition(obligation_class=shard.obligation_class, split=shard.split, shard=file),
+        ),
         picodollars={"accepted": sum(map(picodollars, usd))},
         prompt_tokens=pc.sum(column(rows, (*response, "prompt_tokens"))).as_py() or 0,
         completion_tokens=pc.sum(column(rows, (*response, "completion_tokens"))).as_py() or 0,
@@ -179,7 +181,9 @@ def _pairs(corpus: Corpus, selection: Selection, folder: Path) -> Iterator[Bucke
         if left.num_rows < rows.num_rows:
             place = folder / "preferences" / shard.obligation_class
             file = write_shard(left, PREFERENCES, place, f"{shard.split}-{number:05d}")
-        partition = Partition(shard.obligation_class, shard.split, file)
+        partition = Partition(
+            obligation_class=shard.obligation_class, split=shard.split, shard=file
+        )
         yield BucketShards(bucket=number, preferences=(partition,))
 
 
@@ -248,7 +252,9 @@ def _build(
         decisions=parent.decisions,
         usd_judge=parent.spend.usd_judge,
         parent=parent.version,
-        removed=Removed(selection.where, len(ids), ids_digest(ids), pairs),
+        removed=Removed(
+            where=selection.where, records=len(ids), sha256=ids_digest(ids), preferences=pairs
+        ),
         against=parent.against,
         usd_uncertain=parent.spend.usd_uncertain,
     )

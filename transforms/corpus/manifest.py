@@ -194,7 +194,15 @@ def _number(
         path = f"{stem}{number:05d}-of-{len(files):05d}-{file.sha256[:16]}.parquet"
         yield StagedShard(
             Path(file.path),
-            Shard(path, kind, split, obligation_class, file.records, file.bytes, file.sha256),
+            Shard(
+                path=path,
+                kind=kind,
+                split=split,
+                obligation_class=obligation_class,
+                records=file.records,
+                bytes=file.bytes,
+                sha256=file.sha256,
+            ),
         )
 
 

@@ -150,7 +150,7 @@ def _read_unchanged(folder: Path) -> Manifest:
 
 def _write_pointer(corpus: Path, version: str) -> None:
     manifest = f"{version}/{MANIFEST}"
-    latest = Latest(version, manifest, sha256_of(corpus / manifest))
+    latest = Latest(version=version, manifest=manifest, sha256=sha256_of(corpus / manifest))
     write_file(corpus / LATEST, json_bytes(unstructure(latest)))
 
 

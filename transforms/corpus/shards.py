@@ -59,7 +59,7 @@ class ShardFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
     """The rows of a bucket that have one obligation class and one split."""
 
@@ -231,7 +231,7 @@ def _write_parts(
                     f"the {what} {text!r} is not a valid name of a folder or a file"
                 )
         shard = write_shard(parts[name, split], schema, folder / name, f"{split}-{bucket:05d}")
-        written.append(Partition(name, split, shard))
+        written.append(Partition(obligation_class=name, split=split, shard=shard))
     return tuple(written)
 
 

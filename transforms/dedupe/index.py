@@ -97,8 +97,10 @@ def open_index(corpus: Corpus, unit: Unit, *, own: bool = False) -> Index | None
             raise InputError(problems)
     except InputError as error:
         raise InputError(replace(problem, remedy=remedy) for problem in error.problems) from None
-    version = Compared(manifest.name, manifest.version, manifest.manifest_sha256, own)
-    return Index(folder, manifest.files, version)
+    version = Compared(
+        name=manifest.name, version=manifest.version, sha256=manifest.manifest_sha256, own=own
+    )
+    return Index(folder=folder, files=manifest.files, version=version)
 
 
 def _manifest(corpus: Corpus, unit: Unit, files: tuple[IndexFile, ...]) -> IndexManifest:
@@ -153,7 +155,10 @@ def _prompt(messages: list[dict[str, str]]) -> list[Message]:
 
 
 def _answer(row: dict[str, Any]) -> str:
-    calls = (ToolCall(call["id"], call["name"], call["arguments"]) for call in row["tool_calls"])
+    calls = (
+        ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"])
+        for call in row["tool_calls"]
+    )
     return answer_text(row["completion"], calls)
 
 
@@ -171,12 +176,15 @@ def _differences(path: Path, found: IndexManifest, expected: IndexManifest) -> I
     for name, one, other in (*_fields(found, expected), *_fields(found.spec, expected.spec)):
         if one != other and name not in ("spec", "files"):
             yield Problem(
-                f"the index does not fit: {name} differs", str(path), str(one), str(other)
+                f"the index does not fit: {name} differs",
+                where=str(path),
+                found=str(one),
+                expected=str(other),
             )
     records = sum(file.records for file in found.files)
     if records != found.records:
         what = "the index is damaged: its files hold another number of records"
-        yield Problem(what, str(path), str(records), str(found.records))
+        yield Problem(what, where=str(path), found=str(records), expected=str(found.records))
 
 
 def _fields(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -188,7 +196,7 @@ def _damage(folder: Path, manifest: IndexManifest) -> Iterator[Problem]:
     for file in manifest.files:
         path = folder / file.path
         if not path.is_file():
-            yield Problem("the index is damaged: a file is missing", str(path))
+            yield Problem("the index is damaged: a file is missing", where=str(path))
         elif (digest := sha256_of(path)) != file.sha256:
             what = "the index is damaged: a file is not the one that was made"
-            yield Problem(what, str(path), f"SHA-256 {digest}", file.sha256)
+            yield Problem(what, where=str(path), found=f"SHA-256 {digest}", expected=file.sha256)

@@ -116,8 +116,17 @@ class Finding:
     ) -> RecordedFinding:
         """Returns it as records keep it: under its rule, with what follows from it."""
         text = f"{self.detail} ({self.span})" if self.span else self.detail
-        place = Place(*self.span) if self.span else None
-        return RecordedFinding(rule, version, self.code, action, self.value, text, severity, place)
+        place = Place(**self.span._asdict()) if self.span else None
+        return RecordedFinding(
+            rule=rule,
+            version=version,
+            code=self.code,
+            action=action,
+            value=self.value,
+            finding=text,
+            severity=severity,
+            span=place,
+        )
 
 
 @dataclass(frozen=True, slots=True)

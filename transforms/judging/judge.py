@@ -156,14 +156,21 @@ def _failure(route: Route, response: Response, completion: Completion | Malforme
 
 
 def _finding(code: str, action: Action, value: float | None, told: str) -> RecordedFinding:
-    return RecordedFinding(RULE, VERSION, code, action, value, told)
+    return RecordedFinding(
+        rule=RULE, version=VERSION, code=code, action=action, value=value, finding=told
+    )
 
 
 def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
     """Returns a record that another model has touched: what its terms ask for is owed too."""
     before = record.provenance
     duties = merge_duties((*before.duties, *decision.duties))
-    generator = Generator(ModelRole.JUDGE, judgement.route, judgement.model, judgement.decision_id)
+    generator = Generator(
+        role=ModelRole.JUDGE,
+        route=judgement.route,
+        model=judgement.model,
+        decision_id=judgement.decision_id,
+    )
     provenance = replace(
         before,
         terms=tuple(dict.fromkeys((*before.terms, *decision.terms))),

@@ -121,15 +121,15 @@ def _prompt(
             record, UnreadReason.NO_SOURCE, f"expected a text in {source.source_field!r}"
         )
     return Prompt(
-        name,
-        messages,
-        origin,
-        license,
-        record.file,
-        record.line,
-        sha256(text.encode()),
-        source.confidential,
-        gold,
+        prompt_id=name,
+        messages=messages,
+        source=origin,
+        license=license,
+        file=record.file,
+        line=record.line,
+        sha256=sha256(text.encode()),
+        confidential=source.confidential,
+        gold=gold,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
 from io import BytesIO
@@ -56,6 +56,7 @@ class Exchange:
     """
 
     outcome: str
+    _: KW_ONLY
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -246,7 +247,7 @@ def _exchange(
         outcome, detail = Outcome.REDIRECT, f"HTTP {status}: redirects are never followed"
     else:
         detail = _phrase(status)
-    return Exchange(outcome, status, _kept(response), body, detail)
+    return Exchange(outcome, status=status, headers=_kept(response), body=body, detail=detail)
 
 
 def _phrase(status: int) -> str:

@@ -49,7 +49,7 @@ def resolve_keys(
                 keys[route.id] = _find(route.key, environment, secrets)
         except UnusableKey as error:
             problems.append(
-                Problem(f"route {route.id}: {error.what}", route.where, remedy=error.remedy)
+                Problem(f"route {route.id}: {error.what}", where=route.where, remedy=error.remedy)
             )
     if problems:
         raise InputError(problems)

@@ -190,9 +190,9 @@ def read_tool_call(call_id: object, name: object, arguments: object) -> ToolCall
     if isinstance(arguments, dict):
         arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
     return ToolCall(
-        read_label(call_id),
-        read_text(name, "a tool's name"),
-        read_text(arguments, "a tool's arguments"),
+        id=read_label(call_id),
+        name=read_text(name, "a tool's name"),
+        arguments=read_text(arguments, "a tool's arguments"),
     )
 
 

@@ -23,7 +23,7 @@ from transforms.records.rows import make_duplicate
 from transforms.work import REJECTED_SIDES, SHARDS, UNREAD, read_staged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
     """What a run came to, for the launcher.
 
@@ -116,9 +116,11 @@ def publish_run(
     funnel, spend = make_funnel(shards, build), make_spend(shards, build)
     stopped = tuple(stops)
     if _falls_short(job, funnel, stopped):
-        return RunOutcome(funnel, spend, None, tally, stopped, falls_short=True)
+        return RunOutcome(
+            funnel=funnel, spend=spend, manifest=None, tally=tally, stops=stopped, falls_short=True
+        )
     manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
-    return RunOutcome(funnel, spend, manifest, tally, stopped)
+    return RunOutcome(funnel=funnel, spend=spend, manifest=manifest, tally=tally, stops=stopped)
 
 
 def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:

@@ -86,15 +86,15 @@ class BucketFilter:
             request, completion = _with_texts(request, completion, kept)
             candidate = _candidate(request, completion)
         answer = AnsweredRequest(
-            request,
-            replies,
-            response,
-            completion,
-            self.routes[request.teacher],
-            self._verdict(request, _day(response)),
-            candidate.language,
-            candidate.counted_tokens,
-            findings,
+            request=request,
+            replies=replies,
+            response=response,
+            completion=completion,
+            route=self.routes[request.teacher],
+            verdict=self._verdict(request, _day(response)),
+            language=candidate.language,
+            counted_tokens=candidate.counted_tokens,
+            findings=findings,
         )
         reason = self._terms(answer) or _served_model(answer) or _filtered(answer)
         if reason is None:

@@ -16,7 +16,7 @@ JUDGED = "judged"
 CHOSEN = "chosen"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Counts of a bucket's requests, or of several buckets'.
 
@@ -48,17 +48,17 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
-            self.requests + other.requests,
-            self.pending + other.pending,
-            self.asked + other.asked,
-            self.from_ledger + other.from_ledger,
-            self.spent + other.spent,
-            self.uncertain + other.uncertain,
-            self.prompt_tokens + other.prompt_tokens,
-            self.completion_tokens + other.completion_tokens,
-            self.judged + other.judged,
-            self.judging + other.judging,
-            self.judgements + other.judgements,
+            requests=self.requests + other.requests,
+            pending=self.pending + other.pending,
+            asked=self.asked + other.asked,
+            from_ledger=self.from_ledger + other.from_ledger,
+            spent=self.spent + other.spent,
+            uncertain=self.uncertain + other.uncertain,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            judged=self.judged + other.judged,
+            judging=self.judging + other.judging,
+            judgements=self.judgements + other.judgements,
         )
 
 

@@ -62,10 +62,10 @@ class Replies:
         """Tokens of all answers together; None where those of one of them are not known."""
         each = [paid.usage for paid in self.paid]
         return Usage(
-            _sum(usage.prompt_tokens for usage in each),
-            _sum(usage.completion_tokens for usage in each),
-            _sum(usage.cached_tokens for usage in each),
-            _sum(usage.reasoning_tokens for usage in each),
+            prompt_tokens=_sum(usage.prompt_tokens for usage in each),
+            completion_tokens=_sum(usage.completion_tokens for usage in each),
+            cached_tokens=_sum(usage.cached_tokens for usage in each),
+            reasoning_tokens=_sum(usage.reasoning_tokens for usage in each),
         )
 
     @property

@@ -35,7 +35,7 @@ from transforms.records.replies import Replies
 _VERSION = version("stillroom")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRequest:
     """An answered request with all that is known of it.
 
@@ -233,43 +233,50 @@ def _provenance(answer: AnsweredRequest, config_digest: str) -> Provenance:
     completion, prompt = answer.completion, answer.request.prompt
     usage = answer.replies.usage
     return Provenance(
-        prompt=PromptProvenance(prompt.source, prompt.license, prompt.file, prompt.sha256),
+        prompt=PromptProvenance(
+            source=prompt.source, license=prompt.license, file=prompt.file, sha256=prompt.sha256
+        ),
         teacher=_teacher(answer),
         request=RequestProvenance(
-            request.request_id,
-            request.sample_index,
-            request.parameters,
-            response.sent_at,
-            response.received_at,
-            response.attempt,
+            id=request.request_id,
+            sample_index=request.sample_index,
+            parameters=request.parameters,
+            sent_at=response.sent_at,
+            received_at=response.received_at,
+            attempts=response.attempt,
         ),
         response=ResponseProvenance(
-            completion.response_id,
-            completion.finish_reason,
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            usage.cached_tokens,
-            usage.reasoning_tokens,
-            answer.replies.usd,
-            sha256(response.body),
-            answer.replies.repair_of,
+            id=completion.response_id,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            usd=answer.replies.usd,
+            sha256=sha256(response.body),
+            repair_of=answer.replies.repair_of,
         ),
         terms=verdict.terms,
         decision=DecisionProvenance(
-            verdict.decision_id,
-            verdict.use,
-            verdict.registry_digest,
-            response.sent_at,
-            verdict.authorisations,
+            id=verdict.decision_id,
+            use=verdict.use,
+            registry_digest=verdict.registry_digest,
+            decided_at=response.sent_at,
+            authorisations=verdict.authorisations,
         ),
         duties=verdict.duties,
         obligation_class=verdict.obligation_class,
         generators=(
             Generator(
-                ModelRole.TEACHER, request.teacher, completion.response_model, verdict.decision_id
+                role=ModelRole.TEACHER,
+                route=request.teacher,
+                model=completion.response_model,
+                decision_id=verdict.decision_id,
             ),
         ),
-        pipeline=PipelineProvenance(_VERSION, config_digest, response.run_id),
+        pipeline=PipelineProvenance(
+            version=_VERSION, config_digest=config_digest, collected_run=response.run_id
+        ),
         filters=answer.findings,
         judgements=(),
         dedupe=DedupeProvenance(request.request_id, 1, DedupeMethod.NONE),
@@ -279,11 +286,11 @@ def _provenance(answer: AnsweredRequest, config_digest: str) -> Provenance:
 def _teacher(answer: AnsweredRequest) -> TeacherProvenance:
     completion = answer.completion
     return TeacherProvenance(
-        answer.route.id,
-        answer.route.api,
-        answer.response.host,
-        answer.request.model,
-        completion.response_model,
-        answer.request.revision,
-        completion.system_fingerprint,
+        route=answer.route.id,
+        api=answer.route.api,
+        host=answer.response.host,
+        requested_model=answer.request.model,
+        response_model=completion.response_model,
+        revision=answer.request.revision,
+        system_fingerprint=completion.system_fingerprint,
     )

@@ -28,7 +28,16 @@ def questions(count: int = 1, *, repair: bool = True) -> list[Request]:
 
 
 def said(text: str, finish: FinishReason = "stop", refusal: str = "") -> Completion:
-    return Completion(text, "", finish, Usage(1, 1), "m", "", "", refusal)
+    return Completion(
+        text=text,
+        reasoning="",
+        finish_reason=finish,
+        usage=Usage(prompt_tokens=1, completion_tokens=1),
+        response_model="m",
+        response_id="",
+        system_fingerprint="",
+        refusal=refusal,
+    )
 
 
 def turns(call: Call) -> list[str]:

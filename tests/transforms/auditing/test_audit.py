@@ -89,7 +89,9 @@ def test_the_licence_of_a_prompt_counts_too(tmp_path: Path) -> None:
 
 def test_every_model_that_touched_a_record_is_asked_about(tmp_path: Path) -> None:
     record = make_record(1)
-    judge = Generator(ModelRole.JUDGE, LLAMA, "m", record.provenance.decision.id)
+    judge = Generator(
+        role=ModelRole.JUDGE, route=LLAMA, model="m", decision_id=record.provenance.decision.id
+    )
     generators = (*record.provenance.generators, judge)
     judged = replace(record, provenance=replace(record.provenance, generators=generators))
     found = audited(tmp_path, [judged, make_record(2)])
@@ -115,7 +117,12 @@ def test_a_document_that_is_gone_is_not_in_force(tmp_path: Path) -> None:
 
 def test_a_judge_that_is_in_no_registry_is_wrong_input(tmp_path: Path) -> None:
     record = make_record(1)
-    judge = Generator(ModelRole.JUDGE, "our-vllm/judge", "m", record.provenance.decision.id)
+    judge = Generator(
+        role=ModelRole.JUDGE,
+        route="our-vllm/judge",
+        model="m",
+        decision_id=record.provenance.decision.id,
+    )
     generators = (*record.provenance.generators, judge)
     judged = replace(record, provenance=replace(record.provenance, generators=generators))
     with pytest.raises(InputError, match="our-vllm/judge"):

@@ -265,9 +265,19 @@ def judged(record: Record) -> Record:
     before = record.provenance
     together = combine_verdicts((make_decision(), decision))
     judgement = Judgement(
-        decision.teacher, model, sha256(b"rate it"), decision.decision_id, COLLECTED + 5_000,
-        "Is it right?", 1, 5, 4.0, JudgeVerdict.PASSED, "It is.", 0.0001,
-    )  # fmt: skip
+        route=decision.teacher,
+        model=model,
+        request_id=sha256(b"rate it"),
+        decision_id=decision.decision_id,
+        judged_at=COLLECTED + 5_000,
+        criteria="Is it right?",
+        lowest=1,
+        highest=5,
+        score=4.0,
+        verdict=JudgeVerdict.PASSED,
+        rationale="It is.",
+        usd=0.0001,
+    )
     return with_provenance(
         record,
         terms=together.terms,
@@ -275,7 +285,12 @@ def judged(record: Record) -> Record:
         obligation_class=together.obligation_class,
         generators=(
             *before.generators,
-            Generator(ModelRole.JUDGE, decision.teacher, model, decision.decision_id),
+            Generator(
+                role=ModelRole.JUDGE,
+                route=decision.teacher,
+                model=model,
+                decision_id=decision.decision_id,
+            ),
         ),
         judgements=(judgement,),
     )

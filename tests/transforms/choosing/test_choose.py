@@ -165,7 +165,7 @@ def test_no_samples_make_no_rows() -> None:
 
 
 def finding(rule: str, value: float | None, action: str = "tag") -> RecordedFinding:
-    return RecordedFinding(rule, 1, rule, action, value, "")
+    return RecordedFinding(rule=rule, version=1, code=rule, action=action, value=value, finding="")
 
 
 def test_a_rule_scores_the_sum_of_what_it_found_and_nothing_else() -> None:

@@ -140,7 +140,7 @@ def test_a_corpus_without_accepted_records_can_be_published(tmp_path: Path) -> N
 
 
 def test_a_withdrawal_names_its_parent_and_what_was_removed(tmp_path: Path) -> None:
-    removed = Removed("license = 'MIT'", 3, sha256(b"ids"))
+    removed = Removed(where="license = 'MIT'", records=3, sha256=sha256(b"ids"))
     build = replace(make_build(1), parent="0123456789abcdef", removed=removed)
     manifest = publish_rows(tmp_path, [make_record(1)], build=build)
     assert open_corpus(tmp_path).manifest.removed == removed

@@ -35,16 +35,38 @@ from transforms.dedupe.deduplicate import Deduplicate
 from transforms.dedupe.sketch import sketch_bucket
 
 PROVENANCE = Provenance(
-    prompt=PromptProvenance("own", "CC0-1.0", "prompts.jsonl", ""),
-    teacher=TeacherProvenance("t/m", "openai-chat", "localhost", "m", "m", "", ""),
-    request=RequestProvenance("", 0, "{}", 0, 0, 1),
-    response=ResponseProvenance("", "stop", 1, 1, None, None, 0.0, "", ""),
+    prompt=PromptProvenance(source="own", license="CC0-1.0", file="prompts.jsonl", sha256=""),
+    teacher=TeacherProvenance(
+        route="t/m",
+        api="openai-chat",
+        host="localhost",
+        requested_model="m",
+        response_model="m",
+        revision="",
+        system_fingerprint="",
+    ),
+    request=RequestProvenance(
+        id="", sample_index=0, parameters="{}", sent_at=0, received_at=0, attempts=1
+    ),
+    response=ResponseProvenance(
+        id="",
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        cached_tokens=None,
+        reasoning_tokens=None,
+        usd=0.0,
+        sha256="",
+        repair_of="",
+    ),
     terms=(),
-    decision=DecisionProvenance("", "train_generative", "", 0, ()),
+    decision=DecisionProvenance(
+        id="", use="train_generative", registry_digest="", decided_at=0, authorisations=()
+    ),
     duties=(),
     obligation_class="none",
     generators=(),
-    pipeline=PipelineProvenance("0", "", ""),
+    pipeline=PipelineProvenance(version="0", config_digest="", collected_run=""),
     filters=(),
     judgements=(),
     dedupe=DedupeProvenance("", 1, DedupeMethod.NONE),

@@ -106,7 +106,9 @@ def test_an_opened_index_names_the_version_it_was_made_of(indexed: Corpus) -> No
     index = open_index(indexed, "completion", own=True)
     digest = sha256_of(indexed.folder / "manifest.json")
     assert index is not None
-    assert index.version == Compared("sums-tutor", indexed.manifest.version, digest, own=True)
+    assert index.version == Compared(
+        name="sums-tutor", version=indexed.manifest.version, sha256=digest, own=True
+    )
     assert sum(file.records for file in index.files) == len(RECORDS)
 
 

@@ -60,7 +60,8 @@ def test_pairs_that_differ_have_their_own_key(prompt: str, completion: str) -> N
 
 def test_answers_that_call_other_tools_are_other_answers() -> None:
     def key(*calls: tuple[str, str, str]) -> bytes:
-        return _key("a", answer_text("", [ToolCall(*call) for call in calls]))
+        made = [ToolCall(id=name, name=tool, arguments=text) for name, tool, text in calls]
+        return _key("a", answer_text("", made))
 
     water, ethanol = ("1", "boil", '{"of":"water"}'), ("1", "boil", '{"of":"ethanol"}')
     assert len({key(), key(water), key(ethanol), key(water, ethanol)}) == 4

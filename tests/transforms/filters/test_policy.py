@@ -136,7 +136,7 @@ def test_filters_survive_the_way_to_a_worker() -> None:
 
 
 def _finding(code: str, action: Action) -> RecordedFinding:
-    return RecordedFinding("rule", 1, code, action, None, "")
+    return RecordedFinding(rule="rule", version=1, code=code, action=action, value=None, finding="")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ OFFERED = tools_asked_for(canonical_json({"tools": TOOLS, "temperature": 1}))
 
 
 def calls(*named: tuple[str, str]) -> tuple[ToolCall, ...]:
-    return tuple(ToolCall("", name, arguments) for name, arguments in named)
+    return tuple(ToolCall(id="", name=name, arguments=arguments) for name, arguments in named)
 
 
 def candidate(

@@ -22,7 +22,15 @@ IN_JSON = replace(
 
 
 def said(text: str, finish_reason: FinishReason = "stop", judge: Judge = JUDGE) -> Opinion:
-    answer = Completion(text, "", finish_reason, Usage(1, 1), "m", "", "")
+    answer = Completion(
+        text=text,
+        reasoning="",
+        finish_reason=finish_reason,
+        usage=Usage(prompt_tokens=1, completion_tokens=1),
+        response_model="m",
+        response_id="",
+        system_fingerprint="",
+    )
     return read_opinion(answer, judge)
 
 

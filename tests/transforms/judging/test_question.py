@@ -18,7 +18,16 @@ from transforms.judging.question import estimate_judging, judge_request
 from transforms.providers.tokens import Tokens, prompt_tokens
 
 ASKED = (Message("user", "What is 1 and 1?"),)
-PROMPT = Prompt(prompt_id(ASKED), ASKED, "tests", "CC-BY-4.0", "p.jsonl", 3, "a" * 64, True)
+PROMPT = Prompt(
+    prompt_id=prompt_id(ASKED),
+    messages=ASKED,
+    source="tests",
+    license="CC-BY-4.0",
+    file="p.jsonl",
+    line=3,
+    sha256="a" * 64,
+    confidential=True,
+)
 JUDGE = Judge(
     teacher=TeacherChoice(id="a/judge", parameters={"max_tokens": 40}),
     criteria="Is it right?",

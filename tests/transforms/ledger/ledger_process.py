@@ -23,7 +23,15 @@ from transforms.ledger import Ledger, LedgerWriter
 
 TASKS = 8
 
-PROMPT = Prompt("a" * 64, (Message("user", "Why?"),), "tests", "CC0-1.0", "p.jsonl", 1, "b" * 64)
+PROMPT = Prompt(
+    prompt_id="a" * 64,
+    messages=(Message("user", "Why?"),),
+    source="tests",
+    license="CC0-1.0",
+    file="p.jsonl",
+    line=1,
+    sha256="b" * 64,
+)
 REQUEST = make_request(
     PROMPT, teacher="t", model="m", revision="", system="", parameters={}, sample_index=0
 )
@@ -33,7 +41,21 @@ def respond(key: str) -> Response:
     """Makes an answer whose body tells which request it belongs to."""
     body = key.encode() * 20
     return Response(
-        key, 1, "answer", True, 200, {}, body, 1, 2, "run", "t", "host", "c" * 64, 0.0, 0.0
+        request_id=key,
+        attempt=1,
+        outcome="answer",
+        final=True,
+        status=200,
+        headers={},
+        body=body,
+        sent_at=1,
+        received_at=2,
+        run_id="run",
+        route="t",
+        host="host",
+        decision_id="c" * 64,
+        input_usd_per_million=0.0,
+        output_usd_per_million=0.0,
     )
 
 

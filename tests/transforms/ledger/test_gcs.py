@@ -125,7 +125,15 @@ def failure(key: str, *, final: bool = False, attempt: int = 1) -> Response:
 
 def ask() -> Request:
     messages = (Message("user", "What is a still-room?"),)
-    prompt = Prompt("a" * 64, messages, "tests", "CC0-1.0", "p.jsonl", 1, "b" * 64)
+    prompt = Prompt(
+        prompt_id="a" * 64,
+        messages=messages,
+        source="tests",
+        license="CC0-1.0",
+        file="p.jsonl",
+        line=1,
+        sha256="b" * 64,
+    )
     return make_request(
         prompt,
         teacher="teacher",

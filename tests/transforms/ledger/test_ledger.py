@@ -86,7 +86,15 @@ def failure(key: str, *, final: bool = False, attempt: int = 1) -> Response:
 
 
 def ask(text: str = "What is a still-room?") -> Request:
-    prompt = Prompt("a" * 64, (Message("user", text),), "tests", "CC0-1.0", "p.jsonl", 1, "b" * 64)
+    prompt = Prompt(
+        prompt_id="a" * 64,
+        messages=(Message("user", text),),
+        source="tests",
+        license="CC0-1.0",
+        file="p.jsonl",
+        line=1,
+        sha256="b" * 64,
+    )
     return make_request(
         prompt,
         teacher="teacher",

@@ -21,7 +21,16 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 def _request(text: str) -> Request:
     turns = (Message("user", text),)
-    prompt = Prompt(prompt_id(turns), turns, "here", "MIT", "p.jsonl", 3, "0" * 64, True)
+    prompt = Prompt(
+        prompt_id=prompt_id(turns),
+        messages=turns,
+        source="here",
+        license="MIT",
+        file="p.jsonl",
+        line=3,
+        sha256="0" * 64,
+        confidential=True,
+    )
     return make_request(
         prompt,
         teacher="a/b",

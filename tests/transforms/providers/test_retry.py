@@ -24,12 +24,12 @@ from transforms.providers.retry import (
 
 NOW = 1_795_348_800.0
 PATIENCE_SECONDS = 100.0
-ANSWER = Exchange("answer", 200)
+ANSWER = Exchange("answer", status=200)
 
 
 def failed(status: int, wait: str | None = None) -> Exchange:
     headers = {} if wait is None else {"retry-after": wait}
-    return Exchange(f"http_{status}", status, headers)
+    return Exchange(f"http_{status}", status=status, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def test_a_broken_connection_is_retried(outcome: str) -> None:
 
 @pytest.mark.parametrize("outcome", ["answer", "redirect", "body_too_large", "tls_failed"])
 def test_an_outcome_that_would_come_again_is_not_retried(outcome: str) -> None:
-    assert not is_transient(Exchange(outcome, 200))
+    assert not is_transient(Exchange(outcome, status=200))
 
 
 @pytest.mark.parametrize(

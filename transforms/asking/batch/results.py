@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from schemas.codes import MalformedReason, Outcome
@@ -43,6 +43,7 @@ class Result:
 
     request_id: str
     outcome: str
+    _: KW_ONLY
     status: int | None = None
     body: bytes = b""
     detail: str = ""
@@ -50,15 +51,17 @@ class Result:
     @property
     def final(self) -> bool:
         """Whether asking again would not help, by the retry policy."""
-        exchange = Exchange(self.outcome, self.status)
+        exchange = Exchange(self.outcome, status=self.status)
         return self.outcome not in _TRANSIENT and not is_transient(exchange)
 
 
 def answered(request_id: str, status: int, body: bytes) -> Result:
     """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
-        return Result(request_id, Outcome.ANSWER, status, body)
-    return Result(request_id, f"http_{status}", status, body, f"HTTP {status} in a batch")
+        return Result(request_id, Outcome.ANSWER, status=status, body=body)
+    return Result(
+        request_id, f"http_{status}", status=status, body=body, detail=f"HTTP {status} in a batch"
+    )
 
 
 def unanswered_result(request_id: str, code: str) -> Result:

@@ -119,11 +119,11 @@ def _route_problems(
     if route.id in taken:
         yield Problem(
             f"the route {route.id!r} is there already",
-            file.where(steps),
+            where=file.where(steps),
             remedy=f"see {taken[route.id].where}; give yours a name of its own",
         )
     if route.api != "embedded" and not route.endpoint:
-        yield Problem(f"the route {route.id!r} has no endpoint", file.where(steps))
+        yield Problem(f"the route {route.id!r} has no endpoint", where=file.where(steps))
     for index, terms in enumerate(route.terms):
         if terms.document not in documents:
             yield unknown_document(terms.document, file.where((*steps, "terms", index)), documents)
@@ -132,7 +132,7 @@ def _route_problems(
 def unknown_document(name: str, where: str, documents: Documents) -> Problem:
     """Returns the problem of a document that nobody wrote."""
     return Problem(
-        "no such document of terms", where, found=repr(name), remedy=nearest(name, documents)
+        "no such document of terms", where=where, found=repr(name), remedy=nearest(name, documents)
     )
 
 
@@ -177,13 +177,13 @@ def _date_problems(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
     for version in versions:
         last = version.effective.to if version.effective else None
         if last and last < _first_day(version):
-            yield Problem(f"{version.name} ends before it begins", version.where)
+            yield Problem(f"{version.name} ends before it begins", where=version.where)
     for earlier, later in pairwise(versions):
         last = earlier.effective.to if earlier.effective else None
         if last is None or last >= _first_day(later):
             yield Problem(
                 f"the dates of {earlier.name} and {later.name} overlap",
-                earlier.where,
+                where=earlier.where,
                 found=f"in force {f'to {last}' if last else 'without an end'}",
                 expected=f"an `effective.to` before {_first_day(later)}",
                 remedy=f"the later version is in {later.where}",
@@ -196,6 +196,6 @@ def _routes_alone(file: files.Document) -> Iterator[Problem]:
         if name in file.data:
             yield Problem(
                 f"a file of the catalogue has no {name}",
-                file.where((name,)),
+                where=file.where((name,)),
                 remedy="write them in your own teachers.yaml",
             )

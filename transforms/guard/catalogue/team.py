@@ -100,20 +100,20 @@ def _approval_problems(approval: Approval, catalogue: Catalogue) -> Iterator[Pro
     if version is None:
         yield Problem(
             f"{approval.document} has no such version",
-            approval.where,
+            where=approval.where,
             found=repr(approval.version),
             remedy=nearest(approval.version, [v.version for v in versions]),
         )
     elif version.reading is None:
         yield Problem(
             f"nobody has read {version.name}: there is no reading to approve",
-            approval.where,
+            where=approval.where,
             remedy="read the document and add it to the catalogue first",
         )
     if approval.expires and approval.expires < approval.on:
         yield Problem(
             "the approval expires before it is given",
-            approval.where,
+            where=approval.where,
             found=f"on {approval.on}, expires {approval.expires}",
         )
 
@@ -130,14 +130,14 @@ def _authorisation_problems(
     if given.clause not in names:
         yield Problem(
             f"{given.document} has no such clause",
-            given.where,
+            where=given.where,
             found=repr(given.clause),
             remedy=nearest(given.clause, names),
         )
     elif (given.clause, "needs_authorisation") not in effects:
         yield Problem(
             f"{given.document} {given.clause} is no clause that an authorisation lifts",
-            given.where,
+            where=given.where,
             expected="one that asks for it: "
             + (", ".join(sorted(n for n, e in effects if e == "needs_authorisation")) or "none"),
             remedy="terms negotiated apart are a document of their own, of the layer order_form",
@@ -145,13 +145,13 @@ def _authorisation_problems(
     if given.to < given.from_:
         yield Problem(
             "the authorisation ends before it begins",
-            given.where,
+            where=given.where,
             found=f"from {given.from_} to {given.to}",
         )
     elif today and given.to < today:
         yield Problem(
             "the authorisation is past its end",
-            given.where,
+            where=given.where,
             found=f"to {given.to}",
             expected=f"{today} or later",
             remedy="renew it, or take it out",

@@ -171,10 +171,10 @@ def _usage(value: object) -> Usage:
     ]
     prompt = sum_counts(read_token_count(usage.get("input_tokens")), *cached)
     return Usage(
-        prompt,
-        read_token_count(usage.get("output_tokens")),
-        read_token_count(usage.get("cache_read_input_tokens")),
-        read_token_count(
+        prompt_tokens=prompt,
+        completion_tokens=read_token_count(usage.get("output_tokens")),
+        cached_tokens=read_token_count(usage.get("cache_read_input_tokens")),
+        reasoning_tokens=read_token_count(
             object_or_empty(usage.get("output_tokens_details")).get("thinking_tokens")
         ),
     )

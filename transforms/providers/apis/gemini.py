@@ -110,7 +110,7 @@ class Gemini:
         What a number that was left out means depends on the answer, so all of it is read.
         """
         answer = self.parse(body)
-        return answer.usage if isinstance(answer, Completion) else Usage(None, None)
+        return answer.usage if isinstance(answer, Completion) else Usage()
 
 
 def _content(turn: Message) -> dict[str, Any]:
@@ -250,11 +250,16 @@ def _usage(value: object, *, silent: bool) -> Usage:
     usage = object_or_empty(value)
     prompt = read_token_count(usage.get("promptTokenCount"))
     if prompt is None:
-        return Usage(None, None)
+        return Usage()
     said = read_token_count(usage.get("candidatesTokenCount", 0 if silent else None))
     thought = read_token_count(usage.get("thoughtsTokenCount", 0))
     cached = read_token_count(usage.get("cachedContentTokenCount", 0))
-    return Usage(prompt, sum_counts(said, thought), cached, thought)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=sum_counts(said, thought),
+        cached_tokens=cached,
+        reasoning_tokens=thought,
+    )
 
 
 API = Gemini()

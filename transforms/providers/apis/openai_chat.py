@@ -214,10 +214,14 @@ def _usage(value: object) -> Usage:
     asked = object_or_empty(usage.get("prompt_tokens_details"))
     said = object_or_empty(usage.get("completion_tokens_details"))
     return Usage(
-        read_token_count(usage.get("prompt_tokens")),
-        read_token_count(usage.get("completion_tokens")),
-        read_token_count(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
-        read_token_count(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+        prompt_tokens=read_token_count(usage.get("prompt_tokens")),
+        completion_tokens=read_token_count(usage.get("completion_tokens")),
+        cached_tokens=read_token_count(
+            asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))
+        ),
+        reasoning_tokens=read_token_count(
+            said.get("reasoning_tokens", usage.get("reasoning_tokens"))
+        ),
     )
 
 

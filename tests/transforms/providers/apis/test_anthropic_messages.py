@@ -129,8 +129,8 @@ def test_calls_of_tools_are_read_beside_the_text() -> None:
     found = completed(body("tool-use"))
     assert (found.text, found.finish_reason) == ("I look both up.", "tool_calls")
     assert found.tool_calls == (
-        ToolCall("toolu_01", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
-        ToolCall("toolu_02", "boiling_point", '{"liquid":"water"}'),
+        ToolCall(id="toolu_01", name="boiling_point", arguments='{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall(id="toolu_02", name="boiling_point", arguments='{"liquid":"water"}'),
     )
 
 
@@ -153,7 +153,7 @@ def test_a_good_answer_is_read_whole() -> None:
         text="A still boils a liquid and cools the vapour.",
         reasoning="",
         finish_reason="stop",
-        usage=Usage(21, 14, 0, None),
+        usage=Usage(prompt_tokens=21, completion_tokens=14, cached_tokens=0, reasoning_tokens=None),
         response_model="claude-sonnet-4-5-20250929",
         response_id="msg_01StillroomExample",
         system_fingerprint="",
@@ -164,7 +164,9 @@ def test_thinking_is_kept_apart_and_cached_tokens_are_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six.\n6 x 7 = 42."
-    assert found.usage == Usage(2105, 60, 2000, 48)
+    assert found.usage == Usage(
+        prompt_tokens=2105, completion_tokens=60, cached_tokens=2000, reasoning_tokens=48
+    )
 
 
 def test_a_refusal_is_kept_apart_from_the_answer() -> None:
@@ -211,13 +213,25 @@ def test_an_answer_of_no_blocks_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
-        (None, Usage(None, None)),
-        ([], Usage(None, None)),
-        ({"input_tokens": -1, "output_tokens": "2"}, Usage(None, None)),
-        ({"input_tokens": 3, "cache_read_input_tokens": None}, Usage(3, None)),
-        ({"input_tokens": 3, "cache_read_input_tokens": "2"}, Usage(None, None)),
-        ({"output_tokens_details": [48]}, Usage(None, None)),
-        ({"cache_read_input_tokens": 3, "output_tokens": 2}, Usage(None, 2, 3)),
+        (None, Usage()),
+        ([], Usage()),
+        (
+            {"input_tokens": -1, "output_tokens": "2"},
+            Usage(),
+        ),
+        (
+            {"input_tokens": 3, "cache_read_input_tokens": None},
+            Usage(prompt_tokens=3, completion_tokens=None),
+        ),
+        (
+            {"input_tokens": 3, "cache_read_input_tokens": "2"},
+            Usage(),
+        ),
+        ({"output_tokens_details": [48]}, Usage()),
+        (
+            {"cache_read_input_tokens": 3, "output_tokens": 2},
+            Usage(prompt_tokens=None, completion_tokens=2, cached_tokens=3),
+        ),
     ],
 )
 def test_usage_that_is_not_told_is_not_made_up(usage: Any, expected: Usage) -> None:

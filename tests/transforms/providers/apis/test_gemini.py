@@ -142,10 +142,14 @@ def test_tools_are_sent_in_the_words_of_the_api() -> None:
 
 def test_calls_of_tools_are_read() -> None:
     found = completed(body("tool-calls"))
-    assert (found.text, found.finish_reason, found.usage) == ("", "tool_calls", Usage(60, 20, 0, 0))
+    assert (found.text, found.finish_reason, found.usage) == (
+        "",
+        "tool_calls",
+        Usage(prompt_tokens=60, completion_tokens=20, cached_tokens=0, reasoning_tokens=0),
+    )
     assert found.tool_calls == (
-        ToolCall("", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
-        ToolCall("call-2", "now", "{}"),
+        ToolCall(id="", name="boiling_point", arguments='{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall(id="call-2", name="now", arguments="{}"),
     )
 
 
@@ -196,7 +200,7 @@ def test_a_good_answer_is_read_whole() -> None:
         text="A still boils a liquid and cools the vapour.",
         reasoning="",
         finish_reason="stop",
-        usage=Usage(21, 14, 0, 0),
+        usage=Usage(prompt_tokens=21, completion_tokens=14, cached_tokens=0, reasoning_tokens=0),
         response_model="gemini-3.5-flash",
         response_id="stillroom-example-1",
         system_fingerprint="",
@@ -207,7 +211,9 @@ def test_thoughts_are_kept_apart_and_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six. 6 x 7 = 42."
-    assert found.usage == Usage(2105, 60, 2000, 48)
+    assert found.usage == Usage(
+        prompt_tokens=2105, completion_tokens=60, cached_tokens=2000, reasoning_tokens=48
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +227,9 @@ def test_what_is_blocked_is_a_refusal(name: str, refusal: str) -> None:
     found = completed(body(name))
     assert (found.text, found.finish_reason) == ("", "content_filter")
     assert found.refusal == refusal
-    assert found.usage == Usage(30, 0, 0, 0)
+    assert found.usage == Usage(
+        prompt_tokens=30, completion_tokens=0, cached_tokens=0, reasoning_tokens=0
+    )
     assert found.response_model == "gemini-3.5-flash"
 
 
@@ -231,7 +239,11 @@ def test_a_refusal_without_a_reason_is_a_refusal() -> None:
 
 def test_an_answer_cut_before_it_began_is_cut_and_its_thoughts_are_counted() -> None:
     found = completed(body("cut-while-thinking"))
-    assert (found.text, found.finish_reason, found.usage) == ("", "length", Usage(9, 50, 0, 50))
+    assert (found.text, found.finish_reason, found.usage) == (
+        "",
+        "length",
+        Usage(prompt_tokens=9, completion_tokens=50, cached_tokens=0, reasoning_tokens=50),
+    )
 
 
 @pytest.mark.parametrize(
@@ -268,15 +280,27 @@ def test_an_answer_of_no_parts_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
-        (None, Usage(None, None)),
-        ([], Usage(None, None)),
-        ({"promptTokenCount": 3}, Usage(3, None, 0, 0)),
-        ({"promptTokenCount": 3, "thoughtsTokenCount": 2}, Usage(3, None, 0, 2)),
-        ({"promptTokenCount": 3, "candidatesTokenCount": 2}, Usage(3, 2, 0, 0)),
-        ({"promptTokenCount": -1, "candidatesTokenCount": 2}, Usage(None, None)),
+        (None, Usage()),
+        ([], Usage()),
+        (
+            {"promptTokenCount": 3},
+            Usage(prompt_tokens=3, completion_tokens=None, cached_tokens=0, reasoning_tokens=0),
+        ),
+        (
+            {"promptTokenCount": 3, "thoughtsTokenCount": 2},
+            Usage(prompt_tokens=3, completion_tokens=None, cached_tokens=0, reasoning_tokens=2),
+        ),
+        (
+            {"promptTokenCount": 3, "candidatesTokenCount": 2},
+            Usage(prompt_tokens=3, completion_tokens=2, cached_tokens=0, reasoning_tokens=0),
+        ),
+        (
+            {"promptTokenCount": -1, "candidatesTokenCount": 2},
+            Usage(),
+        ),
         (
             {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": "2"},
-            Usage(3, None, 0, None),
+            Usage(prompt_tokens=3, completion_tokens=None, cached_tokens=0, reasoning_tokens=None),
         ),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_good_answer_is_read_whole() -> None:
         text="Hi.",
         reasoning="",
         finish_reason="stop",
-        usage=Usage(3, 2),
+        usage=Usage(prompt_tokens=3, completion_tokens=2),
         response_model="m-1",
         response_id="chatcmpl-7",
         system_fingerprint="fp-1",
@@ -157,7 +157,7 @@ def test_an_ending_may_explain_that_there_is_no_text(finish: str) -> None:
 )
 def test_an_answer_without_usage_is_an_answer(usage: Any) -> None:
     found = completed(body(usage=usage))
-    assert (found.text, found.usage) == ("Hi.", Usage(None, None))
+    assert (found.text, found.usage) == ("Hi.", Usage())
 
 
 def test_labels_that_are_none_do_not_spoil_an_answer() -> None:
@@ -168,10 +168,12 @@ def test_labels_that_are_none_do_not_spoil_an_answer() -> None:
 def test_calls_of_tools_are_read_and_parts_of_the_usage_told() -> None:
     found = completed(body_of("openai-chat", "tool-calls"))
     assert (found.text, found.finish_reason) == ("", "tool_calls")
-    assert found.usage == Usage(2105, 60, 2000, 48)
+    assert found.usage == Usage(
+        prompt_tokens=2105, completion_tokens=60, cached_tokens=2000, reasoning_tokens=48
+    )
     assert found.tool_calls == (
-        ToolCall("call_1", "boiling_point", '{"liquid":"ethanol","unit":"°C"}'),
-        ToolCall("call_2", "boiling_point", '{"liquid":"water"}'),
+        ToolCall(id="call_1", name="boiling_point", arguments='{"liquid":"ethanol","unit":"°C"}'),
+        ToolCall(id="call_2", name="boiling_point", arguments='{"liquid":"water"}'),
     )
 
 
@@ -186,7 +188,7 @@ def test_calls_of_tools_are_read_and_parts_of_the_usage_told() -> None:
 )
 def test_arguments_are_kept_as_text_and_cut_ones_as_they_are(function: Any, arguments: str) -> None:
     found = completed(body({"content": None, "tool_calls": [{"id": 7, "function": function}]}))
-    assert found.tool_calls == (ToolCall("", "f", arguments),)
+    assert found.tool_calls == (ToolCall(id="", name="f", arguments=arguments),)
 
 
 @pytest.mark.parametrize("calls", [None, []])
@@ -209,12 +211,16 @@ def test_an_answer_that_calls_a_tool_ended_for_that_unless_it_was_cut(
 def test_log_probabilities_are_read() -> None:
     found = completed(body_of("openai-chat", "logprobs"))
     assert found.logprobs == LOGPROBS
-    assert found.usage == Usage(9, 2, 8, None)
+    assert found.usage == Usage(
+        prompt_tokens=9, completion_tokens=2, cached_tokens=8, reasoning_tokens=None
+    )
 
 
 def test_servers_that_report_reasoning_elsewhere_are_understood() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "reasoning_tokens": 1}
-    assert completed(body(usage=usage)).usage == Usage(3, 2, None, 1)
+    assert completed(body(usage=usage)).usage == Usage(
+        prompt_tokens=3, completion_tokens=2, cached_tokens=None, reasoning_tokens=1
+    )
 
 
 @pytest.mark.parametrize(

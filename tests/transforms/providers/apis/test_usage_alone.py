@@ -27,10 +27,10 @@ def test_it_is_what_the_whole_answer_says(api: str, body: bytes) -> None:
 def test_it_is_read_where_nothing_else_can_be() -> None:
     body = answer(None).body
     assert not isinstance(find_api("openai-chat").parse(body), Completion)
-    assert find_api("openai-chat").usage(body) == Usage(10, 5)
+    assert find_api("openai-chat").usage(body) == Usage(prompt_tokens=10, completion_tokens=5)
 
 
 @pytest.mark.parametrize("api", ["openai-chat", "anthropic-messages", "gemini"])
 @pytest.mark.parametrize(("body", "reason"), NO_OBJECT.values(), ids=NO_OBJECT)
 def test_no_body_raises(api: str, body: bytes, reason: str) -> None:
-    assert find_api(api).usage(body) == Usage(None, None), reason
+    assert find_api(api).usage(body) == Usage(), reason
