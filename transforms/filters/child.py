@@ -1,21 +1,25 @@
-"""A child process that answers questions for a rule, and may be killed at any moment.
+"""A child process that answers questions for a rule and can be killed at any moment.
 
-There is one a worker process, started when it is first needed. One that hangs or dies costs the
-question that it was at: the next is asked of a new one. It lives no longer than its parent: it is
-killed when the parent exits, and ends by itself once nobody holds the other end of its pipe.
+Each worker process starts one when it first needs it, and uses it again. A child that hangs or dies
+costs one question: the next goes to a new child. A child ends with its parent, also when that is
+killed: its end of the connection then closes.
+
+Pebble's and the standard library's process pools do not fit: their workers import the parent's main
+module again (in a Beam worker that is Beam), outlive a killed parent while any process forked from
+it lives, and take no environment of their own.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from schemas.errors import StillroomError
@@ -24,7 +28,7 @@ READY_SECONDS = 120.0  # to import what it needs, on the busiest of machines
 
 
 class ChildHung(Exception):
-    """The child took too long over a question, and is no more."""
+    """The child took too long over a question and was killed."""
 
 
 class ChildDied(Exception):
@@ -32,131 +36,107 @@ class ChildDied(Exception):
 
 
 class Child:
-    """A process that reads a line of JSON for each question and writes one as its answer.
+    """A process that receives questions over a connection and sends an answer to each.
 
-    Threads may share it, and are answered one after the other. A process forked from the parent
-    starts a child of its own.
+    Threads may share it: questions are answered one after the other. A process forked from the
+    parent starts a child of its own.
 
     Args:
-        command: Program and arguments. Its first line, before any question, is "ready" or what
-            keeps it from being so.
+        script: Path of the Python script to run. Its argument is the file descriptor of the
+            connection. It first sends "ready", or what prevents it from working.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = tuple(command)
+    def __init__(self, script: Path) -> None:
+        self._script = script
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.stop)
 
     def ask(self, question: Any, seconds: float) -> Any:
-        """Asks the child.
+        """Returns the child's answer to a question.
 
         Args:
-            question: Anything that JSON can hold.
+            question: Anything that can be pickled.
             seconds: How long to wait for the answer.
 
-        Returns:
-            What it answers.
-
         Raises:
-            ChildHung: It took longer than that, or than the kernel lets it compute.
+            ChildHung: It took longer than that, or more CPU time than the kernel allows it.
             ChildDied: It ended without an answer.
-            StillroomError: It cannot be started.
+            StillroomError: It does not start.
         """
         with self._lock:
-            process = self._running()
+            if self._running is not None and self._running[0].poll() is not None:
+                self._stop()
+            process, connection = self._running = self._running or self._start()
             try:
-                _write(process, question)
-                return _read(process, seconds)
-            except BaseException:  # an answer that comes later must not meet another question
+                return _exchange(process, connection, question, seconds)
+            except BaseException:  # a late answer must not meet the next question
                 self._stop()
                 raise
 
     def stop(self) -> None:
-        """Ends the child, if there is one."""
+        """Kills the child, if there is one."""
         with self._lock:
             self._stop()
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is not None:
-            self._stop()
-        if self._process is None:
-            self._process = self._start()
-        return self._process
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - a program of ours
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,  # nothing half written that a forked process could write again
-            # Sets and mappings in one order, so that the same question has the same answer.
-            env=os.environ | {"PYTHONHASHSEED": "0"},
-            start_new_session=True,  # Ctrl-C is for the parent to answer
-        )
+    def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        connection, theirs = Pipe()
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - our own script
+                # -P: names of modules beside the script must not hide the standard library's
+                (sys.executable, "-P", str(self._script), str(theirs.fileno())),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                # One order of sets, so that the same question has the same answer
+                env=os.environ | {"PYTHONHASHSEED": "0"},
+                start_new_session=True,  # Ctrl-C is for the parent to handle
+            )
         try:
-            said = _read(process, READY_SECONDS)
+            said = _receive(process, connection, READY_SECONDS)
         except (ChildHung, ChildDied) as error:
             said = type(error).__name__
         if said != "ready":
-            _end(process)
-            name = os.path.basename(self._command[-1])
-            raise StillroomError(f"the process {name} does not start: {said}")
-        return process
+            _end(process, connection)
+            raise StillroomError(f"the process {self._script.name} does not start: {said}")
+        return process, connection
 
     def _stop(self) -> None:
-        if self._process is not None:
-            _end(self._process)
-            self._process = None
+        if self._running is not None:
+            _end(*self._running)
+            self._running = None
 
     def _forget(self) -> None:
-        """Lets go of a child that is the parent's, in a process forked from it."""
+        """Drops the parent's child in a process forked from it, and leaves it running."""
         self._lock = threading.Lock()
-        if self._process is not None:
-            _close(self._process)
-            self._process = None
+        if self._running is not None:
+            self._running[1].close()
+            self._running = None
 
 
-def python_script(path: str) -> tuple[str, ...]:
-    """Returns the command that runs a script by this very interpreter.
-
-    Its folder is left out of the path: its neighbours' names would hide the standard library's.
-    """
-    return (sys.executable, "-P", path)
-
-
-def _write(process: subprocess.Popen[bytes], question: Any) -> None:
-    assert process.stdin is not None  # noqa: S101 - so it was started
-    line = json.dumps(question).encode() + b"\n"
+def _exchange(
+    process: subprocess.Popen[bytes], connection: Connection, question: Any, seconds: float
+) -> Any:
     try:
-        while line:
-            line = line[process.stdin.write(line) :]
-    except BrokenPipeError:
+        connection.send(question)
+    except OSError:
         raise ChildDied from None
+    return _receive(process, connection, seconds)
 
 
-def _read(process: subprocess.Popen[bytes], seconds: float) -> Any:
-    assert process.stdout is not None  # noqa: S101 - so it was started
-    waiting = select.poll()
-    waiting.register(process.stdout, select.POLLIN)
-    if not waiting.poll(seconds * 1000):
+def _receive(process: subprocess.Popen[bytes], connection: Connection, seconds: float) -> Any:
+    if not connection.poll(seconds):
         raise ChildHung
-    line = process.stdout.readline()
-    if line:
-        return json.loads(line)
-    killed = process.wait() == -signal.SIGPROF
-    raise ChildHung if killed else ChildDied
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        killed = process.wait() == -signal.SIGPROF
+        raise (ChildHung if killed else ChildDied) from None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:
     process.kill()
-    _close(process)
+    connection.close()
     process.wait()
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from schemas.errors import Problem
-from transforms.filters.child import Child, ChildDied, ChildHung, python_script
+from transforms.filters.child import Child, ChildDied, ChildHung
 from transforms.filters.rules import Candidate, Finding, Rule
 
 _NEEDS = "math_verify"
@@ -52,7 +52,7 @@ _DETAILS = {
     "failed": ("maths_failed", "the answer could not be compared with the right one"),
     "timeout": ("maths_timeout", "comparing the answer with the right one took too long"),
 }
-_CHILD = Child(python_script(str(Path(__file__).with_name("maths_child.py"))))
+_CHILD = Child(Path(__file__).with_name("maths_child.py"))
 
 
 def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> It
 def _judge(gold: str, answer: str, settings: MathsAnswerSettings) -> str:
     seconds = settings.timeout_seconds
     try:
-        return str(_CHILD.ask([gold, answer, seconds], seconds * _WALL_FACTOR))
+        return str(_CHILD.ask((gold, answer, seconds), seconds * _WALL_FACTOR))
     except ChildHung:
         return "timeout"
     except ChildDied:

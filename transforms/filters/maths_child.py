@@ -9,15 +9,14 @@ questions however busy the machine is. Nothing of ours is imported here.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import random
 import re
 import resource
 import signal
 import sys
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import Any
 
 READY = "ready"
@@ -71,21 +70,19 @@ def _start_afresh() -> None:
     random.seed(0)
 
 
-def main() -> None:
-    """Answers questions until there are none."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no reply
+def main(connection: Connection) -> None:
+    """Answers questions until the parent closes the connection."""
     for kind, limit in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # a system without it, or with a lower limit
             resource.setrlimit(kind, (limit, limit))
     logging.disable()
-    _reply(replies, _prepare())
-    for line in sys.stdin:
-        gold, answer, cpu_seconds = json.loads(line)
+    connection.send(_prepare())
+    while True:
+        gold, answer, cpu_seconds = connection.recv()
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         verdict = judge(gold, answer)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _reply(replies, verdict)
+        connection.send(verdict)
 
 
 def _prepare() -> str:
@@ -96,10 +93,6 @@ def _prepare() -> str:
     return READY
 
 
-def _reply(replies: Any, text: str) -> None:
-    replies.write(json.dumps(text) + "\n")
-    replies.flush()
-
-
 if __name__ == "__main__":
-    main()
+    with suppress(EOFError, OSError):  # the parent is gone
+        main(Connection(int(sys.argv[1])))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,15 +16,18 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import StillroomError
-from transforms.filters.child import Child, ChildDied, ChildHung, python_script
+from transforms.filters.child import Child, ChildDied, ChildHung
 
 SECONDS = 60.0
 SCRIPT = """
-import json, os, signal, sys, time
+import os, signal, sys, time
+from multiprocessing.connection import Connection
 
-print(json.dumps("ready"), flush=True)
-for line in sys.stdin:
-    question = json.loads(line)
+connection = Connection(int(sys.argv[1]))
+connection.send("ready")
+print("this is no answer", flush=True)
+while True:
+    question = connection.recv()
     if question == "hang":
         time.sleep(600)
     if question == "compute":
@@ -31,22 +36,22 @@ for line in sys.stdin:
             pass
     if question == "die":
         os._exit(3)
-    print(json.dumps([question, os.getpid()]), flush=True)
+    connection.send([question, os.getpid()])
     if question == "die afterwards":
         sys.exit()
 """
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> str:
+def script(tmp_path: Path) -> Path:
     path = tmp_path / "answering.py"
     path.write_text(SCRIPT)
-    return str(path)
+    return path
 
 
 @pytest.fixture
-def child(script: str) -> Child:
-    return Child(python_script(script))
+def child(script: Path) -> Child:
+    return Child(script)
 
 
 def _state(pid: int) -> str:
@@ -128,25 +133,46 @@ def test_a_forked_process_has_a_child_of_its_own(child: Child) -> None:
 
 
 @pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"])
-def test_a_child_ends_with_its_parent_however_that_ends(script: str, end: str) -> None:
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_child_ends_with_its_parent_however_that_ends(
+    script: Path, end: str, forks: bool
+) -> None:
     parent = textwrap.dedent(f"""
-        import os
-        from transforms.filters.child import Child, python_script
-        child = Child(python_script({script!r}))
+        import os, signal
+        from pathlib import Path
+        from transforms.filters.child import Child
+        child = Child(Path({str(script)!r}))
         print(child.ask("a", 60)[1], flush=True)
+        if {forks}:
+            forked = os.fork()
+            if not forked:
+                os.close(1), os.close(2)
+                signal.pause()
+            print(forked, flush=True)
         {end}
     """)
     run = subprocess.run(
         [sys.executable, "-c", parent], capture_output=True, text=True, check=False
     )
-    pid = int(run.stdout)
-    assert _until(lambda: _state(pid) in ("", "Z"))  # an orphan is not ours to bury
+    pid, *forked = map(int, run.stdout.split())
+    try:
+        assert _until(lambda: _state(pid) in ("", "Z"))  # an orphan is not ours to wait for
+    finally:
+        for other in forked:
+            os.kill(other, signal.SIGKILL)
     assert run.stderr == ""
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("print('\"no algebra here\"')", "no algebra here"), ("raise SystemExit(1)", "ChildDied")],
+    [
+        (
+            "import sys; from multiprocessing.connection import Connection\n"
+            "Connection(int(sys.argv[1])).send('no algebra here')",
+            "no algebra here",
+        ),
+        ("raise SystemExit(1)", "ChildDied"),
+    ],
 )
 def test_a_child_that_does_not_start_is_told_and_not_taken_for_an_answer(
     tmp_path: Path, text: str, says: str
@@ -154,4 +180,4 @@ def test_a_child_that_does_not_start_is_told_and_not_taken_for_an_answer(
     path = tmp_path / "broken.py"
     path.write_text(text)
     with pytest.raises(StillroomError, match=rf"broken\.py does not start: {says}"):
-        Child(python_script(str(path))).ask("a", SECONDS)
+        Child(path).ask("a", SECONDS)
