@@ -20,11 +20,11 @@ from types import FrameType
 from rich.console import Console
 
 from pipelines.display.progress import Display
-from pipelines.planning.against import open_indexes
+from pipelines.planning.earlier_corpora import open_indexes
 from pipelines.planning.plan import Plan, make_plan
 from pipelines.planning.prepare import Prepared, prepare
 from pipelines.planning.rounds import Rounds
-from pipelines.results import RunResult, result_of
+from pipelines.results import Result, result_of
 from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.clock import Clock
 from transforms.corpus.publish import preflight
@@ -74,7 +74,7 @@ def launch(
     asks: bool,
     console: Console,
     clock: Clock = _CLOCK,
-) -> RunResult:
+) -> Result:
     """Runs a run file to its end.
 
     Args:

@@ -25,7 +25,7 @@ STOPPED = {
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class Result:
     """What a run came to.
 
     Attributes:
@@ -91,7 +91,7 @@ class RunResult:
         return plain
 
 
-def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> RunResult:
+def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
     """Makes the figures of a run that came to its end.
 
     Args:
@@ -102,7 +102,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> RunResult:
     funnel, tally, manifest = outcome.funnel, outcome.tally, outcome.manifest
     missed = _missed(job, outcome)
     version = manifest.version if manifest else None
-    return RunResult(
+    return Result(
         run_id=job.run_id,
         version=version,
         corpus=job.run.corpus,

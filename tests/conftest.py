@@ -12,11 +12,11 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 # What asks the embedded model: two of them at once would slow each other down, and all else.
-_OF_THE_MODEL = ("test_embedded.py", "test_embedded_run.py")
+_OF_THE_MODEL = "test_embedded.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps the tests of a module in one process: what they share is set up once."""
     for item in items:
-        group = "model" if item.path.name in _OF_THE_MODEL else str(item.path)
+        group = "model" if item.path.name == _OF_THE_MODEL else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

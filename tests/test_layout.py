@@ -208,7 +208,7 @@ def test_commands_that_need_no_beam_do_not_import_it(start: str) -> None:
 
 def test_a_way_to_beam_is_found(tmp_path: Path) -> None:
     for file, text in {
-        "pipelines/cli.py": "from pipelines.planning import plan\n\ndef run():\n    import apache_beam\n",
+        "pipelines/cli.py": "import pipelines.planning.plan\ndef run():\n  import apache_beam\n",
         "pipelines/planning/plan.py": "class A:\n    from transforms.text import b\n",
         "transforms/__init__.py": "import apache_beam.metrics\n",
         "transforms/text.py": "b = 1\n",

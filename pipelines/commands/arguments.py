@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,3 +21,10 @@ On = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
 ]
+
+
+def day_of(on: datetime | None) -> date:
+    """Returns the day that `--on` names, or today, UTC."""
+    from transforms.clock import Clock
+
+    return on.date() if on else Clock().today()

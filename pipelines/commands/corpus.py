@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pipelines.commands.arguments import AsJson, CorpusPath, MaxAge, On, RegistryPath
+from pipelines.commands.arguments import AsJson, CorpusPath, MaxAge, On, RegistryPath, day_of
+from pipelines.display.console import console, print_json
 
 if TYPE_CHECKING:
     from transforms.auditing.audit import Audit
@@ -28,11 +28,47 @@ def register(app: typer.Typer) -> None:
     Args:
         app: The whole command line.
     """
+    app.command()(verify)
+    app.command()(explain)
     app.command()(audit)
     app.command()(withdraw)
     app.command("release-check")(release_check)
     app.command()(report)
     app.command()(index)
+
+
+def verify(corpus: CorpusPath, as_json: AsJson = False) -> None:
+    """Check offline that a corpus matches its manifest. Exits with 1 if it does not."""
+    from schemas.files import unstructure
+    from transforms.auditing.verify import verify as verify_corpus
+
+    verification = verify_corpus(corpus)
+    if as_json:
+        print_json(unstructure(verification))
+    else:
+        from pipelines.display.corpus import print_verification
+
+        print_verification(verification, console())
+    if not verification.ok:
+        raise typer.Exit(1)
+
+
+def explain(
+    corpus: CorpusPath,
+    record_id: Annotated[str, typer.Argument(help="A record's id, or enough of its beginning.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the complete history of one record."""
+    from schemas.files import unstructure
+    from transforms.auditing.explain import explain as explain_record
+
+    story = explain_record(corpus, record_id)
+    if as_json:
+        print_json(unstructure(story))
+    else:
+        from pipelines.display.corpus import print_explanation
+
+        print_explanation(story, console())
 
 
 def audit(
@@ -50,16 +86,15 @@ def audit(
     from transforms.corpus.read import open_corpus
 
     opened = open_corpus(corpus)
-    found = _audit(opened, registry, _day(on), max_age_days)
+    found = _audit(opened, registry, day_of(on), max_age_days)
     if ids:
         _write_ids(opened, found, ids)
     if as_json:
-        _print_json(found.as_json())
+        print_json(found.as_json())
     else:
-        from pipelines.display.corpus import show_audit
-        from pipelines.display.run import console
+        from pipelines.display.corpus import print_audit
 
-        show_audit(found, console())
+        print_audit(found, console())
     if found.denied or found.preferences_denied:
         raise typer.Exit(DENIED)
 
@@ -89,7 +124,7 @@ def withdraw(
     from transforms.corpus.read import open_corpus
 
     opened = open_corpus(corpus)
-    selection = select(opened, where, lambda: _audit(opened, registry, _day(on), max_age_days))
+    selection = select(opened, where, lambda: _audit(opened, registry, day_of(on), max_age_days))
     manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
     told = {
         "version": manifest.version,
@@ -99,12 +134,11 @@ def withdraw(
         "removed": unstructure(manifest.removed),
     }
     if as_json:
-        _print_json(told)
+        print_json(told)
     else:
-        from pipelines.display.corpus import show_withdrawal
-        from pipelines.display.run import console
+        from pipelines.display.corpus import print_withdrawal
 
-        show_withdrawal(manifest, to, console())
+        print_withdrawal(manifest, to, console())
 
 
 def release_check(
@@ -126,12 +160,11 @@ def release_check(
         duties = [
             {**unstructure(check.duty), **_without_duty(unstructure(check))} for check in checks
         ]
-        _print_json({"ok": met, "duties": duties})
+        print_json({"ok": met, "duties": duties})
     else:
-        from pipelines.display.corpus import show_release
-        from pipelines.display.run import console
+        from pipelines.display.corpus import print_release
 
-        show_release(checks, console())
+        print_release(checks, console())
     if not met:
         raise typer.Exit(1)
 
@@ -176,22 +209,15 @@ def index(
         "made": made,
     }
     if as_json:
-        _print_json(told)
+        print_json(told)
     else:
-        from pipelines.display.corpus import show_index
-        from pipelines.display.run import console
+        from pipelines.display.corpus import print_index
 
-        show_index(told, console())
+        print_index(told, console())
 
 
 def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in check.items() if key != "duty"}
-
-
-def _day(on: datetime | None) -> date:
-    from transforms.clock import Clock
-
-    return on.date() if on else Clock().today()
 
 
 def _audit(corpus: Corpus, registry: Path | None, on: date, max_age_days: int | None) -> Audit:
@@ -215,7 +241,3 @@ def _write_ids(corpus: Corpus, found: Audit, path: Path) -> None:
 
     with path.open("w", encoding="ascii") as file:
         file.writelines(f"{record_id}\n" for record_id in denied_ids(corpus, found))
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.commands.arguments import AsJson
+from pipelines.display.console import console, print_json
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,11 +42,13 @@ def stats(address: Address, as_json: AsJson = False) -> None:
     """Tell what was asked and what it cost, by route, model and day."""
     from transforms.limits.totals import usage_totals
 
-    accounts = usage_totals(_open(address))
+    totals = usage_totals(_open(address))
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(accounts), ensure_ascii=False) + "\n")
+        print_json(_as_json(totals))
     else:
-        _show(accounts)
+        from pipelines.display.ledger import print_totals
+
+        print_totals(totals, _total(totals), console())
 
 
 def compact(address: Address) -> None:
@@ -108,51 +111,18 @@ def _lines(reader: ReaderLike) -> Iterator[bytes]:
         yield json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
-def _as_json(accounts: TotalsByDay) -> dict[str, Any]:
+def _as_json(totals: TotalsByDay) -> dict[str, Any]:
     rows = [
         {"route": route, "model": model, "day": day, **account.as_json()}
-        for (route, model, day), account in accounts.items()
+        for (route, model, day), account in totals.items()
     ]
-    return {"rows": rows, "total": _total(accounts).as_json()}
+    return {"rows": rows, "total": _total(totals).as_json()}
 
 
-def _total(accounts: TotalsByDay) -> UsageTotals:
+def _total(totals: TotalsByDay) -> UsageTotals:
     from transforms.limits.totals import UsageTotals
 
     total = UsageTotals()
-    for account in accounts.values():
+    for account in totals.values():
         total += account
     return total
-
-
-_COUNTS = ("requests", "attempts", "answered", "tokens in", "tokens out", "US dollars", "at most +")
-_WIDE = 200  # characters, where nobody's window is too small for them
-
-
-def _show(accounts: TotalsByDay) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pipelines.display.run import console
-
-    out = console()
-    out.width = out.width if out.is_terminal else _WIDE
-    table = Table(box=None, pad_edge=False)
-    for name in ("route", "model", "day"):
-        table.add_column(name, overflow="fold")
-    for name in _COUNTS:
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("failed", overflow="fold")
-    for key, account in accounts.items():
-        table.add_row(*map(escape, key), *_cells(account))
-    table.add_row("all", "", "", *_cells(_total(accounts)))
-    out.print(table)
-
-
-def _cells(account: UsageTotals) -> Iterator[str]:
-    counts = (account.requests, account.attempts, account.answered)
-    for count in (*counts, account.prompt_tokens, account.completion_tokens):
-        yield f"{count:,}"
-    yield f"{account.spent.usd:.4f}"
-    yield f"{account.most.usd:.4f}" if account.uncertain else ""
-    yield ", ".join(f"{code} {count}" for code, count in sorted(account.failed.items()))

@@ -1,4 +1,4 @@
-"""Prints audits, withdrawals, release checks and indexes for people."""
+"""Prints verifications, stories, audits, withdrawals, release checks and indexes for people."""
 
 from __future__ import annotations
 
@@ -8,13 +8,39 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from schemas.manifest import Manifest
 from transforms.auditing.audit import Audit, Denial
+from transforms.auditing.explain import Explanation
 from transforms.auditing.release import DutyCheck
+from transforms.auditing.verify import Verification
 
 
-def show_audit(found: Audit, out: Console) -> None:
+def print_verification(verification: Verification, out: Console) -> None:
+    """Prints whether a corpus is what its manifest says."""
+    for problem in verification.problems:
+        out.print(f"[red]{escape(problem.file)}[/red]: {escape(problem.what)}")
+    state = "[green]verified[/green]" if verification.ok else "[red]does not verify[/red]"
+    out.print(
+        f"{state}: version {verification.version}, {verification.records} records, "
+        f"{verification.shards} shards"
+    )
+
+
+def print_explanation(story: Explanation, out: Console) -> None:
+    """Prints a record's story, section by section."""
+    out.print(f"[bold]{story.record_id}[/bold] {story.outcome}, version {story.version}")
+    for section in story.sections:
+        out.print(f"\n[bold]{escape(section.title)}[/bold]")
+        for name, value in section.facts:
+            out.print(f"  [dim]{escape(name)}[/dim]  {escape(value)}")
+        for name, text in section.texts:
+            out.print(f"  [dim]{escape(name)}[/dim]")
+            out.print(Padding(escape(text), (0, 0, 0, 4)))
+
+
+def print_audit(found: Audit, out: Console) -> None:
     """Prints what an audit found, a clause that denies at a time."""
     for denial in found.by_clause:
         version = f" {denial.version}" if denial.version else ""
@@ -39,7 +65,7 @@ def _denied(denial: Denial) -> str:
     return " and ".join(filter(None, (records, sides)))
 
 
-def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
+def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     """Prints what was withdrawn, and where the rest is."""
     removed = manifest.removed
     out.print(
@@ -52,7 +78,7 @@ def show_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
 
 
-def show_index(told: Mapping[str, Any], out: Console) -> None:
+def print_index(told: Mapping[str, Any], out: Console) -> None:
     """Prints whether an index was made, and where it is."""
     state = "made" if told["made"] else "there already, and whole"
     of = f"version {told['version']}, {told['records']} records, by {told['unit']}"
@@ -60,7 +86,7 @@ def show_index(told: Mapping[str, Any], out: Console) -> None:
     out.print(f"The index is in [bold]{escape(told['folder'])}[/bold].")
 
 
-def show_release(checks: Sequence[DutyCheck], out: Console) -> None:
+def print_release(checks: Sequence[DutyCheck], out: Console) -> None:
     """Prints each duty: whether it is met, what was looked for, and what is missing."""
     for check in checks:
         state = "[green]met[/green]" if check.met else "[red]not met[/red]"

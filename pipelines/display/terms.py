@@ -17,7 +17,7 @@ from transforms.guard.terms_problems import TermsProblem
 _COLOURS = {"approved": "green", "open": "green"}
 
 
-def show_standings(found: Sequence[DocumentState], out: Console) -> None:
+def print_standings(found: Sequence[DocumentState], out: Console) -> None:
     """Prints how documents stand, a line each."""
     table = Table(box=None, pad_edge=False)
     for name in ("document", "version", "state", "approved by", "expires", "routes"):
@@ -35,7 +35,7 @@ def show_standings(found: Sequence[DocumentState], out: Console) -> None:
     out.print(table)
 
 
-def show_document(document: TermsDocument, versions: Sequence[str], out: Console) -> None:
+def print_document(document: TermsDocument, versions: Sequence[str], out: Console) -> None:
     """Prints one version of a document with all its clauses."""
     out.print(f"[bold]{escape(document.name)}[/bold]  {escape(document.title)}")
     for name, value in _facts(document, versions):
@@ -72,7 +72,7 @@ def _effect(clause: Clause) -> str:
     return f"{kind}{condition} for {', '.join(clause.uses)}"
 
 
-def show_findings(
+def print_findings(
     findings: Sequence[TermsProblem], compared: Sequence[TextComparison], out: Console
 ) -> None:
     """Prints what needs attention, and what came of comparing texts."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from pipelines.planning.against import Pinned, pin
+from pipelines.planning.earlier_corpora import Pinned, pin
 from schemas.errors import InputError, Problem, nearest
 from schemas.files import Document
 from schemas.inputs.registry import LimiterAddress, Registry, Route

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 
 from pipelines.launch import launch
-from pipelines.results import RunResult
+from pipelines.results import Result
 from tests.teacher import MODEL
 
 ROUTE = "test/echo"
@@ -44,19 +44,19 @@ class Project:
         run = yaml.safe_load(self.path.read_text()) | fields
         self.path.write_text(yaml.safe_dump({k: v for k, v in run.items() if v is not None}))
 
-    def run(self, *beam_options: str, slices: int = 1, asks: bool = True) -> RunResult:
+    def run(self, *beam_options: str, slices: int = 1, asks: bool = True) -> Result:
         """Runs the run file in this process."""
         console = Console(quiet=True)
         return launch(self.path, beam_options, slices=slices, asks=asks, console=console)
 
-    def shards(self, result: RunResult) -> dict[str, bytes]:
+    def shards(self, result: Result) -> dict[str, bytes]:
         """Returns the Parquet files that a run published, by path."""
         assert result.folder is not None
         folder = Path(result.folder)
         files = sorted(folder.rglob("*.parquet"))
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
-    def rows(self, result: RunResult, kind: str = "data") -> list[dict[str, Any]]:
+    def rows(self, result: Result, kind: str = "data") -> list[dict[str, Any]]:
         """Returns the rows that a run published, accepted or `rejected`."""
         rows: list[dict[str, Any]] = ds.dataset(f"{result.folder}/{kind}").to_table().to_pylist()
         return rows

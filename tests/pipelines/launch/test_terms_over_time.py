@@ -18,10 +18,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipelines.commands import corpus as corpus_commands
-from pipelines.commands import guard as guard_commands
-from pipelines.display.run import show_plan
+from pipelines.commands import terms as terms_commands
+from pipelines.display.plan import print_plan
 from pipelines.launch import launch, plan_run
-from pipelines.results import RunResult
+from pipelines.results import Result
 from schemas.errors import InputError, RefusedByTerms
 from tests.pipelines.project import Project, make_project, questions
 from tests.teacher import Call, Reply, Teacher, answer, echo
@@ -50,7 +50,7 @@ def wall(midnight: Path) -> float:
     return (NOON + timedelta(days=1) if midnight.exists() else NOON).timestamp()
 
 
-def run(project: Project, clock: Clock, *, asks: bool = True) -> RunResult:
+def run(project: Project, clock: Clock, *, asks: bool = True) -> Result:
     console = Console(quiet=True)
     return launch(project.path, (), slices=1, asks=asks, console=console, clock=clock)
 
@@ -170,7 +170,7 @@ def test_the_day_of_collection_is_the_records_and_the_day_of_the_build_the_manif
 def stillroom(*arguments: object) -> Any:
     """Runs one of the commands and returns its exit code and its JSON."""
     app = typer.Typer()
-    guard_commands.register(app)
+    terms_commands.register(app)
     corpus_commands.register(app)
     done = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
     return done.exit_code, json.loads(done.stdout)
@@ -252,7 +252,7 @@ def test_a_refused_plan_tells_clause_document_version_and_what_a_yes_would_take(
     assert "test/echo may not be asked for train_generative on 2026-11-22: prohibited" in told
     assert f"{clause.document}@{clause.version} {clause.clause} " in told
     shown = Console(record=True, file=io.StringIO(), width=400)
-    show_plan(plan, shown)
+    print_plan(plan, shown)
     printed = shown.export_text()
     assert f"{clause.document} {clause.version} section {clause.clause} " in printed
     for text in (told, printed):

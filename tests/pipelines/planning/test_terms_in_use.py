@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.planning.reliance import Reliance, read_reliance
+from pipelines.planning.terms_in_use import TermsInUse, read_terms_in_use
 from schemas.errors import InputError
 from schemas.inputs.documents import Reading
 from schemas.inputs.registry import Registry
@@ -57,8 +57,8 @@ def files(folder: Path, endpoint: str) -> tuple[Path, Catalogue]:
     return path, load_catalogue(write(folder / "catalogue", terms=document, policy=UNREAD))
 
 
-def reliance(path: Path, known: Catalogue, today: date = DAY) -> Reliance:
-    return Reliance(known, load_registry(path, known), path, None, today, 30)
+def reliance(path: Path, known: Catalogue, today: date = DAY) -> TermsInUse:
+    return TermsInUse(known, load_registry(path, known), path, None, today, 30)
 
 
 def permits(path: Path, known: Catalogue, on: date = DAY) -> bool:
@@ -68,7 +68,7 @@ def permits(path: Path, known: Catalogue, on: date = DAY) -> bool:
 def checked(path: Path, known: Catalogue, today: date = DAY) -> list[str]:
     relied = reliance(path, known, today)
     compared = relied.fetch()
-    return [finding.what for finding in relied.noting(compared).findings(compared)]
+    return [finding.what for finding in relied.note(compared).findings(compared)]
 
 
 def test_a_changed_document_stops_being_approved_and_one_signed_again_is(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_without_a_registry_a_change_is_told_and_nothing_is_written(tmp_path: Pa
     reading = Reading(on=DAY, by="a reader", confidence="high", sha256="a" * 64)
     with Teacher(Site()) as server:
         known = catalogue(terms("acme/terms", PERMIT, reading=reading, address=server.endpoint))
-        relied = Reliance(known, Registry(), None, None, DAY, 30)
+        relied = TermsInUse(known, Registry(), None, None, DAY, 30)
         compared = relied.fetch()
-    assert relied.noting(compared) == relied
+    assert relied.note(compared) == relied
     assert [finding.what for finding in relied.findings(compared)] == ["changed"]
     assert not list(tmp_path.iterdir())
 
@@ -124,19 +124,19 @@ def test_a_run_relies_on_the_documents_of_its_teachers_alone(tmp_path: Path) -> 
         route={"terms": ["spdx/apache-2.0", "meta/llama-3.1-license"]},
         max_reading_age_days=0,
     )
-    relied = read_reliance(project.path, None, DAY)
+    relied = read_terms_in_use(project.path, None, DAY)
     assert [one.document for one in relied.document_states()] == [
         "meta/llama-3.1-license",
         "spdx/apache-2.0",
     ]
     assert {finding.what for finding in relied.findings()} == {"expired"}
-    fresh = read_reliance(project.path, None, DAY, max_age_days=10_000)
+    fresh = read_terms_in_use(project.path, None, DAY, max_age_days=10_000)
     assert [finding.what for finding in fresh.findings()] == ["unapproved"]
     project.change(unapproved="allow")
-    assert not read_reliance(project.path, None, DAY, max_age_days=10_000).findings()
+    assert not read_terms_in_use(project.path, None, DAY, max_age_days=10_000).findings()
 
 
 def test_a_run_and_a_registry_are_not_given_both(tmp_path: Path) -> None:
     project = make_project(tmp_path, "http://127.0.0.1:9/v1")
     with pytest.raises(InputError, match="give one of"):
-        read_reliance(project.path, tmp_path / "teachers.yaml", DAY)
+        read_terms_in_use(project.path, tmp_path / "teachers.yaml", DAY)

@@ -19,7 +19,7 @@ from transforms.guard.terms_problems import TermsProblem, find_terms_problems, s
 
 
 @dataclass(frozen=True, slots=True)
-class Reliance:
+class TermsInUse:
     """The terms that a team relies on, on a day.
 
     Attributes:
@@ -94,7 +94,7 @@ class Reliance:
         ]
         return compare_texts(documents, fetch)
 
-    def noting(self, compared: Sequence[TextComparison]) -> Reliance:
+    def note(self, compared: Sequence[TextComparison]) -> TermsInUse:
         """Notes changed texts beside the registry; returns what is relied on now.
 
         Args:
@@ -107,14 +107,14 @@ class Reliance:
         return replace(self, registry=replace(self.registry, changed=changed))
 
 
-def read_reliance(
+def read_terms_in_use(
     run: Path | None,
     registry: Path | None,
     today: date,
     *,
     within_days: int = 30,
     max_age_days: int | None = None,
-) -> Reliance:
+) -> TermsInUse:
     """Reads what a team relies on.
 
     Args:
@@ -133,7 +133,7 @@ def read_reliance(
     catalogue = load_catalogue()
     if run is None:
         own = load_registry(registry, catalogue) if registry else Registry()
-        return Reliance(
+        return TermsInUse(
             catalogue, own, registry, None, today, within_days, max_age_days=max_age_days
         )
     if registry:
@@ -145,4 +145,4 @@ def read_reliance(
     asked = (*file.teachers, *((file.judge.teacher,) if file.judge else ()))
     used = tuple(guard.route(teacher.id) for teacher in asked)
     age = file.max_reading_age_days if max_age_days is None else max_age_days
-    return Reliance(catalogue, own, path, used, today, within_days, file.unapproved, age)
+    return TermsInUse(catalogue, own, path, used, today, within_days, file.unapproved, age)

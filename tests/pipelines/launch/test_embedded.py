@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from pipelines.launch import launch
-from pipelines.results import RunResult
+from pipelines.results import Result
 from transforms.auditing.verify import verify
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "examples/demo/prompts.jsonl"
 GSM8K = ROOT.parent / "shared/data/gsm8k_train.jsonl"
 
@@ -33,11 +33,11 @@ ledger: ledger
 """
 
 
-def _run(path: Path) -> RunResult:
+def _run(path: Path) -> Result:
     return launch(path, (), slices=1, asks=True, console=Console(quiet=True))
 
 
-def _shards(result: RunResult) -> dict[str, bytes]:
+def _shards(result: Result) -> dict[str, bytes]:
     files = Path(str(result.folder)).rglob("*.parquet")
     return {path.name: path.read_bytes() for path in files}
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pipelines import launch as launching
 from pipelines.cli import app
-from pipelines.results import RunResult
+from pipelines.results import Result
 from schemas.errors import InputError
 from tests.pipelines.project import Project, make_project, write_prompts
 from tests.teacher import Call, Reply, Teacher, answer
@@ -44,11 +44,11 @@ def _against(project: Project, *folders: Path | str, near: bool = True) -> None:
     project.change(dedupe=dedupe | ({"near": NEAR} if near else {}))
 
 
-def _ids(project: Project, result: RunResult) -> set[str]:
+def _ids(project: Project, result: Result) -> set[str]:
     return {row["record_id"] for row in project.rows(result)}
 
 
-def _manifest(result: RunResult) -> dict[str, Any]:
+def _manifest(result: Result) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(Path(result.folder or "", "manifest.json").read_text())
     return manifest
 

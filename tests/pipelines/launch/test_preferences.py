@@ -13,7 +13,7 @@ import datasets
 import pytest
 import yaml
 
-from pipelines.results import RunResult
+from pipelines.results import Result
 from tests.pipelines.choosing import lengths, sample_of, samples, words
 from tests.pipelines.project import ROUTE, Project, make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, answer
@@ -57,7 +57,7 @@ def paired(tmp_path: Path, endpoint: str, **fields: Any) -> Project:
     )
 
 
-def pairs(project: Project, result: RunResult) -> list[dict[str, Any]]:
+def pairs(project: Project, result: Result) -> list[dict[str, Any]]:
     return project.rows(result, "preferences") if result.preferences else []
 
 

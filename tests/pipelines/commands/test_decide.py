@@ -1,4 +1,4 @@
-"""`stillroom decide` and `stillroom terms`: what they print, and how they end."""
+"""`stillroom decide`: what it prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,10 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from pipelines.commands import guard as guard_commands
+from pipelines.commands import decide as decide_command
 from schemas.errors import InputError
 from transforms.guard.catalogue import load_catalogue
 
-# What the guard's commands are registered into; a process of its own where time counts.
-_MAIN = """
-import typer
-from pipelines.commands import guard as guard_commands
-app = typer.Typer()
-guard_commands.register(app)
-app()
-"""
 LLAMA = "self-hosted/llama-3.1-70b-instruct"
 LLAMA_DECLARED = (
     "--use", "train_generative",
@@ -44,13 +36,13 @@ LLAMA_DECLARED = (
 
 def stillroom(*arguments: object, stdin: str | None = None) -> Result:
     app = typer.Typer()
-    guard_commands.register(app)
+    decide_command.register(app)
     texts = [str(argument) for argument in arguments]
     return CliRunner().invoke(app, texts, input=stdin, catch_exceptions=False)
 
 
 def decide(*arguments: object) -> tuple[int, dict[str, Any]]:
-    done = stillroom("decide", *arguments, "--json")
+    done = stillroom(*arguments, "--json")
     return done.exit_code, json.loads(done.stdout)
 
 
@@ -72,7 +64,7 @@ def test_a_no_ends_with_3_and_names_clause_document_and_version() -> None:
     assert clause["clause"]
     assert "For a yes: " in clause["summary"]
     assert verdict["duties"] == []
-    shown = stillroom("decide", "openai-api/gpt", "--use", "train_generative")
+    shown = stillroom("openai-api/gpt", "--use", "train_generative")
     assert shown.exit_code == 3
     for text in ("deny", clause["document"], clause["version"], clause["clause"]):
         assert text in shown.stdout
@@ -138,12 +130,12 @@ def test_a_registry_brings_routes_and_approvals(tmp_path: Path) -> None:
 )
 def test_a_wrong_question_is_wrong_input(arguments: tuple[str, ...], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        stillroom("decide", *arguments)
+        stillroom(*arguments)
     assert caught.value.exit_code == 2
 
 
 def test_an_unknown_use_is_wrong_usage() -> None:
-    assert stillroom("decide", "openai-api/gpt", "--use", "train").exit_code == 2
+    assert stillroom("openai-api/gpt", "--use", "train").exit_code == 2
 
 
 def question(**changes: Any) -> str:
@@ -159,7 +151,7 @@ def test_a_batch_answers_every_line_and_ends_with_0_even_where_it_denies(
     lines = [question(), question(unapproved="deny"), "{broken\n", question(route="x/y")]
     (tmp_path / "batch.jsonl").write_text("".join(lines))
     batch = str(tmp_path / "batch.jsonl") if way == "file" else "-"
-    done = stillroom("decide", "--batch", batch, stdin="".join(lines))
+    done = stillroom("--batch", batch, stdin="".join(lines))
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.exit_code == 0
     assert [answer.get("decision") for answer in answers] == ["permit", "deny", None, None]
@@ -180,65 +172,14 @@ def test_a_batch_answers_every_line(tmp_path: Path) -> None:
                     purpose=purpose,
                 )
             )
-    command = [sys.executable, "-c", _MAIN, "decide", "--batch", str(tmp_path / "batch.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "decide",
+        "--batch",
+        str(tmp_path / "batch.jsonl"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") == 2_000
     assert '"error"' not in done.stdout
-
-
-def test_the_list_of_terms_tells_how_each_document_stands(tmp_path: Path) -> None:
-    found = json.loads(stillroom("terms", "list", "--json").stdout)
-    states = {one["document"]: one["state"] for one in found}
-    assert states["spdx/apache-2.0"] == "open"
-    assert states["meta/llama-3.1-license"] == "unapproved"
-    assert "meta/llama-3.1-license" in stillroom("terms", "list").stdout
-    path = tmp_path / "teachers.yaml"
-    approval = {"document": "spdx/apache-2.0", "version": "2.0", "by": "legal", "on": "2025-10-01"}
-    path.write_text(yaml.safe_dump({"approvals": [approval]}))
-    (own,) = json.loads(stillroom("terms", "list", "--registry", path, "--json").stdout)
-    assert (own["document"], own["state"], own["by"]) == (
-        "spdx/apache-2.0",
-        "approved",
-        "legal",
-    )
-
-
-def test_one_document_is_shown_with_its_clauses_at_any_version() -> None:
-    shown = stillroom("terms", "show", "meta/llama-3.1-license")
-    assert shown.exit_code == 0
-    for text in ("Llama 3.1 Community License", "1.b.i", "name_prefix", "confidence high"):
-        assert text in shown.stdout
-    document = json.loads(stillroom("terms", "show", "anthropic/usage-policy", "--json").stdout)
-    assert document["version"] in document["versions"]
-    assert "where" not in document
-    older = f"anthropic/usage-policy@{document['versions'][0]}"
-    assert json.loads(stillroom("terms", "show", older, "--json").stdout)["version"] in older
-
-
-@pytest.mark.parametrize("name", ["meta/llama-31-license", "meta/llama-3.1-license@2024"])
-def test_a_document_that_nobody_wrote_is_wrong_input(name: str) -> None:
-    with pytest.raises(InputError, match=r"did you mean|known:"):
-        stillroom("terms", "show", name)
-
-
-def test_a_check_ends_with_1_where_something_needs_attention(tmp_path: Path) -> None:
-    path = tmp_path / "teachers.yaml"
-    approval = {
-        "document": "meta/llama-3.1-license",
-        "version": "2024-07-23",
-        "by": "legal",
-        "on": "2024-10-01",
-    }
-    path.write_text(yaml.safe_dump({"approvals": [approval]}))
-    good = stillroom("terms", "check", "--registry", path, "--json")
-    assert (good.exit_code, json.loads(good.stdout)) == (
-        0,
-        {"ok": True, "findings": [], "compared": []},
-    )
-    assert "nothing needs attention" in stillroom("terms", "check", "--registry", path).stdout
-    path.write_text(yaml.safe_dump({"approvals": [approval | {"expires": "2025-10-01"}]}))
-    bad = stillroom("terms", "check", "--registry", path, "--json")
-    assert bad.exit_code == 1
-    (finding,) = json.loads(bad.stdout)["findings"]
-    assert (finding["document"], finding["what"]) == ("meta/llama-3.1-license", "expired")
-    assert "expired" in stillroom("terms", "check", "--registry", path).stdout

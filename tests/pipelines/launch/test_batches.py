@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipelines.launch import plan_run
-from pipelines.results import RunResult
+from pipelines.results import Result
 from schemas.errors import InputError
 from tests.batch_server import USAGE, BatchServer
 from tests.pipelines.project import ROUTE, Project, make_project, questions
@@ -147,7 +147,7 @@ def test_a_job_that_has_not_ended_leaves_the_run_resumable(tmp_path: Path) -> No
         assert (project.run().accepted, len(server.jobs)) == (40, 1)
 
 
-def _month(folder: Path, server: BatchServer, change: Callable[[Project], None]) -> RunResult:
+def _month(folder: Path, server: BatchServer, change: Callable[[Project], None]) -> Result:
     """Leaves a job of 40 requests open, then asks 50 with what is left of the month."""
     server.ends_after = None
     route = {"timeouts": {"batch_seconds": 0.01}, "price": {"output_usd_per_million": 4000}}

@@ -1,4 +1,4 @@
-"""Runs with a judge: a model asked under the same terms, ledger and budget as every other."""
+"""Runs with a judge: scores, budgets, quotas and mistakes."""
 
 from __future__ import annotations
 
@@ -9,90 +9,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from rich.console import Console
 
-from pipelines.launch import launch, plan_run
-from pipelines.planning.prepare import prepare
-from pipelines.results import RunResult
-from schemas.errors import InputError, RefusedByTerms
+from pipelines.launch import plan_run
+from schemas.errors import InputError
 from schemas.purpose import Purpose
-from tests.pipelines.project import ROUTE, Project, make_project, questions
-from tests.teacher import Call, Reply, Script, Teacher, answer, echo, failure
-from transforms.auditing.audit import audit
-from transforms.auditing.explain import explain
-from transforms.auditing.select import select
+from tests.pipelines.judged import (
+    JUDGE,
+    asks_to_judge,
+    by_number,
+    judging,
+    make_judged,
+)
+from tests.pipelines.project import ROUTE, make_project, questions
+from tests.teacher import Call, Reply, Teacher, answer, failure
 from transforms.auditing.verify import verify
-from transforms.auditing.withdraw import withdraw
-from transforms.clock import Clock
 from transforms.corpus.read import open_corpus
-from transforms.guard.catalogue import load_catalogue
-from transforms.guard.evaluate import Guard
-
-JUDGE = "test/judge"
-OPEN = ["spdx/apache-2.0"]
-LLAMA = ["meta/llama-3.1-license", "meta/llama-3.1-use-policy"]
-INSIDE = {
-    "use": "train_generative",
-    "student": {"distribution": "internal", "competes_with": []},
-    "organisation": {"commercial": True, "monthly_active_users": 10},
-    "corpus": {"distribution": "internal"},
-}
-
-
-def asks_to_judge(call: Call) -> bool:
-    return str(call.body["messages"][0]["content"]).startswith("You rate answers")
-
-
-def judging(score: str | Script = "5", *, slow: float = 0.0) -> Script:
-    """Answers teachers' requests with an echo, and gives every answer a score."""
-
-    def script(call: Call) -> Reply:
-        if not asks_to_judge(call):
-            return echo(call).after(slow)
-        if callable(score):
-            return score(call)
-        return answer(f"It is so.\nScore: {score}", usage=(100, 10)).after(slow)
-
-    return script
-
-
-def by_number(call: Call) -> Reply:
-    """Gives the answer to an even question a 4 and the one to an odd question a 2."""
-    found = re.search(r"number (\d+)", call.prompt)
-    assert found is not None
-    return answer(f"Number {found[1]}.\n\nScore: {4 - 2 * (int(found[1]) % 2)}", usage=(100, 10))
-
-
-def make_judged(
-    folder: Path,
-    endpoint: str,
-    count: int = 10,
-    *,
-    route: Mapping[str, Any] | None = None,
-    judge: Mapping[str, Any] | None = None,
-    **fields: Any,
-) -> Project:
-    """Makes a project with a judge: changes to its route, to `judge`, to the run file."""
-    chosen = {
-        "teacher": {"id": JUDGE, "parameters": {"max_tokens": 40}},
-        "criteria": "Is the answer right?",
-        "minimum": 3,
-        "action": "drop",
-        **(judge or {}),
-    }
-    project = make_project(folder, endpoint, questions(count), judge=chosen, **fields)
-    registry = yaml.safe_load((folder / "teachers.yaml").read_text())
-    registry["routes"][JUDGE] = registry["routes"][ROUTE] | dict(route or {})
-    (folder / "teachers.yaml").write_text(yaml.safe_dump(registry))
-    return project
 
 
 def test_a_score_is_kept_with_its_rationale_and_a_low_one_drops(tmp_path: Path) -> None:
@@ -199,16 +135,6 @@ def test_a_days_quota_holds_over_both_rounds_of_one_route(tmp_path: Path) -> Non
         result = project.run()
         assert teacher.count == 9
     assert (result.accepted, result.pending, result.stopped) == (3, 3, "quota")
-
-
-def test_a_judge_that_the_terms_deny_refuses_the_run(tmp_path: Path) -> None:
-    with Teacher(judging()) as teacher:
-        route = {"terms": ["meta/llama-2-license"]}
-        project = make_judged(tmp_path, teacher.endpoint, route=route)
-        with pytest.raises(RefusedByTerms, match=JUDGE) as refused:
-            project.run()
-        assert teacher.count == 0
-    assert refused.value.exit_code == 3
 
 
 def test_a_plan_shows_the_judges_verdict_and_its_share(tmp_path: Path) -> None:
@@ -326,83 +252,6 @@ def test_a_mistake_is_told_with_its_line(
     assert re.match(r".*run.yaml:\d+: ", str(caught.value))
     for word in words:
         assert word in str(caught.value)
-
-
-def test_what_the_judges_terms_ask_for_is_owed_too(tmp_path: Path) -> None:
-    hosted = INSIDE | {"student": {"distribution": "hosted", "competes_with": []}}
-    with Teacher(judging(by_number)) as teacher:
-        project = make_judged(
-            tmp_path,
-            teacher.endpoint,
-            route={"terms": LLAMA},
-            purpose=hosted,
-            unapproved="allow",
-            judge={"action": "tag"},
-        )
-        result = project.run()
-        project.change(judge=None)
-        alone = project.run()
-    for row in project.rows(result):
-        provenance = row["provenance"]
-        assert [(duty["kind"], duty["text"]) for duty in provenance["duties"]] == [
-            ("name_prefix", "Llama")
-        ]
-        assert provenance["obligation_class"] == "name-prefix-llama"
-        assert {terms["document"] for terms in provenance["terms"]} >= {*OPEN, *LLAMA}
-    assert {path.split("/")[1] for path in project.shards(alone)} == {"none"}
-    assert [verify(project.corpus, one.version).problems for one in (result, alone)] == [(), ()]
-
-
-def test_the_judges_terms_must_permit_on_both_days(tmp_path: Path) -> None:
-    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    last_year = Clock(wall=partial(datetime.timestamp, noon - timedelta(days=365)))
-    now = Clock(wall=partial(datetime.timestamp, noon))
-    with Teacher(judging("4")) as teacher:
-        project = make_judged(tmp_path, teacher.endpoint, 4, route={"terms": LLAMA}, purpose=INSIDE)
-        approve_judge(project, on="2025-01-01")
-        assert launch_at(project, last_year, asks=True).accepted == 4
-        # Signed off today and not yet when it was asked: today's build cannot use it.
-        approve_judge(project, on="2026-11-01")
-        result = launch_at(project, now, asks=False)
-    assert (result.rejected, result.accepted) == ({"terms_at_collection": 4}, 0)
-
-
-def approve_judge(project: Project, on: str) -> None:
-    path = project.folder / "teachers.yaml"
-    signed = {"version": "2024-07-23", "by": "legal", "on": on}
-    approvals = [{"document": name, **signed} for name in LLAMA]
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"approvals": approvals}))
-
-
-def launch_at(project: Project, clock: Clock, *, asks: bool) -> RunResult:
-    console = Console(quiet=True)
-    return launch(project.path, (), slices=1, asks=asks, console=console, clock=clock)
-
-
-def test_an_audit_finds_the_records_of_a_judge_that_is_permitted_no_longer(tmp_path: Path) -> None:
-    with Teacher(judging(by_number)) as teacher:
-        project = make_judged(tmp_path, teacher.endpoint)
-        result = project.run()
-    corpus = open_corpus(project.corpus)
-    today = datetime.now(UTC).date()
-    guard = prepare(project.path, today).guard
-    assert audit(corpus, guard, today).denied == 0
-    registry = yaml.safe_load((tmp_path / "teachers.yaml").read_text())
-    registry["routes"][JUDGE]["terms"] = ["meta/llama-2-license"]
-    (tmp_path / "teachers.yaml").write_text(yaml.safe_dump(registry))
-    found = audit(corpus, prepare(project.path, today).guard, today)
-    assert (found.records, found.denied) == (5, 5)
-    assert {denial.teacher for denial in found.by_clause} == {JUDGE}
-    # Where no registry knows the routes any longer, the manifest's decisions tell what bound them.
-    assert audit(corpus, Guard(load_catalogue()), today).denied == 0
-    selected = select(corpus, f"route={JUDGE}", lambda: found)
-    with pytest.raises(InputError, match="nothing would be left"):
-        withdraw(corpus, selected, tmp_path / "other", datetime.now(UTC))
-    record_id = project.rows(result)[0]["record_id"]
-    story = explain(project.corpus, record_id)
-    (told,) = (section for section in story.sections if section.title == "Judgement")
-    assert dict(told.facts)["score"] == "4, from 1 to 5"
-    assert dict(told.texts)["rationale"].startswith("Number ")
 
 
 def test_a_run_killed_in_mid_judging_buys_again_at_most_what_was_in_flight(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Prints plans and verdicts for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.display.console import reasons
+from pipelines.planning.plan import Plan
+from schemas.terms import Verdict
+
+
+def print_plan(plan: Plan, out: Console) -> None:
+    """Prints a plan: verdicts first, then how much is to be asked and what it can cost."""
+    for verdict in plan.verdicts:
+        print_verdict(verdict, out)
+    for contradiction in plan.contradictions:
+        out.print(f"[red]contradiction[/red]  {escape(contradiction)}")
+    table = Table.grid(padding=(0, 2))
+    for name, value in _figures(plan):
+        table.add_row(f"[dim]{name}[/dim]", value)
+    out.print(table)
+
+
+def print_verdict(verdict: Verdict, out: Console) -> None:
+    """Prints a verdict with the clauses that decided and the duties owed."""
+    colour = "green" if verdict.permits else "red"
+    out.print(
+        f"[{colour}]{verdict.decision}[/{colour}]  [bold]{escape(verdict.teacher)}[/bold]  "
+        f"for {verdict.use} on {verdict.on}: {verdict.status}"
+    )
+    for clause in verdict.clauses:
+        section = f" section {clause.clause}" if clause.clause else ""
+        out.print(
+            f"    {clause.status}: {escape(clause.document)} {escape(clause.version)}"
+            f"{escape(section)} ({clause.layer}): {escape(clause.summary)}"
+        )
+    for duty in verdict.duties:
+        out.print(f"    owes {duty.kind}, due at {duty.due}: {escape(duty.text)}")
+
+
+def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "prompts", _prompts(plan)
+    yield "requests", f"{plan.requests}, {plan.in_ledger} in the ledger, {plan.to_ask} to ask"
+    yield (
+        "tokens",
+        f"{plan.prompt_tokens} of prompts, at most {plan.max_completion_tokens} of completions",
+    )
+    yield "cost", f"at most ${plan.usd_max:.2f}"
+    if judge := plan.judge:
+        tokens = judge.prompt_tokens + judge.max_completion_tokens
+        yield (
+            "judge",
+            f"at most {judge.requests} requests more; its share of tokens and cost is at most "
+            f"{tokens} and ${judge.usd_max:.2f}",
+        )
+    yield "time", f"at least {plan.seconds_min:.0f} s by the quotas"
+
+
+def _prompts(plan: Plan) -> str:
+    if not plan.unread:
+        return str(plan.prompts)
+    return f"{plan.prompts}, {sum(plan.unread.values())} unreadable ({reasons(plan.unread)})"

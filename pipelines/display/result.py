@@ -1,0 +1,78 @@
+"""Prints the result of a run for people."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines.display.console import reasons
+from pipelines.results import Result
+from schemas.manifest import SpendSummary
+
+_HOW_TO_GO_ON = {
+    "access": "Review why access was withdrawn before you run again. What was answered is safe.",
+    "terms": "Terms ended during the run: `stillroom plan` tells which. What was answered is safe.",
+    "budget": "The budget is spent. Run again to go on: what was answered is not asked again.",
+    "quota": "A quota is used up. Run again later: what was answered is not asked again.",
+    "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
+    "not asked again.",
+    "failing": "A teacher answers nothing but errors: see the reasons above, mend it, run again.",
+}
+
+
+def print_result(result: Result, out: Console) -> None:
+    """Prints what a run came to: the funnel, where the corpus is, and how to read it."""
+    out.print(_funnel(result))
+    out.print(
+        f"asked {result.asked}, from the ledger {result.from_ledger}, "
+        f"{result.completion_tokens} tokens, ${result.usd:.4f}, {result.seconds:.1f} s"
+    )
+    if result.spend.usd:
+        out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
+    if result.spend.usd_uncertain:
+        out.print(f"attempts for nothing may have cost ${result.spend.usd_uncertain:.4f} on top")
+    if result.judged:
+        out.print(f"judged {result.judged}, for ${result.usd_judge:.4f} of that")
+    if result.folder:
+        out.print(f"\nThe corpus is in [bold]{escape(result.folder)}[/bold]. Read it with\n")
+        out.print("    import pyarrow.dataset as ds", markup=False)
+        out.print(f"    corpus = ds.dataset({result.folder + '/data'!r})", markup=False)
+        out.print(
+            '    print(corpus.to_table(columns=["messages", "provenance"]).slice(0, 3))\n',
+            markup=False,
+        )
+    else:
+        out.print("\nNo record was accepted, so nothing was published.")
+    for stop in result.stops:
+        out.print(f"[yellow]{escape(stop)}[/yellow]")
+    if result.stopped:
+        out.print(f"[yellow]{_HOW_TO_GO_ON[result.stopped]}[/yellow]")
+
+
+def _by_end(spend: SpendSummary) -> str:
+    ends = {
+        "accepted": spend.usd_accepted,
+        "rejected": spend.usd_rejected,
+        "truncated": spend.usd_truncated,
+        "duplicates": spend.usd_duplicates,
+        "failed": spend.usd_failed,
+        "the judge's": spend.usd_judge,
+    }
+    return ", ".join(f"{name} ${usd:.4f}" for name, usd in ends.items() if usd)
+
+
+def _funnel(result: Result) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("requests", justify="right")
+    table.add_column("", style="dim")
+    unread = f"prompts unreadable: {reasons(result.unread)}" if result.unread else ""
+    table.add_row("requests", str(result.requests), unread)
+    pairs = f"and {result.preferences} preference pairs" if result.preferences else ""
+    table.add_row("accepted", str(result.accepted), pairs)
+    table.add_row("rejected", str(sum(result.rejected.values())), reasons(result.rejected))
+    table.add_row("duplicates", str(result.duplicates))
+    table.add_row("failed", str(sum(result.failed.values())), reasons(result.failed))
+    table.add_row("pending", str(result.pending))
+    return table
