@@ -1,41 +1,51 @@
-"""Canonical JSON and digests: the same content has the same bytes and the same name anywhere.
+"""Canonical JSON (RFC 8785) and digests: the same content has the same bytes and the same name.
 
-The form is RFC 8785 (JSON Canonicalization Scheme) for the values that occur here: sorted keys,
-no blanks, UTF-8, and a number that is whole written without a fraction, so that `temperature: 1`
-and `temperature: 1.0` are one question and not two.
+A whole number has one form, so `temperature: 1` and `temperature: 1.0` are one question.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
-_EXACT_INTEGERS = 2**53  # beyond it a float no longer holds every integer (RFC 8785, 3.2.2.3)
+import rfc8785
+
+from schemas.errors import InputError, Problem
+
+Path = tuple[str | int, ...]
 
 
 def canonical_json(value: Any) -> str:
-    """Writes a JSON value in its one canonical form.
+    """Returns a JSON value in its canonical form.
 
     Args:
-        value: Anything made of mappings with string keys, lists, tuples, strings, finite numbers,
-            booleans and None.
+        value: Dictionaries with string keys, lists, tuples, strings, finite numbers, booleans and
+            None, nested.
 
     Returns:
-        The JSON text.
+        The JSON text. Reading it and writing it again gives the same text.
 
     Raises:
-        ValueError: A number is not finite.
-        TypeError: A value has no JSON form.
+        InputError: An integer is one that JSON numbers do not hold, see `inexact_integers`.
+        UnicodeEncodeError: A text has half a surrogate pair.
+        ValueError: A number is not finite, a key is no text, or a value has no JSON form.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    try:
+        return rfc8785.dumps(value).decode()
+    except rfc8785.IntegerDomainError:
+        problems = [integer_problem(*found) for found in inexact_integers(value)]
+        if problems:
+            raise InputError(problems) from None
+        return rfc8785.dumps(_as_floats(value)).decode()
+    except rfc8785.CanonicalizationError as error:
+        if isinstance(error.__cause__, UnicodeEncodeError):
+            raise error.__cause__ from None
+        raise
 
 
 def digest(value: Any) -> str:
-    """Returns the SHA-256, in hex, of a JSON value's canonical form."""
+    """Returns the SHA-256, in hex, of a JSON value's canonical form; raises as `canonical_json`."""
     return sha256(canonical_json(value).encode())
 
 
@@ -44,11 +54,56 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGERS:
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+def inexact_integers(value: Any, path: Path = ()) -> Iterator[tuple[Path, int]]:
+    """Yields the integers in a JSON value that JSON numbers do not hold.
+
+    A JSON number is a double (RFC 8785, section 3.2.2.3): from 2**53 on it no longer holds every
+    integer, so two seeds would become one question.
+
+    Args:
+        value: The value.
+        path: The keys and indexes that lead to it.
+
+    Yields:
+        Path and integer.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from inexact_integers(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from inexact_integers(item, (*path, index))
+    elif isinstance(value, int) and _written_as_float(value) != str(int(value)):
+        yield path, value
+
+
+def integer_problem(path: Path, number: int) -> Problem:
+    """Returns what is wrong with an integer that JSON numbers do not hold.
+
+    Args:
+        path: Where it is.
+        number: The integer.
+    """
+    return Problem(
+        f"{'.'.join(map(str, path))}: the integer is too large for a JSON number",
+        found=str(number) if abs(number) < 10**40 else "more than 40 digits",
+        expected="at most 9007199254740991 (2^53 - 1)",
+    )
+
+
+def _written_as_float(number: int) -> str:
+    try:
+        return rfc8785.dumps(float(number)).decode()
+    except OverflowError:
+        return ""
+
+
+def _as_floats(value: Any) -> Any:
+    """Returns a JSON value with each large integer as the double that is written the same."""
+    if isinstance(value, dict):
+        return {key: _as_floats(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_as_floats(item) for item in value]
+    if isinstance(value, int) and abs(value) >= 2**53:
+        return float(value)
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,12 @@ from schemas.prompts import Message, Prompt
 # or `max_completion_tokens` is set.
 DEFAULT_COMPLETION_TOKENS = 4096
 
-SCHEME = 1  # raise it when the identity below changes: old answers are then no longer found
+# Raise it when the identity below changes, and teach `transforms.ledger.migrate` the step:
+# ledgers of an older scheme are refused until they are migrated.
+SCHEME = 2
+_REPAIR_SCHEME = 1  # raise it when a follow-up is to be another one: it is then asked anew
+# As many digits as name a bucket at most: so a follow-up is of its request's bucket and slice.
+_SHARED_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +86,16 @@ def make_request(
     settings = dict(parameters)
     if "seed" in settings:
         settings["seed"] += sample_index
-    identity = {
-        "scheme": SCHEME,
-        "teacher": teacher,
-        "model": model,
-        "revision": revision,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in messages],
-        "tools": settings.get("tools"),
-        "response_format": settings.get("response_format"),
-        "parameters": settings,
-        "sample_index": sample_index,
-    }
+    question = identity(
+        teacher=teacher,
+        model=model,
+        revision=revision,
+        messages=[{"role": turn.role, "content": turn.content} for turn in messages],
+        settings=settings,
+        sample_index=sample_index,
+    )
     return Request(
-        request_id=digest(identity),
+        request_id=digest(question),
         prompt=prompt,
         teacher=teacher,
         model=model,
@@ -103,6 +105,54 @@ def make_request(
         sample_index=sample_index,
         repair=repair,
     )
+
+
+def identity(
+    *,
+    teacher: str,
+    model: str,
+    revision: str,
+    messages: Sequence[Mapping[str, str]],
+    settings: Mapping[str, Any],
+    sample_index: int,
+    scheme: int = SCHEME,
+) -> dict[str, Any]:
+    """Returns what a request's id is the digest of.
+
+    Args:
+        teacher: Id of the route.
+        model: The model's name at the teacher.
+        revision: Revision of the weights, or "".
+        messages: Role and content of each message sent.
+        settings: Sampling parameters, with the seed of this very sample.
+        sample_index: Which sample, from 0.
+        scheme: Number of the scheme.
+    """
+    return {
+        "scheme": scheme,
+        "teacher": teacher,
+        "model": model,
+        "revision": revision,
+        "messages": messages,
+        "tools": settings.get("tools"),
+        "response_format": settings.get("response_format"),
+        "parameters": settings,
+        "sample_index": sample_index,
+    }
+
+
+def repair_id(request_id: str, answer: str) -> str:
+    """Returns the id of the follow-up that asks to correct an answer.
+
+    It is that of the request and the answer, not of our wording, and begins with the request's
+    own digits.
+
+    Args:
+        request_id: The request that was answered.
+        answer: Its answer.
+    """
+    content = {"scheme": _REPAIR_SCHEME, "repairs": request_id, "answer": answer}
+    return request_id[:_SHARED_DIGITS] + digest(content)[_SHARED_DIGITS:]
 
 
 def completion_limit(parameters: str) -> int:

@@ -1,4 +1,4 @@
-"""The ledger's commands: `stillroom ledger stats|compact|export`. They need no Beam."""
+"""The ledger's commands: `stillroom ledger stats|compact|export|migrate`. They need no Beam."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from transforms.ledger import ReaderLike
     from transforms.limits.totals import TotalsByDay, UsageTotals
 
-_ledger = typer.Typer(help="What you paid for: usage, export, compaction.", no_args_is_help=True)
+_ledger = typer.Typer(
+    help="What you paid for: usage, export, compaction, migration.", no_args_is_help=True
+)
 
 Address = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger's folder, or gs://….")]
 
@@ -35,6 +37,7 @@ def register(app: typer.Typer) -> None:
     _ledger.command()(stats)
     _ledger.command()(compact)
     _ledger.command()(export)
+    _ledger.command()(migrate)
     app.add_typer(_ledger, name="ledger")
 
 
@@ -56,8 +59,8 @@ def compact(address: Address) -> None:
     from transforms.ledger import Ledger
     from transforms.ledger.compact import compact as merge
 
-    ledger = Ledger(address)
     _check_exists(address)
+    ledger = Ledger(address)
     merged = merge(ledger, f"compact-{secrets.token_hex(3)}")
     sys.stdout.write(f"merged {merged} segments\n" if merged else "there is nothing to merge\n")
 
@@ -84,12 +87,32 @@ def export(
         ) from error
 
 
+def migrate(address: Address, as_json: AsJson = False) -> None:
+    """Give every response the id that today's version looks up. Nothing is lost; safe to repeat.
+
+    Needed once, after an update that changes the ids of requests. No run may be writing meanwhile.
+    """
+    from transforms.judging.renamed import Judgements
+    from transforms.ledger import migrate_ledger
+
+    _check_exists(address)
+    done = migrate_ledger(address, f"migrate-{secrets.token_hex(3)}", Judgements())
+    if as_json:
+        counts = {"requests": done.requests, "migrated": len(done.new_ids), "left": done.left}
+        sys.stdout.write(json.dumps(counts) + "\n")
+        return
+    sys.stdout.write(f"migrated {len(done.new_ids)} of {done.requests} requests\n")
+    if done.left:
+        sys.stdout.write(f"left under their old ids, to be asked again: {len(done.left)}\n")
+        sys.stdout.writelines(f"  {name}: {reason}\n" for name, reason in done.left.items())
+
+
 def _open(address: str) -> ReaderLike:
     from transforms.ledger import open_ledger
 
     ledger = open_ledger(address)
     _check_exists(address)
-    return ledger.reader()
+    return ledger.reader(any_scheme=True)
 
 
 def _check_exists(address: str) -> None:

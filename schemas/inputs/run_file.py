@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from schemas.canonical import canonical_json, digest
+from schemas.canonical import canonical_json, digest, inexact_integers, integer_problem
 from schemas.errors import InputError, Problem
 from schemas.files import Document, as_sequence, check, read_yaml, structure
 from schemas.inputs.run import DEFAULT_SCALE, RunFile
@@ -30,7 +30,11 @@ def load_run(path: Path) -> tuple[RunFile, Document]:
     """
     document = read_yaml(path)
     check(document, "run")
-    problems = list(_problems(document))
+    too_large = inexact_integers(document.data)
+    problems = [
+        integer_problem(path, number).at(document.where(path)) for path, number in too_large
+    ]
+    problems = problems or list(_problems(document))
     if problems:
         raise InputError(problems)
     return structure(_plain(document.data, path), RunFile), document

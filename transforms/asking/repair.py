@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schemas.canonical import digest
 from schemas.prompts import Message
-from schemas.requests import Request
+from schemas.requests import Request, repair_id
 from schemas.responses import Completion
 from transforms.filters.json_schema import SchemaViolation, schema_asked_for, violation
 from transforms.ledger import ReaderLike
 from transforms.providers.apis import Api
 from transforms.providers.tokens import TOKENS_PER_MESSAGE, Tokens, estimated_tokens, most_tokens
-
-SCHEME = 1  # raise it when the follow-up is to be another one: it is then asked anew
 
 _MOST_CHARACTERS = 400  # of what is wrong: it may quote the answer, however long that is
 _REQUEST = (
@@ -28,8 +25,6 @@ _REQUEST = (
 _MOST_ADDED_TOKENS = 2 * TOKENS_PER_MESSAGE + _MOST_CHARACTERS + len(_REQUEST)
 # A refusal is no mistake, what was cut would be cut again, and who calls a tool has not answered.
 _FINAL = ("length", "content_filter", "tool_calls")
-# As many digits as name a bucket at most: so the follow-up is of the same bucket and slice.
-_SHARED_DIGITS = 4
 
 
 def may_need_repair(request: Request) -> bool:
@@ -52,14 +47,13 @@ def repair_request(request: Request, completion: Completion) -> Request | None:
     wrong = mismatch(request, completion)
     if wrong is None or wrong.code == "unchecked" or not completion.text.strip():
         return None
-    identity = digest({"scheme": SCHEME, "repairs": request.request_id, "answer": completion.text})
     turns = (
         Message("assistant", completion.text),
         Message("user", _REQUEST.format(wrong=_cut(wrong.explanation))),
     )
     return replace(
         request,
-        request_id=request.request_id[:_SHARED_DIGITS] + identity[_SHARED_DIGITS:],
+        request_id=repair_id(request.request_id, completion.text),
         messages=(*request.messages, *turns),
         repair=False,
     )

@@ -7,14 +7,13 @@ catalogue, the registry and the question, so that it is the same on every worker
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
-from schemas.canonical import digest, sha256
+from schemas.canonical import digest
 from schemas.errors import InputError, nearest
 from schemas.files import unstructure
 from schemas.inputs.documents import TermsDocument
@@ -272,8 +271,5 @@ def decision_id(verdict: Verdict) -> str:
 
 
 def _name_of(content: dict[str, Any]) -> str:
-    """Names a verdict by its content, which is all text: its sorted JSON is the canonical form."""
-    text = json.dumps(
-        unstructure(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
-    return sha256(text.encode())
+    """Returns the digest of a verdict's content."""
+    return digest(unstructure(content))

@@ -1,6 +1,7 @@
 """The ledger: every response ever received, durable before anyone looks at it, and bought once."""
 
 from transforms.ledger.folder import Ledger, LedgerWriter
+from transforms.ledger.migrate import DerivedRequests, Migration
 from transforms.ledger.protocol import LedgerLike, ReaderLike, WriterLike
 from transforms.ledger.reader import LedgerReader, RequestOutcome
 
@@ -12,6 +13,7 @@ __all__ = [
     "ReaderLike",
     "RequestOutcome",
     "WriterLike",
+    "migrate_ledger",
     "open_ledger",
 ]
 
@@ -31,3 +33,26 @@ def open_ledger(address: str) -> LedgerLike:
     from transforms.ledger.gcs import GcsLedger
 
     return GcsLedger(address)
+
+
+def migrate_ledger(address: str, run_id: str, derived: DerivedRequests) -> Migration:
+    """Gives every response of a ledger the id of today's scheme; see `migrate.py`.
+
+    Args:
+        address: A folder, or `gs://bucket/folder`.
+        run_id: Who asks, for those who find the ledger held.
+        derived: Finds the new text of requests that name others.
+
+    Raises:
+        LedgerBusy: A run is writing to the ledger.
+        InputError: It is no ledger, cannot be written, or waits for batches.
+        StillroomError: An entry is damaged, or the bucket cannot be reached.
+    """
+    if not address.startswith("gs://"):
+        from transforms.ledger.migrate_folder import migrate_folder
+
+        return migrate_folder(Ledger(address), run_id, derived)
+    from transforms.ledger.gcs import GcsLedger
+    from transforms.ledger.migrate_gcs import migrate_bucket
+
+    return migrate_bucket(GcsLedger(address), run_id, derived)

@@ -33,22 +33,33 @@ def compact(ledger: Ledger, run_id: str) -> int:
         InputError: The folder is no ledger, or its disk is full.
         StillroomError: An entry is damaged. Nothing has changed.
     """
-    ledger.prepare()
+    ledger.prepare(any_scheme=True)
     with ledger.naming(), ledger.held(ALL_DIGITS, run_id):
-        merged = sorted(ledger.segments.glob("*.jsonl"))
-        for left in ledger.segments.glob(f"*{COMPACTED}.[ij]*"):
-            if left.with_suffix(".jsonl") not in merged:  # by a compaction that was killed
-                left.unlink()
+        merged = closed_segments(ledger.segments)
         if len(merged) < 2:
             return 0
-        reader = ledger.reader()
+        reader = ledger.reader(any_scheme=True)
         _write(ledger, reader, run_id)
-        _remove(merged, {entry.segment for entry in reader.damaged()})
+        remove_segments(merged, {entry.segment for entry in reader.damaged()})
         return len(merged)
 
 
+def closed_segments(folder: Path) -> list[Path]:
+    """Returns the segments, which no writer has open, and removes what a killed compaction left."""
+    found = sorted(folder.glob("*.jsonl"))
+    for left in folder.glob(f"*{COMPACTED}.[ij]*"):
+        if left.with_suffix(".jsonl") not in found:
+            left.unlink()
+    return found
+
+
+def compacted_path(folder: Path) -> Path:
+    """Returns the path of a segment that replaces all that are there."""
+    return folder / f"{next_number(folder):08d}{COMPACTED}.jsonl"
+
+
 def _write(ledger: Ledger, reader: LedgerReader, run_id: str) -> None:
-    target = ledger.segments / f"{next_number(ledger.segments):08d}{COMPACTED}.jsonl"
+    target = compacted_path(ledger.segments)
     header = make_line([encode(ledger.header(run_id))])
     size = len(header) + sum(entry.length for entry in _entries(reader))
     write_index(target, size, _rows(reader, len(header)))
@@ -72,7 +83,7 @@ def _lines(reader: LedgerReader, header: bytes) -> Iterator[bytes]:
         yield entry.line()
 
 
-def _remove(merged: list[Path], damaged: set[Path]) -> None:
+def remove_segments(merged: list[Path], damaged: set[Path]) -> None:
     """Removes what has been merged; a damaged segment is put aside, as evidence."""
     for path in merged:
         if path in damaged:

@@ -16,7 +16,6 @@ that was answered. Readers need no lock; a reader sees the ledger as it was when
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
@@ -35,6 +34,7 @@ from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.ledger.commit import Committer
 from transforms.ledger.entries import PIECE_BYTES, encode_decision, encode_response
+from transforms.ledger.format import FORMAT, FORMAT_FILE, check_format, encode_format
 from transforms.ledger.index import (
     DECISION,
     Segment,
@@ -47,14 +47,12 @@ from transforms.ledger.reader import LedgerReader, RequestOutcome, outcome_of
 from transforms.ledger.segments import OpenSegment, open_segments, sync_folder
 from transforms.storage.locks import ALL_DIGITS, Holder, hold
 
-FORMAT = 1
 NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
 # A sealed segment is searched on disk, an open one in memory: 10 MB at this size. After a crash
 # one of this size at most is read again, in a second or two; to seal one takes 10 ms of the CPU.
 SEGMENT_ENTRIES = 2**16
 
-_FORMAT_FILE = "FORMAT.json"
-_OWN_NAMES = {_FORMAT_FILE, "segments", "locks", NOTES}
+_OWN_NAMES = {FORMAT_FILE, "segments", "locks", NOTES}
 
 
 def _now() -> datetime:
@@ -120,31 +118,37 @@ class Ledger:
                 remedy="free some space, or move the ledger to another disk",
             )
 
-    def prepare(self) -> None:
+    def prepare(self, *, any_scheme: bool = False) -> None:
         """Makes the folder, if need be.
 
+        Args:
+            any_scheme: Whether ids of an older scheme will do.
+
         Raises:
-            InputError: It is no ledger, or of a newer format, or cannot be written.
+            InputError: It is no ledger, or of another format or scheme, or cannot be written.
         """
         with self.naming():
             if not self.path.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
                 sync_folder(self.path.parent)
-            if not self._is_ledger():
-                _write_format(self.path)
+            if self.scheme(any_scheme=any_scheme) is None:
+                self.write_format()
             self.segments.mkdir(exist_ok=True)
             (self.path / "locks").mkdir(exist_ok=True)
             sync_folder(self.path)
 
-    def reader(self) -> LedgerReader:
+    def reader(self, *, any_scheme: bool = False) -> LedgerReader:
         """Opens the ledger as it is now; a folder that is missing or empty is an empty ledger.
 
+        Args:
+            any_scheme: Whether ids of an older scheme will do.
+
         Raises:
-            InputError: The folder is no ledger, or of a newer format, or cannot be read.
+            InputError: The folder is no ledger, or of another format or scheme, or cannot be read.
             StillroomError: It was compacted just now.
         """
         with self.naming():
-            known = self.path.exists() and self._is_ledger()
+            known = self.path.exists() and self.scheme(any_scheme=any_scheme) is not None
             return LedgerReader(open_segments(self.segments) if known else ())
 
     def writer(self, digits: str, run_id: str) -> LedgerWriter:
@@ -173,20 +177,33 @@ class Ledger:
         began = self.now().isoformat(timespec="milliseconds")
         return {"kind": "header", "format": FORMAT, "run_id": run_id, "began": began}
 
-    def _is_ledger(self) -> bool:
-        """Tells whether the folder is a ledger; False where it is empty."""
+    def scheme(self, *, any_scheme: bool = False) -> int | None:
+        """Returns the scheme of the ids; None where the folder is empty.
+
+        Args:
+            any_scheme: Whether an older scheme will do.
+
+        Raises:
+            InputError: The folder is no ledger, or of another format or scheme.
+        """
         names = {name for name in os.listdir(self.path) if not name.startswith(".")}
-        if _FORMAT_FILE not in names:
+        if FORMAT_FILE not in names:
             if foreign := names - _OWN_NAMES:
                 raise InputError(
                     "the ledger's folder holds something else",
                     where=str(self.path),
                     found=min(foreign),
-                    expected=f"a ledger ({_FORMAT_FILE}) or an empty folder",
+                    expected=f"a ledger ({FORMAT_FILE}) or an empty folder",
                 )
-            return False
-        _check_format(self.path / _FORMAT_FILE)
-        return True
+            return None
+        path = self.path / FORMAT_FILE
+        return check_format(path.read_bytes(), str(path), any_scheme=any_scheme)
+
+    def write_format(self) -> None:
+        """Writes what the folder is: a ledger whose ids are of today's scheme."""
+        content = encode_format("responses of teachers, append-only")
+        write_whole(self.path / FORMAT_FILE, [content])
+        sync_folder(self.path)
 
     @contextlib.contextmanager
     def naming(self) -> Iterator[None]:
@@ -326,24 +343,4 @@ class LedgerWriter:
         return StillroomError(
             f"the ledger {self._ledger.path} cannot be written: {error}\n"
             f"  what it holds is safe; make room on its disk, then run again"
-        )
-
-
-def _write_format(folder: Path) -> None:
-    content = {"format": FORMAT, "what": "stillroom ledger: responses of teachers, append-only"}
-    write_whole(folder / _FORMAT_FILE, [json.dumps(content).encode() + b"\n"])
-
-
-def _check_format(path: Path) -> None:
-    try:
-        found = json.loads(path.read_bytes())["format"]
-    except (ValueError, TypeError, KeyError):
-        found = None
-    if found != FORMAT:
-        raise InputError(
-            "the ledger's format is not known",
-            where=str(path),
-            found=f"format {found}",
-            expected=f"format {FORMAT}",
-            remedy="it was written by another version of stillroom: use that one",
         )

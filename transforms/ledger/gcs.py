@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import socket
@@ -28,8 +27,8 @@ from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.ledger.entries import encode_decision, encode_response
+from transforms.ledger.format import FORMAT_FILE, check_format, encode_format
 from transforms.ledger.gcs_names import (
-    FORMAT_NAME,
     SENT_AT,
     answer_name,
     attempt_name,
@@ -43,12 +42,11 @@ from transforms.storage.gcs import Store
 from transforms.storage.leases import Leases
 from transforms.storage.locks import ALL_DIGITS, Holder
 
-FORMAT = 1
 LEASE_SECONDS = 60.0  # how long the locks of a run that was killed keep others waiting
 CONNECTIONS = 32
 PATIENCE_SECONDS = 120.0  # the client library's own default
 
-_WHAT = "stillroom ledger: responses of teachers, one object each, never overwritten"
+_WHAT = "responses of teachers, one object each, never overwritten"
 
 
 def _now() -> datetime:
@@ -107,15 +105,18 @@ class GcsLedger:
         with contextlib.closing(self.store()) as store:
             _prepare(store)
 
-    def reader(self) -> GcsReader:
+    def reader(self, *, any_scheme: bool = False) -> GcsReader:
         """Opens the ledger; one that was never made is an empty one.
 
+        Args:
+            any_scheme: Whether ids of an older scheme will do.
+
         Raises:
-            InputError: It is no ledger, or of a newer format, or cannot be read.
+            InputError: It is no ledger, or of another format or scheme, or cannot be read.
             StillroomError: The bucket cannot be reached.
         """
         store = self.store()
-        _is_ledger(store)
+        scheme_of(store, any_scheme=any_scheme)
         return GcsReader(store, self.connections, self.whole)
 
     def writer(self, digits: str, run_id: str) -> GcsWriter:
@@ -254,7 +255,8 @@ class GcsWriter:
         return outcome is not None and outcome.answered
 
     def _write(self, response: Response, request: Request) -> None:
-        self._keep(response, b"".join(encode_response(response, request)) + b"\n")
+        data = b"".join(encode_response(response, request)) + b"\n"
+        put_response(self._store, response, data)
         key = bytes.fromhex(response.request_id)
         if not self._flags.get(key, 0) & ANSWERED:
             self._flags[key] = response_flags(response.answered, response.final)
@@ -263,15 +265,26 @@ class GcsWriter:
             noted.result()
         self._leases.check()
 
-    def _keep(self, response: Response, data: bytes) -> None:
-        sent = {SENT_AT: str(response.sent_at)}
-        if response.answered:
-            name = answer_name(response.request_id)
-            if self._store.put(name, data, metadata=sent) is not None:
-                return
-        name = attempt_name(response, data)
-        if self._store.put(name, data, metadata=sent) is None:
-            raise StillroomError(f"{self._store.address}/{name}: something else has this name")
+
+def put_response(store: Store, response: Response, data: bytes) -> None:
+    """Writes a response under a name of its own; the first answer to a request under that name.
+
+    Args:
+        store: The ledger's objects.
+        response: The response.
+        data: The object's bytes.
+
+    Raises:
+        StillroomError: The bucket cannot be reached; the response may not be safe.
+    """
+    sent = {SENT_AT: str(response.sent_at)}
+    if response.answered:
+        name = answer_name(response.request_id)
+        if store.put(name, data, metadata=sent) is not None:
+            return
+    name = attempt_name(response, data)
+    if store.put(name, data, metadata=sent) is None:
+        raise StillroomError(f"{store.address}/{name}: something else has this name")
 
 
 async def _ended(work: Future[None]) -> None:
@@ -293,36 +306,42 @@ async def _ended(work: Future[None]) -> None:
 
 
 def _prepare(store: Store) -> None:
-    if not _is_ledger(store):
-        content = {"format": FORMAT, "what": _WHAT}
-        store.put(FORMAT_NAME, json.dumps(content).encode() + b"\n")
-        _is_ledger(store)  # another may have been first, and may be of another version
+    if scheme_of(store) is None:
+        store.put(FORMAT_FILE, encode_format(_WHAT))
+        scheme_of(store)  # another may have been first, and may be of another version
 
 
-def _is_ledger(store: Store) -> bool:
-    """Tells whether a ledger is at the address; False where there is nothing."""
-    data = store.get(FORMAT_NAME)
-    if data is None:
-        for other in store.list(most=1):
-            if other.name == FORMAT_NAME:  # made this very moment
-                return _is_ledger(store)
-            raise InputError(
-                "the ledger's folder holds something else",
-                where=store.address,
-                found=other.name,
-                expected=f"a ledger ({FORMAT_NAME}) or nothing",
-            )
-        return False
-    try:
-        found = json.loads(data)["format"]
-    except (ValueError, TypeError, KeyError):
-        found = None
-    if found != FORMAT:
+def mark_migrated(store: Store, replaced: int) -> None:
+    """Writes that the ids are of today's scheme.
+
+    Args:
+        store: The ledger's objects.
+        replaced: Generation of the format file that said otherwise.
+    """
+    store.put(FORMAT_FILE, encode_format(_WHAT), replaced)
+
+
+def scheme_of(store: Store, *, any_scheme: bool = False) -> int | None:
+    """Returns the scheme of a ledger's ids; None where there is nothing.
+
+    Args:
+        store: The ledger's objects.
+        any_scheme: Whether an older scheme will do.
+
+    Raises:
+        InputError: It is no ledger, or of another format or scheme.
+        StillroomError: The bucket cannot be reached.
+    """
+    data = store.get(FORMAT_FILE)
+    if data is not None:
+        return check_format(data, f"{store.address}/{FORMAT_FILE}", any_scheme=any_scheme)
+    for other in store.list(most=1):
+        if other.name == FORMAT_FILE:  # made this very moment
+            return scheme_of(store, any_scheme=any_scheme)
         raise InputError(
-            "the ledger's format is not known",
-            where=f"{store.address}/{FORMAT_NAME}",
-            found=f"format {found}",
-            expected=f"format {FORMAT}",
-            remedy="it was written by another version of stillroom: use that one",
+            "the ledger's folder holds something else",
+            where=store.address,
+            found=other.name,
+            expected=f"a ledger ({FORMAT_FILE}) or nothing",
         )
-    return True
+    return None

@@ -21,7 +21,6 @@ from schemas.responses import Response
 from transforms.ledger.index import decision_key
 from transforms.storage.gcs import Listed
 
-FORMAT_NAME = "FORMAT.json"
 RESPONSES = "responses/"
 SENT_AT = "sent_at"  # what an object's metadata say: milliseconds since 1970 UTC
 RANGE_DIGITS = 2  # a listing covers the ids that begin with two hex digits: 256 in all

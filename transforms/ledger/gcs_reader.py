@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from transforms.ledger.gcs_names import (
     read_listed,
     response_name,
 )
+from transforms.ledger.index import ID_BYTES
 from transforms.ledger.reader import RequestOutcome
 from transforms.storage.gcs import Store
 
@@ -37,8 +37,7 @@ _RANGES_ONE_BY_ONE = 16
 
 WHOLE = 1000  # one page of a listing
 
-_ID_BYTES = 32
-_ROW_TYPE = np.dtype([("id", f"S{_ID_BYTES}"), ("sent_at", "<i8")])
+_ROW_TYPE = np.dtype([("id", f"S{ID_BYTES}"), ("sent_at", "<i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class _Range:
 
     def of(self, request_id: str) -> list[Stored]:
         """Returns the responses to a request: the answer that counts first, then the rest."""
-        key = np.array(bytes.fromhex(request_id), f"S{_ID_BYTES}")
+        key = np.array(bytes.fromhex(request_id), f"S{ID_BYTES}")
         place = int(self.answers["id"].searchsorted(key))
         tries = self.tries.get(request_id, [])
         if place == len(self.answers) or self.answers["id"][place] != key:
@@ -64,7 +63,7 @@ class _Range:
 
     def ids(self) -> list[str]:
         """Returns the ids of all requests, sorted."""
-        answered = (bytes(key).ljust(_ID_BYTES, b"\0").hex() for key in self.answers["id"])
+        answered = (bytes(key).ljust(ID_BYTES, b"\0").hex() for key in self.answers["id"])
         return sorted({*answered, *self.tries})
 
 
@@ -116,21 +115,6 @@ class GcsReader:
         found = [self._response(stored) for stored in self._find(request_id)]
         return sorted(found, key=attrgetter("sent_at", "attempt"))
 
-    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
-        """Yields the response that counts of each request in a bucket, other runs' too.
-
-        Args:
-            bucket: The bucket, from 0.
-            bits: How many leading bits of an id name a bucket.
-
-        Yields:
-            One response a request, in the order of ids; a few are read ahead.
-
-        Raises:
-            StillroomError: An object is damaged, or cannot be read.
-        """
-        return self._read_ahead(_deciding(found) for found in self._in_bucket(bucket, bits))
-
     def since(self, milliseconds: int) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
 
@@ -145,24 +129,33 @@ class GcsReader:
         Raises:
             StillroomError: An object is damaged, or cannot be read.
         """
-        self._list_all()
         recent = (
-            stored
-            for found in self._in_bucket(0, 0)
-            for stored in found
-            if stored.sent_at >= milliseconds
+            stored for found in self.all() for stored in found if stored.sent_at >= milliseconds
         )
-        for response in self._read_ahead(recent):
+        for response in map_ahead(self._response, recent, self.at_once):
             if response.sent_at >= milliseconds:
                 yield response
+
+    def all(self) -> Iterator[list[Stored]]:
+        """Yields the responses to each request, in the order of ids: the one that counts first."""
+        self._list_all()
+        for digits in _RANGES:
+            listed = self._ranges[digits]
+            yield from (listed.of(request_id) for request_id in listed.ids())
+
+    def asked(self, stored: Stored) -> dict[str, Any]:
+        """Returns what was asked, as one of the responses to it has it.
+
+        Raises:
+            StillroomError: The object is damaged, or cannot be read.
+        """
+        asked: dict[str, Any] = self._entry(_name(stored))["request"]
+        return asked
 
     def request(self, request_id: str) -> dict[str, Any] | None:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
         found = self._find(request_id)
-        if not found:
-            return None
-        asked: dict[str, Any] = self._entry(_name(found[0]))["request"]
-        return asked
+        return self.asked(found[0]) if found else None
 
     def decision(self, decision_id: str) -> dict[str, Any] | None:
         """Returns the verdict that responses name, as plain data; None where none was noted."""
@@ -210,22 +203,6 @@ class GcsReader:
 
     def _list(self, digits: str) -> _Range:
         return _range_of(map(read_listed, self._store.list(range_name(digits))))
-
-    def _in_bucket(self, bucket: int, bits: int) -> Iterator[list[Stored]]:
-        """Yields the responses to each request of a bucket, in the order of ids."""
-        # Five digits, as what lies beyond the last bucket needs them.
-        first, beyond = (f"{(bucket + step) << (16 - bits):05x}" for step in (0, 1))
-        for digits in _RANGES:
-            if f"0{digits}ff" < first or f"0{digits}00" >= beyond:
-                continue
-            listed = self._range(digits)
-            ids = listed.ids()
-            low, high = (bisect_left(ids, edge, key="0".__add__) for edge in (first, beyond))
-            yield from (listed.of(request_id) for request_id in ids[low:high])
-
-    def _read_ahead(self, wanted: Iterable[Stored]) -> Iterator[Response]:
-        """Returns responses in the order given; reads as many at once as there are connections."""
-        return map_ahead(self._response, wanted, self.at_once)
 
     def _response(self, stored: Stored) -> Response:
         entry = self._entry(_name(stored))

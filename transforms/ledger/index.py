@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 ANSWERED, FINAL, DECISION, DAMAGED = 1, 2, 4, 8  # the flags of an entry
 
+ID_BYTES = 32
 ROW = struct.Struct("<32sQIB")  # id, offset, length, flags
 _ROW_TYPE = np.dtype([("id", "S32"), ("offset", "<u8"), ("length", "<u4"), ("flags", "u1")])
 _HEADER = struct.Struct("<8sQ")

@@ -32,9 +32,6 @@ class ReaderLike(Protocol):
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they came."""
 
-    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
-        """Yields the response that counts of each request in a bucket, in the order of ids."""
-
     def since(self, milliseconds: int) -> Iterator[Response]:
         """Yields every response sent since a moment (milliseconds since 1970 UTC)."""
 
@@ -100,15 +97,23 @@ class LedgerLike(Protocol):
         """Finds out, before anything is paid for, whether a run can write to the ledger.
 
         Raises:
-            InputError: It is no ledger, or cannot be written.
+            InputError: It is no ledger, or of another format or scheme, or cannot be written.
             LedgerBusy: Another run is writing to it.
         """
 
     def prepare(self) -> None:
         """Makes the ledger, if need be; raises `InputError` where that cannot be done."""
 
-    def reader(self) -> ReaderLike:
-        """Opens the ledger; one that was never made is an empty one."""
+    def reader(self, *, any_scheme: bool = False) -> ReaderLike:
+        """Opens the ledger; one that was never made is an empty one.
+
+        Args:
+            any_scheme: Whether ids of an older scheme will do. They are not those of the requests
+                that a run makes.
+
+        Raises:
+            InputError: It is no ledger, or of another format or scheme, or cannot be read.
+        """
 
     def writer(self, digits: str, run_id: str) -> WriterLike:
         """Returns a writer of the ids that begin with some hex digits; enter it to begin."""

@@ -23,8 +23,6 @@ from transforms.ledger.index import (
     decision_key,
 )
 
-_BUCKET_DIGITS = 16  # buckets are cut from the first 16 bits of an id
-
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
@@ -47,18 +45,21 @@ class LedgerReader:
 
     Args:
         segments: The segments in the order in which they were begun.
+
+    Attributes:
+        segments: The same.
     """
 
     at_once = 1  # a mapped file is read faster than a thread is told to
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
-        self._segments = segments
+        self.segments = segments
 
     def __len__(self) -> int:
         """Returns how many responses it holds, attempts that failed included."""
         other = DECISION | DAMAGED
         return sum(
-            int(np.count_nonzero(segment.rows["flags"] & other == 0)) for segment in self._segments
+            int(np.count_nonzero(segment.rows["flags"] & other == 0)) for segment in self.segments
         )
 
     def outcome(self, request_id: str) -> RequestOutcome | None:
@@ -83,25 +84,6 @@ class LedgerReader:
         """
         return [decode_response(entry.read()) for entry in self._find(request_id)]
 
-    def responses(self, bucket: int, bits: int) -> Iterator[Response]:
-        """Yields the response that counts of each request in a bucket.
-
-        It yields all that the ledger holds, other runs' responses too.
-
-        Args:
-            bucket: The bucket, from 0.
-            bits: How many leading bits of an id name a bucket.
-
-        Yields:
-            One response a request, in the order of ids.
-
-        Raises:
-            StillroomError: An entry is damaged.
-        """
-        for found in self.entries(*_id_range(bucket, bits)):
-            if asked := [entry for entry in found if not entry.flags & DECISION]:
-                yield decode_response(_deciding(asked).read())
-
     def since(self, milliseconds: int) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
 
@@ -116,7 +98,7 @@ class LedgerReader:
         Raises:
             StillroomError: An entry is damaged.
         """
-        for segment in self._segments:
+        for segment in self.segments:
             if segment.path.stat().st_mtime * 1000 < milliseconds:
                 continue
             for entry in segment.entries():
@@ -133,7 +115,7 @@ class LedgerReader:
     def decision(self, decision_id: str) -> dict[str, Any] | None:
         """Returns the verdict that responses name, as plain data; None where none was noted."""
         key = decision_key(decision_id)
-        found = (entry for segment in self._segments for entry in segment.find(key))
+        found = (entry for segment in self.segments for entry in segment.find(key))
         return next((entry.read()["verdict"] for entry in found), None)
 
     def damaged(self) -> list[IndexEntry]:
@@ -142,7 +124,7 @@ class LedgerReader:
         The rest is read all the same. What stood there counts as never received, so its requests
         will be asked again: somebody should be told.
         """
-        return [entry for each in self._segments for entry in each.damaged()]
+        return [entry for each in self.segments for entry in each.damaged()]
 
     def damage(self) -> list[str]:
         """Returns where the ledger is known to be spoiled, each place in words."""
@@ -159,18 +141,18 @@ class LedgerReader:
             The entries of one id, in the order they came.
         """
         key = itemgetter(0)
-        merged = heapq.merge(*(each.entries(low, high) for each in self._segments), key=key)
+        merged = heapq.merge(*(each.entries(low, high) for each in self.segments), key=key)
         intact = (entry for entry in merged if not entry.flags & DAMAGED)
         for _, found in groupby(intact, key):
             yield list(found)
 
     def followed_by(self, segment: Segment) -> LedgerReader:
         """Returns a reader that sees one more segment, the newest."""
-        return LedgerReader((*self._segments, segment))
+        return LedgerReader((*self.segments, segment))
 
     def _find(self, request_id: str) -> list[IndexEntry]:
         key = bytes.fromhex(request_id)
-        return [entry for segment in self._segments for entry in segment.find(key)]
+        return [entry for segment in self.segments for entry in segment.find(key)]
 
 
 def outcome_of(flags: int) -> RequestOutcome:
@@ -180,10 +162,3 @@ def outcome_of(flags: int) -> RequestOutcome:
 
 def _deciding(found: list[IndexEntry]) -> IndexEntry:
     return next((entry for entry in found if entry.flags & ANSWERED), found[-1])
-
-
-def _id_range(bucket: int, bits: int) -> tuple[bytes, bytes | None]:
-    """Returns the leading bytes of a bucket's first id and of the first one beyond it."""
-    step = 1 << (_BUCKET_DIGITS - bits)
-    low, high = bucket * step, (bucket + 1) * step
-    return low.to_bytes(2, "big"), high.to_bytes(2, "big") if high >> 16 == 0 else None

@@ -163,8 +163,8 @@ def run_engine(
 def responses(folder: Path) -> dict[str, list[Response]]:
     """Returns all responses in a ledger, by id of the request."""
     reader = Ledger(folder).reader()
-    found = [reader.attempts(each.request_id) for each in reader.responses(0, 0)]
-    return {attempts[0].request_id: attempts for attempts in found}
+    ids = sorted({each.request_id for each in reader.since(0)})
+    return {request_id: reader.attempts(request_id) for request_id in ids}
 
 
 def work(teacher: Teacher, requests: int | list[str] = 5, **route: Any) -> RouteWork:

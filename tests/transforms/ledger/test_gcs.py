@@ -16,10 +16,9 @@ from google.api_core.exceptions import PreconditionFailed
 from google.cloud import storage
 from google.cloud.storage.exceptions import InvalidResponse
 
-from schemas.buckets import bucket_of
 from schemas.errors import InputError, LedgerBusy, StillroomError
 from schemas.prompts import Message, Prompt
-from schemas.requests import Request, make_request
+from schemas.requests import SCHEME, Request, make_request
 from schemas.responses import Response
 from schemas.terms import Verdict
 from tests.gcs_server import GcsServer
@@ -222,7 +221,6 @@ def test_the_first_answer_counts_or_else_the_last_attempt(
     reader = ledger.reader()
     assert reader.outcome(name(1)) == outcome
     assert reader.read(name(1)) == expected
-    assert [*reader.responses(0, 0)] == [expected]
     assert reader.attempts(name(1)) == responses
 
 
@@ -327,7 +325,7 @@ def test_of_two_writers_at_once_one_answer_counts_and_none_is_lost(ledger: GcsLe
         attempts = reader.attempts(name(i))
         assert {each.run_id for each in attempts} == {"run-1", "run-2"}
         assert reader.read(name(i)) in attempts
-    assert len([*reader.responses(0, 0)]) == 30
+    assert len([*reader.since(0)]) == 60
 
 
 @pytest.mark.parametrize(
@@ -442,22 +440,17 @@ def test_whoever_looks_everywhere_lists_everything_once(
     reader = replace(ledger, whole=whole).reader()
     server.requests.clear()
     assert [i for i in range(2000) if reader.outcome(name(i))] == [1]
-    assert [*reader.responses(0, 0)] == [*reader.since(0)] == [answer(name(1))]
+    assert [*reader.since(0)] == [answer(name(1))]
     assert server.count("GET", "prefix=") == listings
 
 
 @pytest.mark.parametrize("whole", [1000, 10], ids=["small", "large"])
-@pytest.mark.parametrize("bits", [0, 4, 11])
-def test_buckets_hold_each_request_once_in_the_order_of_ids(
-    ledger: GcsLedger, bits: int, whole: int
-) -> None:
+def test_all_responses_are_read_in_the_order_of_ids(ledger: GcsLedger, whole: int) -> None:
     keys = [name(i) for i in range(40)]
     with ledger.writer(ALL, "run-1") as writer:
         asyncio.run(_append_all(writer, [answer(key) for key in keys]))
     reader = replace(ledger, whole=whole).reader()
-    for bucket in {bucket_of(key, bits) for key in keys} | {0, 2**bits - 1}:
-        found = [response.request_id for response in reader.responses(bucket, bits)]
-        assert found == sorted(key for key in keys if bucket_of(key, bits) == bucket)
+    assert [response.request_id for response in reader.since(0)] == sorted(keys)
 
 
 @pytest.mark.parametrize("end", ["00", "0000"])
@@ -466,7 +459,7 @@ def test_an_id_that_ends_in_zeros_is_found(ledger: GcsLedger, end: str) -> None:
     write(ledger, answer(key))
     reader = ledger.reader()
     assert reader.read(key) == answer(key)
-    assert [*reader.responses(0, 0)] == [answer(key)]
+    assert [*reader.since(0)] == [answer(key)]
 
 
 def test_only_what_was_sent_since_a_moment_is_read(ledger: GcsLedger, server: GcsServer) -> None:
@@ -661,7 +654,7 @@ def test_a_ledger_that_was_never_made_is_empty(ledger: GcsLedger, server: GcsSer
     assert reader.outcome(name(1)) is None
     assert reader.read(name(1)) is None
     assert reader.attempts(name(1)) == []
-    assert [*reader.responses(0, 0)] == [*reader.since(0)] == []
+    assert [*reader.since(0)] == []
     assert reader.damage() == []
     assert server.objects == {}
 
@@ -693,7 +686,7 @@ def test_no_request_carries_credentials_to_an_emulator(
     ("found", "expected"),
     [
         ({"notes.txt": b"x"}, "found notes.txt"),
-        ({"FORMAT.json": b'{"format": 2}'}, "found format 2"),
+        ({"FORMAT.json": b'{"format": 3}'}, "found format 3"),
         ({"FORMAT.json": b"?"}, "found format None"),
     ],
     ids=["foreign", "newer", "damaged"],
@@ -736,7 +729,7 @@ def test_a_bucket_that_does_not_exist_is_named(server: GcsServer) -> None:
 def test_a_ledger_made_by_another_at_this_very_moment_is_used(
     ledger: GcsLedger, server: GcsServer
 ) -> None:
-    made = {"format": 1, "what": "by another"}
+    made = {"format": 2, "scheme": SCHEME, "what": "by another"}
     server.before(
         "POST",
         "FORMAT.json",

@@ -18,10 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.buckets import MAX_BUCKET_BITS, bucket_of
 from schemas.errors import InputError, LedgerBusy, StillroomError
 from schemas.prompts import Message, Prompt
-from schemas.requests import Request, make_request
+from schemas.requests import SCHEME, Request, make_request
 from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.ledger import Ledger, LedgerWriter, RequestOutcome
@@ -201,7 +200,7 @@ def test_a_decision_is_kept_once_even_if_nothing_follows_it(ledger: Ledger) -> N
     assert reader.decision("e" * 64) is None
     assert segments(ledger)[0].read_text().count("MSA-2026-114") == 1
     assert len(reader) == 0
-    assert [*reader.responses(0, 0)] == []
+    assert [*reader.since(0)] == []
 
 
 def test_no_key_reaches_the_ledger(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
@@ -306,7 +305,6 @@ def test_the_first_answer_counts_or_else_the_last_attempt(
     reader = ledger.reader()
     assert reader.outcome(name(1)) == outcome
     assert reader.read(name(1)) == expected
-    assert [*reader.responses(0, 0)] == [expected]
     assert reader.attempts(name(1)) == responses
     assert len(reader) == len(responses)
 
@@ -347,24 +345,16 @@ def test_a_long_run_writes_many_segments_and_knows_them_all(tmp_path: Path) -> N
     assert all(reader.read(name(i)) == answer(name(i)) for i in range(45))
 
 
-# Buckets
-
 EDGES = ["0" * 64, "00ff" + "0" * 60, "7" + "f" * 63, "8" + "0" * 63, "f" * 64, "fff" + "0" * 61]
 
 
-@pytest.mark.parametrize("bits", [0, 1, 4, 9, MAX_BUCKET_BITS])
-def test_buckets_hold_every_request_once_in_the_order_of_ids(tmp_path: Path, bits: int) -> None:
+def test_entries_are_read_in_the_order_of_ids_whatever_their_segment(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger", segment_entries=50)
     keys = EDGES + [name(i) for i in range(200)]
     write(ledger, *(failure(key) for key in keys), *(answer(key) for key in keys))
-
-    reader = ledger.reader()
-    found = [
-        [each.request_id for each in reader.responses(bucket, bits)] for bucket in range(1 << bits)
-    ]
-    assert [key for bucket in found for key in bucket] == sorted(keys)
-    for bucket, inside in enumerate(found):
-        assert all(bucket_of(key, bits) == bucket for key in inside)
+    found = [*ledger.reader().entries()]
+    assert [each[0].read()["request_id"] for each in found] == sorted(keys)
+    assert {len(each) for each in found} == {2}
 
 
 # Torn ends and damage
@@ -435,7 +425,7 @@ def test_a_spoiled_byte_costs_its_entry_and_is_reported(
         reader = ledger.reader()
         assert [reader.read(name(i)) for i in (0, 2)] == [answer(name(0)), answer(name(2))]
         assert reader.outcome(name(1)) is None
-        assert sum(1 for _ in reader.responses(0, 0)) == len(reader) == 2
+        assert sum(1 for _ in reader.since(0)) == len(reader) == 2
         damage = reader.damaged()
         assert damage[0].offset == start
         assert sum(entry.length for entry in damage) == len(lines[2])
@@ -518,7 +508,7 @@ def test_a_ledger_not_yet_written_is_empty_and_reading_makes_nothing(
     reader = Ledger(folder).reader()
     assert len(reader) == 0
     assert reader.outcome(name(1)) is None
-    assert [*reader.responses(0, 0)] == []
+    assert [*reader.since(0)] == []
     assert folder.exists() is exists
 
 
@@ -526,7 +516,7 @@ def test_a_run_may_start_on_a_new_ledger_and_on_an_old_one(ledger: Ledger) -> No
     ledger.preflight("run-1")
     write(ledger, answer(name(1)))
     ledger.preflight("run-2")
-    assert json.loads((Path(ledger.folder) / "FORMAT.json").read_bytes())["format"] == 1
+    assert json.loads((Path(ledger.folder) / "FORMAT.json").read_bytes())["scheme"] == SCHEME
 
 
 def test_a_run_may_not_start_while_another_writes(ledger: Ledger) -> None:
@@ -558,10 +548,11 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("thesis.txt", "", "holds something else .*thesis.txt"),
-        ("FORMAT.json", '{"format": 2}', "found format 2; expected format 1"),
+        ("FORMAT.json", '{"format": 3}', "found format 3; expected format 1 or 2"),
+        ("FORMAT.json", '{"format": 2, "scheme": 99}', "scheme 99; expected .* or older"),
         ("FORMAT.json", "{", "format is not known"),
     ],
-    ids=["something else", "newer", "broken"],
+    ids=["something else", "newer", "newer scheme", "broken"],
 )
 def test_a_folder_that_is_no_ledger_is_refused(
     tmp_path: Path, file: str, content: str, message: str, use: Callable[[Ledger], object]
@@ -605,7 +596,6 @@ def held(ledger: Ledger) -> tuple[object, ...]:
         [reader.attempts(name(i)) for i in range(20)],
         [reader.outcome(name(i)) for i in range(20)],
         [reader.request(name(i)) for i in range(20)],
-        [*reader.responses(0, 0)],
         reader.decision(VERDICT.decision_id),
     )
 
