@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from schemas.canonical import digest
 from schemas.codes import DedupeMethod, JudgeVerdict, ModelRole, RowKind, Severity, Stage
 from schemas.logprobs import Logprobs
+from schemas.manifest import Compared
 from schemas.prompts import Message
 from schemas.responses import ToolCall
 from schemas.terms import Duty, TermsVersion
@@ -283,6 +284,16 @@ class Rejected:
     findings: tuple[RecordedFinding, ...]
     witness: str
     similarity: float | None
+
+
+def duplicate_detail(witness: str, of: Compared | None = None) -> str:
+    """Returns the `detail` of a duplicate's row.
+
+    Args:
+        witness: Id of the record that stays.
+        of: The earlier version of a corpus that holds the witness; None for this corpus's own.
+    """
+    return f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else "")
 
 
 def pair_id(chosen_id: str, rejected_id: str) -> str:

@@ -29,6 +29,7 @@ from schemas.records import (
     RequestProvenance,
     ResponseProvenance,
     TeacherProvenance,
+    duplicate_detail,
 )
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
 from transforms.choosing.rejected_sides import Side, make_preference
@@ -192,13 +193,14 @@ def make_rejected(
     """Makes the row of a request that was not accepted, or of a prompt that could not be read."""
     record = make_record(number)
     read = kind is not RowKind.UNREAD
+    witness = make_record(0).record_id if kind is RowKind.DUPLICATE else ""
     return Rejected(
         record_id=record.record_id if read else "",
         prompt_id=record.prompt_id if read else "",
         stage=_STAGES[kind],
         kind=kind,
         reason=reason,
-        detail=f"found {reason}",
+        detail=duplicate_detail(witness) if witness else f"found {reason}",
         file="data/sums.jsonl",
         line=None if read else number + 1,
         teacher="our-vllm/qwen" if read else "",
@@ -218,7 +220,7 @@ def make_rejected(
         )
         if kind == "rejected"
         else (),
-        witness=make_record(0).record_id if kind is RowKind.DUPLICATE else "",
+        witness=witness,
         similarity=1.0 if kind is RowKind.DUPLICATE else None,
     )
 

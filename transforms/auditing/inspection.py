@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from schemas.codes import ModelRole, Reason, RowKind
 from schemas.files import structure
 from schemas.manifest import Manifest, Shard
-from schemas.records import pair_id
+from schemas.records import duplicate_detail, pair_id
 from schemas.terms import Duty
 from transforms.auditing.constraints import RowViolation, violations
 from transforms.auditing.decisions import decision_violations
@@ -22,7 +22,7 @@ Duties = tuple[Duty, ...]
 
 _BETWEEN_FIELDS = "\x1f"
 _BETWEEN_ITEMS = "\x1e"
-_DUPLICATE_OF = "^duplicates [0-9a-f]{64} of (?P<version>.+)$"  # see `rows.make_duplicate`
+_WITNESS = "\x1f"  # takes the place of a witness in the detail of a duplicate
 
 
 @dataclass(slots=True)
@@ -173,7 +173,8 @@ def inspect_rejected(
         (
             "detail",
             pc.and_(pc.equal(kinds, RowKind.DUPLICATE), _unlisted_versions(table, manifest)),
-            "names a version that the manifest does not list under `against`",
+            "is not that of a duplicate of this version, or of one that the manifest lists under "
+            "`against`",
         ),
     )
     withdrawn = table.filter(pc.equal(table.column("reason"), Reason.WITHDRAWN))
@@ -185,13 +186,17 @@ def inspect_rejected(
 
 
 def _unlisted_versions(table: pa.Table, manifest: Manifest) -> pa.Array:
-    """Marks the rows that name a version with which the corpus was not compared."""
-    details = table.column("detail").combine_chunks()
-    versions = pc.struct_field(pc.extract_regex(details, _DUPLICATE_OF), "version")
-    listed = pa.array(
-        [f"{one.name} version {one.version}" for one in manifest.against], pa.string()
-    )
-    return pc.and_(pc.is_valid(versions), pc.invert(pc.is_in(versions, value_set=listed)))
+    """Marks the rows without the detail of a duplicate of this version, or of a listed one.
+
+    A row of a corpus that records were withdrawn from may have no detail.
+    """
+    details, witnesses = (table.column(name).combine_chunks() for name in ("detail", "witness"))
+    known = pc.equal(details, "")
+    for version in (None, *manifest.against):
+        before, after = duplicate_detail(_WITNESS, version).split(_WITNESS, 1)
+        expected = pc.binary_join_element_wise(before, witnesses, after, "")
+        known = pc.or_(known, pc.equal(details, expected))
+    return pc.invert(known)
 
 
 def _completion_is_not_last(records: pa.StructArray) -> pa.Array:

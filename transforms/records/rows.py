@@ -24,6 +24,7 @@ from schemas.records import (
     RequestProvenance,
     ResponseProvenance,
     TeacherProvenance,
+    duplicate_detail,
 )
 from schemas.requests import Request
 from schemas.responses import Completion, Response
@@ -222,7 +223,7 @@ def make_duplicate(
     Returns:
         The row.
     """
-    detail = f"duplicates {witness}" + (f" of {of.name} version {of.version}" if of else "")
+    detail = duplicate_detail(witness, of)
     reason = Reason.EXACT_DUPLICATE if method is DedupeMethod.EXACT else Reason.NEAR_DUPLICATE
     row = reject_record(record, stage=Stage.DEDUPE, reason=reason, detail=detail)
     return replace(row, kind=RowKind.DUPLICATE, witness=witness, similarity=similarity)

@@ -402,6 +402,10 @@ def test_a_record_that_says_otherwise_than_its_decision_is_found(
         (replace(make_rejected(5), stage=SOMEWHERE), "stage is none of"),
         (replace(make_rejected(5), record_id=""), "record_id must be empty for"),
         (replace(make_rejected(5, kind=RowKind.DUPLICATE), witness=""), "witness is missing"),
+        (
+            replace(make_rejected(5, kind=RowKind.DUPLICATE), detail="duplicates another"),
+            "detail is not that of a duplicate",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
