@@ -11,11 +11,11 @@ from schemas.records import DedupeProvenance
 
 @dataclass(frozen=True, slots=True)
 class SketchBlock:
-    """Tells that a bucket's sketches are on disk.
+    """A bucket whose sketches are on disk.
 
     Attributes:
-        bucket: Which bucket, or which file of an index.
-        records: How many records it holds.
+        bucket: Number of the bucket, or of a file of an index.
+        records: Number of its records.
     """
 
     bucket: int
@@ -24,13 +24,13 @@ class SketchBlock:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Why a record goes.
+    """The removal of a duplicate.
 
     Attributes:
-        witness: Id of the record that stays and stands for it.
-        similarity: How alike the two are: 1 for exact duplicates, else the Jaccard similarity.
+        witness: Id of the kept record that it duplicates.
+        similarity: Similarity of the two: 1 for exact duplicates, else the Jaccard similarity.
         method: How it was found.
-        of: The earlier version of a corpus that the witness is of; None for this one's.
+        of: The earlier version of a corpus that holds the witness; None for a record of this run.
     """
 
     witness: str
@@ -41,13 +41,13 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class VerdictBlock:
-    """What becomes of one bucket's records; those named nowhere stay, alone.
+    """The verdicts on a bucket's records; records without an entry have no duplicates.
 
     Attributes:
-        bucket: Which bucket.
-        removed: The records that go, by id.
-        clusters: The records that stay and stand for others, by id, with the size of the cluster
-            and `near` as its method where any of the others is not an exact duplicate.
+        bucket: Number of the bucket.
+        removed: The removed records, by id.
+        clusters: The kept records that have duplicates, by id. The method of a cluster is `near` if
+            any of its removed records is not an exact duplicate.
     """
 
     bucket: int

@@ -1,4 +1,4 @@
-"""Candidates: pairs of records that share a band, hence are worth comparing."""
+"""Finds candidates: pairs of records that share a band and so are worth comparing."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from transforms.dedupe.rows import (
 )
 from transforms.dedupe.signature import BANDS
 
-# The lower half of a band key; its leading bits are the number of the partition, and a chance
-# meeting of two keys costs one comparison.
+# `key` is the lower half of a band key. The leading bits choose the partition; if two keys are
+# equal by chance, that costs one comparison.
 BAND = np.dtype([("key", "<u4"), ("ref", "<u8")])
 PAIR = np.dtype([("better", "<u8"), ("worse", "<u8")])
 
-HOT_MEMBERS = 64  # a template that a thousand records share would make half a million pairs
-LEADERS = 16
+HOT_MEMBERS = 64  # beyond it a key is hot: a thousand records would make half a million pairs
+LEADERS = 16  # best-ranked records of a hot key, with which its other records are paired
 
 
 def split_bands(refs: NDArray[np.uint64], bands: NDArray[np.uint64]) -> Iterator[tuple[int, Rows]]:
@@ -36,7 +36,7 @@ def split_bands(refs: NDArray[np.uint64], bands: NDArray[np.uint64]) -> Iterator
         bands: Their band keys: m by 20.
 
     Yields:
-        Partition, and its rows of dtype `BAND`.
+        The number of a partition, and its rows of dtype `BAND`.
     """
     keys = bands.ravel()
     packed = pack(BAND, key=keys.astype(np.uint32), ref=np.repeat(refs, BANDS))
@@ -44,22 +44,22 @@ def split_bands(refs: NDArray[np.uint64], bands: NDArray[np.uint64]) -> Iterator
 
 
 def find_candidates(rows: Rows) -> tuple[Rows, int]:
-    """Pairs the new records that share a band key with one another and with published ones.
+    """Pairs new records that share a band key, with one another and with published records.
 
-    A key of more than 64 new records is hot: they are paired with the 16 best-ranked of them only,
-    so that the pairs grow with the records and not with their square. The same holds of a key of
-    more than 64 published records. Published ones are not paired with one another, and do not
-    change which new ones are.
+    A key with more than 64 new records is hot: its records are paired only with the 16 best-ranked
+    of them, so the number of pairs grows with the records and not with their square. The same holds
+    for published records of a key. Published records are not paired with one another, and do not
+    change which new records are.
 
     Args:
         rows: All rows of one partition, of dtype `BAND`, in any order.
 
     Returns:
-        Distinct pairs of dtype `PAIR`; and how many keys were hot.
+        Distinct pairs of dtype `PAIR`, and the number of hot keys that new records have.
     """
     rows = rows[np.lexsort((rows["ref"], rows["key"]))]
     refs, new = rows["ref"], are_new(rows["ref"])
-    first = changes(rows["key"], new)  # a key's published records stand before its new ones
+    first = changes(rows["key"], new)  # within a key, published records sort before new ones
     group = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
     sizes = np.diff(starts, append=len(rows))
@@ -74,7 +74,7 @@ def find_candidates(rows: Rows) -> tuple[Rows, int]:
 
 
 def distinct_pairs(pairs: Rows) -> Rows:
-    """Returns pairs of dtype `PAIR`, each once and none of a record with itself."""
+    """Returns pairs of dtype `PAIR`, each once, without pairs of a record with itself."""
     pairs = pairs[np.lexsort((pairs["worse"], pairs["better"]))]
     keep = changes(pairs["better"], pairs["worse"]) & (pairs["better"] != pairs["worse"])
     distinct: Rows = pairs[keep]
@@ -82,15 +82,15 @@ def distinct_pairs(pairs: Rows) -> Rows:
 
 
 def split_pairs(pairs: Rows) -> Iterator[tuple[int, Rows]]:
-    """Splits pairs by the bucket of the better-ranked record, where they will be compared."""
+    """Splits pairs by the bucket of the better-ranked record, which compares them."""
     return split(pairs, buckets_of(pairs["better"]))
 
 
 def _meets_published(keys: NDArray[np.uint32], new: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Marks the groups of new records that stand after the published ones of the same key.
+    """Marks the groups of new records whose key published records have too.
 
-    The first group is no exception: the last one, which stands before it here, is of the same key
-    only where there is no other key, and is then itself new.
+    `np.roll` compares the first group with the last. They have the same key only if there is no
+    other; a first group of new records is then the only group, and is not marked.
     """
     marks: NDArray[np.bool_] = new & ~np.roll(new, 1) & (keys == np.roll(keys, 1))
     return marks
@@ -99,7 +99,7 @@ def _meets_published(keys: NDArray[np.uint32], new: NDArray[np.bool_]) -> NDArra
 def _pairs(
     refs: NDArray[np.uint64], starts: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Iterator[Rows]:
-    """Pairs each record with as many as its count says, those that stand from its start on."""
+    """Pairs each record with the first `counts` records from `starts` on."""
     for place in range(HOT_MEMBERS):
         later = np.flatnonzero(counts > place)
         if not later.size:

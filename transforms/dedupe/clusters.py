@@ -1,7 +1,7 @@
-"""Settles who goes: greedily by rank, so that whoever goes is like someone who stays.
+"""Chooses which duplicates to remove, greedily by rank; each resembles a kept record.
 
-Taking connected components instead removes records that resemble nothing that is left: of a chain
-of texts, each a little changed from the one before, one alone would stay.
+To keep one record of each connected component instead would remove records that resemble no kept
+one: of a chain of texts, each slightly changed from the one before, only one would be kept.
 """
 
 from __future__ import annotations
@@ -13,75 +13,77 @@ from numpy.typing import NDArray
 
 from transforms.dedupe.rows import Rows, buckets_of, changes, pack, split
 
-# What was decided of a record: it goes for a witness; or it stays, is its own witness, and stands
-# for `size` records. `exact` holds of a cluster when it holds of all who go for it.
+# A record of a cluster. The witness of a removed record is the kept record that it duplicates; a
+# kept record is its own witness, and `size` counts its cluster. `exact` is true for a kept record
+# if all removed records of its cluster are exact duplicates.
 MEMBER = np.dtype(
     [("ref", "<u8"), ("witness", "<u8"), ("similarity", "<f8"), ("exact", "?"), ("size", "<i8")]
 )
 
 
 def form_clusters(exact: Rows, near: Rows) -> Rows:
-    """Decides which records go, which stays for each, and how large the clusters are.
+    """Returns the clusters of duplicates: which records are removed, and for which kept record.
 
-    An exact duplicate of a record that goes for a third one goes for the third one too.
+    If a record is removed for a witness, its exact duplicates get the same witness.
 
     Args:
-        exact: Exact duplicates, of dtype `EDGE`; `better` is no exact duplicate itself.
-        near: Near-duplicates among the records that are no exact duplicates, of dtype `EDGE`.
+        exact: Exact duplicates, of dtype `EDGE`; `better` is not removed as an exact duplicate.
+        near: Near-duplicates among the other records, of dtype `EDGE`.
 
     Returns:
-        Rows of dtype `MEMBER`, ascending by record; nothing about records that stay alone.
+        Rows of dtype `MEMBER`, ascending by record; none for records without duplicates.
     """
-    goes = choose_removals(near)
+    removals = choose_removals(near)
     exact = exact.copy()
-    follows = np.isin(exact["better"], goes["worse"])
-    followed = goes[np.searchsorted(goes["worse"], exact["better"][follows])]
+    follows = np.isin(exact["better"], removals["worse"])
+    followed = removals[np.searchsorted(removals["worse"], exact["better"][follows])]
     for field in ("better", "similarity"):
         exact[field][follows] = followed[field]
-    removed = np.concatenate((_removed(exact, ~follows), _removed(goes, np.zeros(len(goes), "?"))))
+    near_ones = np.zeros(len(removals), "?")
+    removed = np.concatenate((_removed(exact, ~follows), _removed(removals, near_ones)))
     return np.sort(np.concatenate((removed, _clusters(removed))), order="ref")
 
 
 def choose_removals(edges: Rows) -> Rows:
-    """Chooses the records that go among those joined by edges.
+    """Chooses the near-duplicates to remove.
 
-    Round by round, a record stays when no better neighbour is undecided, and its neighbours go:
-    what a single pass by rank would have decided. Each round decides the best undecided record at
-    least, so the rounds end; ranks are digests, random along any chain, so they end soon.
+    In each round, a record without an undecided better neighbour is kept, and its neighbours are
+    removed. The result is that of one pass by rank. Each round decides at least the best undecided
+    record, so the rounds end; ranks are digests, random along any chain, so few rounds are needed.
 
     Args:
         edges: Distinct rows of dtype `EDGE`.
 
     Returns:
-        One edge for each record that goes, ascending by that record: from the most alike of the
-        neighbours that stay, and from the best-ranked of those.
+        One edge for each removed record, ascending by it. `better` is the most similar kept
+        neighbour; of equally similar ones, the best-ranked.
     """
     refs, ends = np.unique(np.concatenate((edges["better"], edges["worse"])), return_inverse=True)
     better, worse = np.split(ends, [len(edges)])
-    goes = _find_removed(better, worse, refs.size)
-    witnesses = edges[goes[worse] & ~goes[better]]
+    removed = _find_removed(better, worse, refs.size)
+    witnesses = edges[removed[worse] & ~removed[better]]
     order = (witnesses["better"], -witnesses["similarity"], witnesses["worse"])
     witnesses = witnesses[np.lexsort(order)]
     return witnesses[changes(witnesses["worse"])]
 
 
 def split_members(members: Rows) -> Iterator[tuple[int, Rows]]:
-    """Splits members by the bucket of their records."""
+    """Splits rows of dtype `MEMBER` by the bucket of their records."""
     return split(members, buckets_of(members["ref"]))
 
 
 def _find_removed(
     better: NDArray[np.int64], worse: NDArray[np.int64], count: int
 ) -> NDArray[np.bool_]:
-    """Runs the rounds, over the edges whose ends are both undecided."""
-    goes = np.zeros(count, np.bool_)
+    """Runs the rounds over the edges whose two records are undecided."""
+    removed = np.zeros(count, np.bool_)
     while better.size:
         blocked = np.zeros(count, np.bool_)
         blocked[worse] = True
-        goes[worse[~blocked[better]]] = True
-        undecided = blocked[better] & ~goes[better] & ~goes[worse]
+        removed[worse[~blocked[better]]] = True
+        undecided = blocked[better] & ~removed[better] & ~removed[worse]
         better, worse = better[undecided], worse[undecided]
-    return goes
+    return removed
 
 
 def _removed(edges: Rows, exact: NDArray[np.bool_]) -> Rows:

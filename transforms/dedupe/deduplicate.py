@@ -1,21 +1,21 @@
-"""`Deduplicate`: from the sketches of all records to a verdict on each.
+"""`Deduplicate`: turns the sketches of all records into verdicts on duplicates.
 
-Records of earlier corpora, read from their indexes, take part: they rank above all new ones, never
-go, and are not compared with one another.
+Records of earlier corpora are read from their indexes. They rank above all new records, are never
+removed, and are not compared with one another.
 
     SplitKeys ─partition→ FindExact ─┬─bucket→ SplitBands ─partition→ FindCandidates
                                      │                                     │ bucket
                                      └──────→ Settle ←──────────────── VerifyPairs
                                                 └─bucket→ JoinVerdicts
 
-Neither text nor sketches travel, but the places of packed rows on disk (`RowFiles`), so that memory
-grows with the largest bucket and with a partition: a sixty-fourth of all bands, 240 bytes a
-record, indexed ones included. All duplicates are clustered in one worker, over edges that were
-verified: some 150 bytes an edge, and for a record and a hot key at most 16 edges to new records and
-16 to indexed ones.
+Beam passes on neither text nor sketches, only the places of packed rows on disk (`RowFiles`). So
+memory grows with the largest bucket and the largest partition: a partition is a sixty-fourth of all
+bands, which are 240 bytes for each record, indexed ones included. One worker forms all clusters; it
+needs about 150 bytes for each verified edge. For a record and a hot key there are at most 16 edges
+to new records and 16 to indexed ones.
 
-Content alone decides, so that a bundle that runs twice, another order of arrival or another number
-of buckets or workers gives the same verdicts.
+Only content decides. So a repeated bundle, another order of arrival, or another number of buckets
+or workers gives the same verdicts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NEAR_DUPLICATES = "near_duplicates"
 CAPPED_KEYS = "capped_keys"
 
 _NAMESPACE = "dedupe"
-_ONE_KEY = 0  # the key, and the file, of what is clustered in one worker
+_ONE_KEY = 0  # brings all edges to one worker; also the number of its file
 
 _Placed = tuple[int, RowSlice]
 _Grouped = tuple[int, Iterable[RowSlice]]
@@ -57,17 +57,17 @@ _Verdicts = PCollection[tuple[int, VerdictBlock]]
 
 @dataclass(eq=False)
 class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
-    """Finds the records that are there twice, and decides which of them stays.
+    """Finds duplicates and decides which record of each cluster is kept.
 
-    Input, bounded: a `SketchBlock` of each bucket, empty ones included, as `sketch_bucket` returns
-    it. Output: a verdict block of each bucket, keyed by it. Counts `exact_duplicates` and
-    `near_duplicates`, the records that go, and `capped_keys`, the bands that too many records
-    share for all of them to be compared.
+    Input, bounded: a `SketchBlock` for each bucket, empty ones included, from `sketch_bucket`.
+    Output: a `VerdictBlock` for each bucket, keyed by its number. Counters: `exact_duplicates` and
+    `near_duplicates` (removed records), and `capped_keys` (bands that too many records share for
+    all of them to be compared).
 
     Attributes:
-        near: How alike two records may be, or None to look for exact duplicates alone.
-        folder: Folder in which deduplication works: the one that `sketch_bucket` was given.
-        against: Indexes of earlier corpora, of the unit that `near` compares.
+        near: How near-duplicates are compared, or None to find exact duplicates alone.
+        folder: Work folder of deduplication, the same as for `sketch_bucket`.
+        against: Indexes of earlier corpora, for the unit that `near` compares.
     """
 
     near: NearDedupe | None
@@ -78,7 +78,7 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
         super().__init__()
 
     def expand(self, sketches: _Sketches) -> _Verdicts:
-        """Wires the steps as the module's drawing shows."""
+        """Builds the graph in the drawing of this module."""
         sources = Sources(self.folder, self.against)
         every = sketches
         if self.against:
@@ -87,7 +87,7 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
         exact: PCollection[_Placed] = (
             every
             | "SplitKeys" >> beam.FlatMap(_split_keys, sources)
-            | "GroupKeys" >> beam.GroupByKey()  # partition, places of keys
+            | "GroupKeys" >> beam.GroupByKey()  # partition, slices of keys
             | "FindExact" >> beam.FlatMap(_find_exact, self.folder)
         )
         found = {"exact": exact | "ExactToOneKey" >> beam.Map(_to_one_key)}
@@ -96,12 +96,12 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
             found["near"] = near
         clustered = (
             found
-            | "GroupEdges" >> beam.CoGroupByKey()  # one element: places of all edges
+            | "GroupEdges" >> beam.CoGroupByKey()  # one element: slices of all edges
             | "FormClusters" >> beam.FlatMap(_form_clusters, self.folder)
         )
         verdicts: _Verdicts = (
             {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "clustered": clustered}
-            | "GroupVerdicts" >> beam.CoGroupByKey()  # bucket, places of what was decided
+            | "GroupVerdicts" >> beam.CoGroupByKey()  # bucket, slices of members
             | "JoinVerdicts" >> beam.ParDo(_JoinVerdictsFn(sources))
         )
         return verdicts
@@ -109,7 +109,7 @@ class Deduplicate(beam.PTransform[_Sketches, _Verdicts]):
 
 @dataclass(eq=False)
 class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollection[_Placed]]):
-    """Finds near-duplicates among the records that are no exact ones."""
+    """Finds near-duplicates among the records that were not removed as exact duplicates."""
 
     near: NearDedupe
     sources: Sources
@@ -121,11 +121,11 @@ class _FindNear(beam.PTransform[tuple[_Sketches, PCollection[_Placed]], PCollect
         sketches, exact = found
         edges: PCollection[_Placed] = (
             {"buckets": sketches | "Buckets" >> beam.Map(_bucket), "exact": exact}
-            | "GroupRemoved" >> beam.CoGroupByKey()  # bucket, places of its exact duplicates
+            | "GroupRemoved" >> beam.CoGroupByKey()  # bucket, slices of its exact duplicates
             | "SplitBands" >> beam.FlatMap(_split_bands, self.sources)
-            | "GroupBands" >> beam.GroupByKey()  # partition, places of bands
+            | "GroupBands" >> beam.GroupByKey()  # partition, slices of bands
             | "FindCandidates" >> beam.ParDo(_FindCandidatesFn(self.sources.folder))
-            | "GroupPairs" >> beam.GroupByKey()  # bucket, places of pairs
+            | "GroupPairs" >> beam.GroupByKey()  # bucket, slices of pairs
             | "ComparePairs" >> beam.FlatMap(_compare_pairs, self.near.threshold, self.sources)
         )
         return edges
@@ -137,8 +137,8 @@ class _FindCandidatesFn(beam.DoFn):
         self._capped = Metrics.counter(_NAMESPACE, CAPPED_KEYS)
 
     def process(self, element: _Grouped) -> Iterator[_Placed]:
-        partition, pieces = element
-        pairs, hot = find_candidates(_bands(self._folder).read(pieces))
+        partition, slices = element
+        pairs, hot = find_candidates(_bands(self._folder).read(slices))
         self._capped.inc(hot)
         yield from _pairs(self._folder).write(partition, split_pairs(pairs))
 
@@ -167,8 +167,8 @@ def _split_keys(block: SketchBlock, sources: Sources) -> Iterator[_Placed]:
 
 
 def _find_exact(element: _Grouped, folder: Path) -> Iterator[_Placed]:
-    partition, pieces = element
-    edges = find_exact(_keys(folder).read(pieces))
+    partition, slices = element
+    edges = find_exact(_keys(folder).read(slices))
     return _exact(folder).write(partition, split_removed(edges))
 
 
@@ -182,8 +182,8 @@ def _split_bands(element: _Joined, sources: Sources) -> Iterator[_Placed]:
 
 
 def _compare_pairs(element: _Grouped, threshold: float, sources: Sources) -> Iterator[_Placed]:
-    bucket, pieces = element
-    edges = compare_pairs(_pairs(sources.folder).read(pieces), threshold, sources)
+    bucket, slices = element
+    edges = compare_pairs(_pairs(sources.folder).read(slices), threshold, sources)
     return _near(sources.folder).write(bucket, [(_ONE_KEY, edges)])
 
 

@@ -1,4 +1,4 @@
-"""Exact duplicates: records whose normalised prompt and completion are equal."""
+"""Finds exact duplicates: records whose normalised prompt and completion are equal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from transforms.dedupe.rows import EDGE, PARTITION_BITS, Rows, buckets_of, changes, pack, split
 
-# A key as two numbers: any order that brings equal keys together will do.
+# A key as two numbers; rows are sorted by them only to bring equal keys together.
 KEY = np.dtype([("key", "<u8", 2), ("ref", "<u8")])
 
 
@@ -21,22 +21,23 @@ def split_keys(refs: NDArray[np.uint64], keys: NDArray[np.uint8]) -> Iterator[tu
         keys: Their exact keys: n by 16 bytes.
 
     Yields:
-        Partition, and its rows of dtype `KEY`.
+        The number of a partition, and its rows of dtype `KEY`.
     """
     rows = pack(KEY, key=keys.view("<u8"), ref=refs)
     return split(rows, keys[:, 0] >> (8 - PARTITION_BITS))
 
 
 def find_exact(rows: Rows) -> Rows:
-    """Finds the records of equal keys; the best-ranked of each key stands for the others.
+    """Finds the records with equal keys; the best-ranked record of each key is kept.
 
-    Records published before are among the others too: one of each key is compared with new ones.
+    Records that were published before are paired too. So at most one of each key is left to compare
+    with new records.
 
     Args:
         rows: All rows of one partition, of dtype `KEY`, in any order.
 
     Returns:
-        Rows of dtype `EDGE`, similarity 1, from the best-ranked to each of the others.
+        Rows of dtype `EDGE`, similarity 1, from the best-ranked record to each of the others.
     """
     upper, lower = rows["key"].T
     rows = rows[np.lexsort((rows["ref"], lower, upper))]
@@ -53,5 +54,5 @@ def find_exact(rows: Rows) -> Rows:
 
 
 def split_removed(edges: Rows) -> Iterator[tuple[int, Rows]]:
-    """Splits edges by the bucket of the record that goes."""
+    """Splits edges by the bucket of the removed record."""
     return split(edges, buckets_of(edges["worse"]))

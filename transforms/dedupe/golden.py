@@ -1,8 +1,8 @@
-"""What sketches are made by, and a digest that changes when they would come out otherwise.
+"""The settings of sketches, and a digest that changes when sketches would change.
 
-Not all that sketches depend on has a name: a tokeniser's tables, a library's hash. So a few texts
-are sketched, in several scripts and of every sort that sketching tells apart, and what came out is
-digested. Where the digest differs, so may any sketch.
+Sketches also depend on things without a version here: the tables of a tokeniser, the hash of a
+library. So some fixed texts are sketched, in several scripts and for every case of sketching, and
+the result is digested. If the digest differs, any sketch may differ.
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ _TEXTS = (
         "assert yield_ml(2) != yield_ml(2, 0.02) and not yield_ml(0)\n``` 👩‍🔬 \ud800",
     ),
     (_QUESTION, f"{_QUESTION} Heat it and see."),  # quotes its prompt
-    ("Is it safe?", "Not over an open flame."),  # too short to be like another
+    ("Is it safe?", "Not over an open flame."),  # too short to be compared
 )
 
 
 def golden_digest(unit: Unit) -> str:
-    """Returns the SHA-256 of all that is kept of the fixed texts, in hex.
+    """Returns the SHA-256 of the sketches and bands of the fixed texts, in hex.
 
     Args:
         unit: What near-duplicates are compared by.
     """
     hasher = hashlib.sha256()
-    turned = [(answered, asked) for asked, answered in _TEXTS]  # prompts are short else
+    turned = [(answered, asked) for asked, answered in _TEXTS]  # also as long prompts
     sketches = [
         sketch(f"{place:064x}", _turns(asked), answered, unit)
         for place, (asked, answered) in enumerate([*_TEXTS, *turned])

@@ -1,12 +1,12 @@
-"""Indexes of published corpora: what later runs compare their records with, without the texts.
+"""Indexes of published corpora: the sketches that later runs compare their records with.
 
     <corpus>/.index/<version>-<unit>/index.json
                                      sidecars/0000.arrow   one for each shard of accepted records
 
-An index is made of a version's Parquet alone, so one can be made of any version, whenever it was
-published. It stands beside the versions, which never change. It is only used where it is whole and
-its sketches are what today's code would make; nothing else is ever compared with, or made anew
-without being asked for.
+An index is made from a version's Parquet files alone, so it can be made for any version at any
+time. It lies beside the versions, which never change. An index is used only if it is complete and
+its sketches are what the current code would make. Otherwise it is refused; it is never rebuilt
+unless the user asks for it.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _COLUMNS = ("record_id", "messages", "completion", "tool_calls")
 
 
 def index_folder(corpus: Corpus, unit: Unit) -> Path:
-    """Returns where the index of a version stands, be it there or not."""
+    """Returns the folder of a version's index, whether or not it exists."""
     return corpus.folder.parent / _FOLDER / f"{corpus.manifest.version}-{unit}"
 
 
 def make_index(corpus: Corpus, unit: Unit) -> None:
-    """Makes the index of a version, in place of one that is there; a reader sees it whole.
+    """Makes the index of a version, or replaces the existing one; it is complete once visible.
 
     One shard is held in memory at a time.
 
@@ -54,7 +54,7 @@ def make_index(corpus: Corpus, unit: Unit) -> None:
         unit: What near-duplicates are compared by.
 
     Raises:
-        StillroomError: A shard is not the one that was published, or the folder cannot be written.
+        StillroomError: A shard was changed, or the folder cannot be written.
     """
     target = index_folder(corpus, unit)
     work = work_folder(str(corpus.folder.parent), f"index-{uuid.uuid4().hex}")
@@ -66,28 +66,28 @@ def make_index(corpus: Corpus, unit: Unit) -> None:
         target.parent.mkdir(exist_ok=True)
         if stale:
             target.rename(work / "stale")
-        _show(hidden, target)
+        _commit(hidden, target)
 
 
 def open_index(corpus: Corpus, unit: Unit, *, own: bool = False) -> Index | None:
-    """Opens the index of a version, after reading all of it.
+    """Opens the index of a version after checking its settings and the digests of its files.
 
     Args:
         corpus: The version.
         unit: What near-duplicates are compared by.
-        own: Whether it is an earlier version of the very corpus that is compared with it.
+        own: Whether the version is an earlier one of the corpus that is being built.
 
     Returns:
-        The index; None where there is none.
+        The index, or None if there is none.
 
     Raises:
-        InputError: It is damaged, of another version, or made otherwise than today's code would.
+        InputError: It is damaged, of another version, or made by code with other results.
     """
     folder = index_folder(corpus, unit)
     if not folder.exists():
         return None
     place = shlex.quote(str(corpus.folder))
-    remedy = f"make it anew: stillroom index {place} --unit {unit} --rebuild"
+    remedy = f"rebuild it: stillroom index {place} --unit {unit} --rebuild"
     try:
         path = folder / INDEX
         manifest = parse(read_bytes(path), path, "index", IndexManifest)
@@ -104,7 +104,7 @@ def open_index(corpus: Corpus, unit: Unit, *, own: bool = False) -> Index | None
 
 
 def _manifest(corpus: Corpus, unit: Unit, files: tuple[IndexFile, ...]) -> IndexManifest:
-    """Returns what the manifest of an index that is made now says."""
+    """Returns the manifest that the current code gives an index."""
     return IndexManifest(
         format=FORMAT,
         name=corpus.manifest.name,
@@ -139,11 +139,10 @@ def _sketch_shards(corpus: Corpus, unit: Unit, folder: Path) -> Iterator[IndexFi
 
 
 def _rows(corpus: Corpus, shard: Shard) -> Iterator[dict[str, Any]]:
-    path = corpus.path(shard)
-    if not path.is_file() or sha256_of(path) != shard.sha256:
+    if not corpus.is_unchanged(shard):
         raise StillroomError(
-            f"{path}: is not the file that was published\n"
-            "  restore it, `stillroom verify` tells when it is right"
+            f"{corpus.path(shard)}: differs from the published file\n"
+            "  restore the file and check it with `stillroom verify`"
         )
     for table in corpus.groups(shard, _COLUMNS):
         yield from table.to_pylist()
@@ -162,17 +161,17 @@ def _answer(row: dict[str, Any]) -> str:
     return answer_text(row["completion"], calls)
 
 
-def _show(hidden: Path, target: Path) -> None:
+def _commit(hidden: Path, target: Path) -> None:
     try:
         hidden.rename(target)
     except OSError:
-        if not target.exists():  # made by another run meanwhile, an index is as good
+        if not target.exists():  # an index that another run made meanwhile is as good
             raise
     make_durable(target.parent)
 
 
 def _differences(path: Path, found: IndexManifest, expected: IndexManifest) -> Iterator[Problem]:
-    """Yields what an index says of itself that it should not."""
+    """Yields a problem for each field of an index's manifest that differs."""
     for name, one, other in (*_fields(found, expected), *_fields(found.spec, expected.spec)):
         if one != other and name not in ("spec", "files"):
             yield Problem(
@@ -198,5 +197,5 @@ def _damage(folder: Path, manifest: IndexManifest) -> Iterator[Problem]:
         if not path.is_file():
             yield Problem("the index is damaged: a file is missing", where=str(path))
         elif (digest := sha256_of(path)) != file.sha256:
-            what = "the index is damaged: a file is not the one that was made"
+            what = "the index is damaged: a file was changed"
             yield Problem(what, where=str(path), found=f"SHA-256 {digest}", expected=file.sha256)

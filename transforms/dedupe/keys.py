@@ -1,8 +1,9 @@
-"""What two records are compared by: keys of equal texts, and shingles of alike ones.
+"""Makes what records are compared by: a key for equal texts, shingles for similar texts.
 
-A shingle is a run of five tokens, hashed. Signs are tokens, so `a + b` and `a - b` differ; in
-scripts written without blanks characters are tokens (see `transforms.text`). A text of fewer than
-20 tokens has too few shingles for their share to mean anything: it is compared exactly, or not.
+A shingle is the hash of a run of five tokens. Operators and punctuation are tokens, so `a + b` and
+`a - b` differ; in scripts written without spaces, characters are tokens (see `transforms.text`). A
+text of fewer than 20 tokens has too few shingles for a meaningful similarity: it can only be an
+exact duplicate.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from transforms.text import normalise, tokens
 
 KEY_BYTES = 16
 SHINGLE_TOKENS = 5
-MIN_TOKENS = 20  # below it one changed word moves a fifth of the shingles or more
+MIN_TOKENS = 20  # below it one changed word changes a fifth of the shingles or more
 MIN_SHINGLES = MIN_TOKENS - SHINGLE_TOKENS + 1
-MIN_OWN_SHARE = 0.2  # a completion that quotes more of its prompt than the rest is no text to judge
-MAX_CHARACTERS = 500_000  # beyond it a text is compared by its beginning: signatures saturate
+MIN_OWN_SHARE = 0.2  # with fewer shingles of its own, a completion mostly quotes its prompt
+MAX_CHARACTERS = 500_000  # longer texts are compared by their beginning, as signatures saturate
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd: 2**64 divided by the golden ratio
-_VOCABULARY = 1 << 17  # word hashes kept at hand: some 15 MB
+_VOCABULARY = 1 << 17  # cached hashes of tokens: about 15 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +38,9 @@ class Shingles:
     """The shingles that a record is compared by.
 
     Attributes:
-        values: 64-bit hashes, distinct and ascending; empty where the record is compared exactly
-            or not at all.
-        shared: How many of them are the prompt's, which every answer to that prompt has.
+        values: 64-bit hashes, distinct and ascending; empty for a record that can only be an exact
+            duplicate.
+        shared: How many of them come from the prompt, and so from every answer to that prompt.
     """
 
     values: NDArray[np.uint64]
@@ -50,17 +51,17 @@ NO_SHINGLES = Shingles(np.empty(0, np.uint64), 0)
 
 
 def answer_text(completion: str, calls: Iterable[ToolCall]) -> str:
-    """Returns all that an answer says, its calls of tools included: the ids of calls say nothing.
+    """Returns an answer's text and its tool calls as one text, without the ids of calls.
 
     Args:
-        completion: Its text.
-        calls: The calls that it asks for.
+        completion: The text.
+        calls: The tool calls.
     """
     return "\n".join([completion, *(f"{call.name} {call.arguments}" for call in calls)])
 
 
 def prompt_key(prompt: Sequence[Message]) -> bytes:
-    """Returns the key of a conversation: equal for two that read alike.
+    """Returns the key of a conversation: equal if roles and normalised texts are equal.
 
     Args:
         prompt: The turns, without the completion.
@@ -73,10 +74,10 @@ def prompt_key(prompt: Sequence[Message]) -> bytes:
 
 
 def exact_key(prompt: bytes, completion: str) -> bytes:
-    """Returns the key of a record: equal for two pairs of prompt and completion that read alike.
+    """Returns the key of a record: equal if prompt and normalised completion are equal.
 
     Args:
-        prompt: The prompt's key, as `prompt_key` makes it.
+        prompt: The prompt's key, from `prompt_key`.
         completion: The answer.
 
     Returns:
@@ -86,10 +87,10 @@ def exact_key(prompt: bytes, completion: str) -> bytes:
 
 
 def unit_shingles(prompt: Sequence[Message], completion: str, unit: Unit) -> Shingles:
-    """Returns the shingles of what is compared.
+    """Returns the shingles that a record is compared by.
 
-    What stands in the prompt is taken out of the completion: two answers that quote one template
-    are not alike for that. System prompts, shared by whole runs, are never compared.
+    Shingles of the prompt are removed from those of the completion, so two answers are not similar
+    because they quote one template. System prompts, which whole runs share, are never compared.
 
     Args:
         prompt: The turns, without the completion.
@@ -97,7 +98,7 @@ def unit_shingles(prompt: Sequence[Message], completion: str, unit: Unit) -> Shi
         unit: `prompt`, `completion` or `pair`.
 
     Returns:
-        The shingles; none where there are too few to compare.
+        The shingles; none if there are too few to compare.
     """
     asked = _text_shingles("\n".join(turn.content for turn in prompt if turn.role != "system"))
     if unit == "prompt":
@@ -119,7 +120,7 @@ def _enough(values: NDArray[np.uint64], shared: int) -> Shingles:
 
 
 def _text_shingles(text: str) -> NDArray[np.uint64]:
-    """Hashes every run of five tokens: a polynomial in the tokens' own hashes, modulo 2**64."""
+    """Returns the hash of every run of five tokens: a polynomial in their hashes, modulo 2**64."""
     found = tokens(text[:MAX_CHARACTERS])
     runs = len(found) - SHINGLE_TOKENS + 1
     if runs < 1:
@@ -146,7 +147,7 @@ def _distinct(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _without(values: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns the values that are not among the others; both ascending and distinct."""
+    """Returns the values that are not in `others`; both are ascending and distinct."""
     if not values.size or not others.size:
         return values
     places = np.minimum(np.searchsorted(others, values), others.size - 1)
@@ -159,7 +160,7 @@ def _comparable(text: str) -> bytes:
 
 
 def _digest(parts: Iterable[bytes]) -> bytes:
-    """Digests parts with their lengths, so that no two lists of parts run together."""
+    """Returns a digest of parts with their lengths, so different lists give different input."""
     hasher = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in parts:
         hasher.update(len(part).to_bytes(8, "little"))

@@ -1,9 +1,8 @@
-"""Rows on their way between two steps: on disk, while only their place travels.
+"""Passes rows between Beam steps on disk, so that Beam groups only their places.
 
-A local runner holds whatever is grouped in memory, several times over: 240 bytes of bands a record
-took 1.7 GB for a million records. So each step writes what it passes on to one file, sorted by
-where it goes, and each receiver reads its part of every file. A step that runs twice writes the
-same file twice.
+A local runner holds grouped values in memory several times: 240 bytes of bands for each record took
+1.7 GB for a million records. So each step writes its rows to one file, sorted by receiver, and each
+receiver reads its slice of every file. A step that runs again writes the same file again.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from transforms.storage.files import partial_file
 
 @dataclass(frozen=True, slots=True)
 class RowSlice:
-    """Where some rows lie.
+    """A range of rows in a file.
 
     Attributes:
-        file: Number of the file: that of the bucket or partition that wrote it.
-        start: First row.
-        count: How many.
+        file: Number of the file, which is the number of the bucket or partition that wrote it.
+        start: Index of the first row.
+        count: Number of rows.
     """
 
     file: int
@@ -35,11 +34,11 @@ class RowSlice:
 
 @dataclass(frozen=True, slots=True)
 class RowFiles:
-    """A folder of packed rows.
+    """A folder of files with packed rows.
 
     Attributes:
-        folder: The folder; it is made.
-        dtype: What a row is.
+        folder: The folder; created if missing.
+        dtype: Type of a row.
     """
 
     folder: Path
@@ -50,10 +49,10 @@ class RowFiles:
 
         Args:
             file: Number of the file.
-            parts: Whom the rows are for, and the rows.
+            parts: The number of a receiver, and its rows.
 
         Yields:
-            Whom the rows are for, and where they lie; nothing before the whole file is written.
+            The number of a receiver, and the slice of its rows, after the whole file is written.
         """
         places = []
         start = 0
@@ -66,13 +65,13 @@ class RowFiles:
             hidden.replace(self._path(file))
         yield from places
 
-    def read(self, pieces: Iterable[RowSlice]) -> Rows:
-        """Reads pieces and joins them."""
-        return join((self._read(piece) for piece in pieces), self.dtype)
+    def read(self, slices: Iterable[RowSlice]) -> Rows:
+        """Returns the rows of some slices, in order."""
+        return join((self._read(part) for part in slices), self.dtype)
 
-    def _read(self, piece: RowSlice) -> Rows:
-        offset = piece.start * self.dtype.itemsize
-        return np.fromfile(self._path(piece.file), self.dtype, piece.count, offset=offset)
+    def _read(self, part: RowSlice) -> Rows:
+        offset = part.start * self.dtype.itemsize
+        return np.fromfile(self._path(part.file), self.dtype, part.count, offset=offset)
 
     def _path(self, file: int) -> Path:
         return self.folder / f"{file:04d}.rows"

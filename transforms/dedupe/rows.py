@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 Rows = NDArray[np.void]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-PARTITION_BITS = 6  # keys are spread over 64 partitions: so many workers at most
+PARTITION_BITS = 6  # keys are spread over 64 partitions, so at most 64 workers share a step
 
-# A pair of records that are the same; `better` is of better rank: the lower reference.
+# A pair of duplicates; `better` has the better rank, which is the lower reference.
 EDGE = np.dtype([("better", "<u8"), ("worse", "<u8"), ("similarity", "<f8")])
 
 INDEXED = 1 << 30  # buckets from here on are files of indexes
@@ -35,13 +35,13 @@ _NEW = np.uint64(1 << 63)
 
 
 def references(bucket: int, rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """Returns the references of a bucket's rows: new records, unless the bucket is an index's."""
+    """Returns the references of a bucket's rows: new records, or records of an index's file."""
     refs = np.uint64(bucket << _ROW_BITS) | rows.astype(np.uint64)
     return refs if bucket >= INDEXED else refs | _NEW
 
 
 def as_published(refs: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns the references that the same records have when they were published before."""
+    """Returns the references of the same records as records that were published before."""
     return refs & ~_NEW
 
 
@@ -56,17 +56,17 @@ def are_indexed(refs: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def buckets_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Returns the buckets, or files of indexes, that references lie in."""
+    """Returns the numbers of the buckets, or of the files of indexes, of references."""
     return (as_published(refs) >> np.uint64(_ROW_BITS)).astype(np.int64)
 
 
 def rows_of(refs: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Returns the places of references within their buckets."""
+    """Returns the row numbers of references within their buckets."""
     return (refs & _ROW_MASK).astype(np.int64)
 
 
 def pack(dtype: np.dtype[np.void], **columns: NDArray[Any]) -> Rows:
-    """Packs columns of one length, one for each field of a dtype, into rows."""
+    """Returns rows made of columns of one length, one for each field of a dtype."""
     rows = np.empty(len(next(iter(columns.values()))), dtype)
     for name, column in columns.items():
         rows[name] = column
@@ -74,19 +74,19 @@ def pack(dtype: np.dtype[np.void], **columns: NDArray[Any]) -> Rows:
 
 
 def join(pieces: Iterable[Rows], dtype: np.dtype[np.void]) -> Rows:
-    """Joins pieces of packed rows into one; no pieces make no rows."""
+    """Returns the rows of all pieces, in order."""
     return np.concatenate([np.empty(0, dtype), *pieces])
 
 
 def split(rows: NDArray[Scalar], parts: NDArray[Any]) -> Iterator[tuple[int, NDArray[Scalar]]]:
-    """Cuts rows into one piece a part.
+    """Splits rows into parts.
 
     Args:
         rows: Any rows.
-        parts: Which part each of them belongs to.
+        parts: Number of the part of each row.
 
     Yields:
-        Part and its rows, in their order; parts ascending, none empty.
+        The number of a part and its rows, in their order; parts ascending, none empty.
     """
     order = np.argsort(parts, kind="stable")
     rows, parts = rows[order], parts[order]
@@ -96,7 +96,7 @@ def split(rows: NDArray[Scalar], parts: NDArray[Any]) -> Iterator[tuple[int, NDA
 
 
 def changes(*columns: NDArray[Any]) -> NDArray[np.bool_]:
-    """Marks the rows that differ from the row before in any of some columns; the first always."""
+    """Marks the first row, and rows that differ from the row before in any of the columns."""
     marks = np.zeros(columns[0].size, np.bool_)
     marks[:1] = True
     for column in columns:

@@ -1,8 +1,8 @@
-"""A bucket's sidecar: what deduplication knows of its records, left on disk where it was made.
+"""Sidecars: one file for each bucket with the sketches of its records.
 
-Row i belongs to the i-th record by id. Keys and bands are read once, by the bucket itself; ids and
-shingles, some 1.6 kB a record, are read of those records alone that have a duplicate or a
-candidate, straight from the mapped file. The format is an Arrow IPC file with one record batch.
+Row i belongs to the i-th record by id. Keys and bands are read once, by the step of the bucket. Ids
+and shingles, about 1.6 kB for each record, are read from the mapped file, and only for records that
+have a duplicate or a candidate. The format is an Arrow IPC file with one record batch.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What deduplication knows of one record.
+    """What one record is compared by.
 
     Attributes:
-        id: SHA-256 that names it.
-        key: Exact key.
-        prompt: Key of its prompt.
-        shingles: What it is compared by; empty where it is compared exactly alone.
+        id: The record's id, 32 bytes.
+        key: Its exact key, 16 bytes.
+        prompt: The first 8 bytes of its prompt's key.
+        shingles: Its shingles; empty if it can only be an exact duplicate.
     """
 
     id: bytes
@@ -58,9 +58,9 @@ def write_sidecar(path: Path, sketches: list[Sketch], bands: NDArray[np.uint64])
     """Writes a sidecar, all or nothing.
 
     Args:
-        path: Where to.
+        path: Path of the sidecar.
         sketches: The bucket's records, ascending by id.
-        bands: Band keys of those that have shingles, in their order: m by 20.
+        bands: Band keys of the records that have shingles, in the same order: m by 20.
     """
     batch = pa.record_batch(_columns(sketches, bands), schema=_SCHEMA)
     with partial_file(path.parent) as hidden:
@@ -73,7 +73,7 @@ class Sidecar:
     """Reads a sidecar.
 
     Args:
-        path: Which.
+        path: Path of the sidecar.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class Sidecar:
 
     @property
     def records(self) -> int:
-        """How many records it holds."""
+        """Number of records."""
         return int(self._batch.num_rows)
 
     def keys(self) -> NDArray[np.uint8]:
@@ -89,27 +89,27 @@ class Sidecar:
         return self._bytes("key", KEY_BYTES)
 
     def identities(self) -> NDArray[np.bytes_]:
-        """Returns the ids of all records joined with their exact keys: n of 48 bytes."""
+        """Returns the id and exact key of each record as one value of 48 bytes: n."""
         joined = np.hstack((self._bytes("id", _ID_BYTES), self.keys()))
         return joined.view(f"S{_ID_BYTES + KEY_BYTES}").ravel()
 
     def bands(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Returns the rows of the records that have bands, and their band keys: m, and m by 20."""
+        """Returns the rows of records with shingles (m), and their band keys (m by 20)."""
         column = self._batch["bands"]
         rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
         return rows, column.flatten().to_numpy().reshape(-1, BANDS)
 
     def ids(self, rows: NDArray[np.int64]) -> list[str]:
-        """Returns the ids of some records, in hex."""
+        """Returns the ids of some rows, in hex."""
         return [name.hex() for name in self._batch["id"].take(pa.array(rows)).to_pylist()]
 
     def prompts(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Returns the keys of some records' prompts."""
+        """Returns the prompt keys of some rows."""
         prompts: NDArray[np.uint64] = self._batch["prompt"].take(pa.array(rows)).to_numpy()
         return prompts
 
     def shingles(self, rows: NDArray[np.int64]) -> list[Shingles]:
-        """Returns the shingles of some records."""
+        """Returns the shingles of some rows."""
         places = pa.array(rows)
         values = self._batch["shingles"].take(places)
         shared = self._batch["shared"].take(places).to_pylist()

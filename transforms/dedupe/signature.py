@@ -1,12 +1,16 @@
-"""Signatures: few numbers that tell which texts are worth comparing (MinHash with banding).
+"""Signatures by which similar texts are found: MinHash with banding.
 
-The specification is this project's own, since libraries change theirs between releases and a
-persisted index must outlive them. Slot i of a signature is the least value of a_i * x modulo 2**32
-over the upper halves x of a text's shingles; x is uniform, so that every shingle is as likely to
-give the least one, and an added constant would only turn the circle. A band is six slots, hashed;
-two texts are candidates when they share one of 20 bands. At Jaccard similarity s that happens with
-probability 1 - (1 - s**6)**20: 0.9977 at 0.8, 0.9999 at 0.85, 0.0013 at 0.2. What it finds is
-compared exactly, so that a false candidate costs a comparison and never a record.
+Slot i of a signature is the minimum of a_i * x modulo 2**32 over a text's shingles, where x is the
+upper half of a shingle's hash and a_i a fixed odd number. x is uniform, so each shingle is equally
+likely to give the minimum; a constant added to the product would not change that. Two texts of
+Jaccard similarity s have equal values in a slot with probability s.
+
+A band is the hash of six slots, and two texts are candidates if they share one of 20 bands. This
+happens with probability 1 - (1 - s**6)**20: 0.9977 at s = 0.8, 0.9999 at 0.85, 0.0013 at 0.2.
+Candidates are then compared exactly (`similarity`).
+
+The specification is part of this project, since libraries change theirs between releases and a
+stored index is used for longer.
 """
 
 from __future__ import annotations
@@ -16,16 +20,16 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-SPEC = "stillroom minhash 1"  # names the constants below; another number, other signatures
+SPEC = "stillroom minhash 1"  # seeds the constants below; raise it to change signatures
 BANDS = 20
 ROWS = 6
 SLOTS = BANDS * ROWS
 
-_CHUNK = 1024  # shingles hashed at a time: with 120 slots of 4 bytes, 480 kB, which a cache holds
+_CHUNK = 1024  # shingles hashed at a time: at 120 slots of 4 bytes, 480 kB, which fits a cache
 
 
 def _constants(name: str, count: int, width: int) -> NDArray[np.uint64]:
-    """Draws constants from SHAKE-256 of their name: fixed, and the same on every machine."""
+    """Returns constants from SHAKE-256 of their name, the same on every machine."""
     drawn = hashlib.shake_256(f"{SPEC}: {name}".encode()).digest(count * width)
     return np.frombuffer(drawn, f"<u{width}").astype(np.uint64)
 
@@ -43,7 +47,7 @@ def signature(shingles: NDArray[np.uint64]) -> NDArray[np.uint32]:
         shingles: At least one 64-bit hash, in any order.
 
     Returns:
-        120 numbers.
+        The 120 slots.
     """
     upper = (shingles >> _SHIFT).astype(np.uint32)
     least = np.full(SLOTS, np.iinfo(np.uint32).max, np.uint32)
@@ -54,13 +58,13 @@ def signature(shingles: NDArray[np.uint64]) -> NDArray[np.uint32]:
 
 
 def band_keys(signatures: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Hashes the bands of signatures; the band's number goes in, so that bands never meet.
+    """Returns the band keys of signatures; each band has its own seed, so bands never share a key.
 
     Args:
-        signatures: One signature a row: n by 120.
+        signatures: One signature in each row: n by 120.
 
     Returns:
-        One key a band: n by 20.
+        One 64-bit key for each band: n by 20.
     """
     slots = signatures.reshape(-1, BANDS, ROWS).astype(np.uint64)
     keys = np.broadcast_to(_SEEDS, slots.shape[:2]).copy()

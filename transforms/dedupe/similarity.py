@@ -1,4 +1,4 @@
-"""Compares candidates exactly: by the Jaccard similarity of their whole sets of shingles."""
+"""Compares candidates exactly, by the Jaccard similarity of their whole sets of shingles."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from transforms.dedupe.keys import Shingles
 from transforms.dedupe.rows import EDGE, Rows, buckets_of, join, pack, rows_of, split
 from transforms.dedupe.sources import Sources
 
-# Several answers to one prompt are asked for on purpose, and are alike by nature.
+# Several answers to one prompt are wanted and similar by nature, so they must be more similar than
+# other records to count as duplicates.
 SAME_PROMPT_THRESHOLD = 0.9
 
 
 def compare_pairs(pairs: Rows, threshold: float, sources: Sources) -> Rows:
-    """Compares candidates and keeps those that are alike enough.
+    """Returns the candidates whose similarity reaches the threshold.
 
-    They are taken by the two buckets they lie in, so that memory grows with two buckets.
+    Pairs are compared by their two buckets, so memory grows with the size of two buckets.
 
     Args:
-        pairs: Rows of dtype `PAIR` whose better-ranked records lie in one bucket; repeats do not
-            matter.
-        threshold: Jaccard similarity from which two records are the same; between answers to one
-            prompt it is 0.9 at least.
+        pairs: Rows of dtype `PAIR` whose better-ranked records are in one bucket; may repeat.
+        threshold: Least Jaccard similarity of duplicates; between answers to one prompt it is at
+            least 0.9.
         sources: Where the records are.
 
     Returns:
@@ -37,15 +37,15 @@ def compare_pairs(pairs: Rows, threshold: float, sources: Sources) -> Rows:
 def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
     """Returns the Jaccard similarity of two records.
 
-    Between answers to one prompt, what they have of the prompt says nothing and does not count.
+    Between answers to one prompt, the shingles of the prompt do not count.
 
     Args:
         one: A record's shingles.
         other: Another's.
-        same_prompt: Whether both answer one prompt.
+        same_prompt: Whether both answer the same prompt.
 
     Returns:
-        From 0 to 1; 0 where nothing is left to compare.
+        From 0 to 1; 0 if no shingles are left to compare.
     """
     both = np.concatenate((one.values, other.values))
     both.sort()
@@ -56,18 +56,20 @@ def similarity(one: Shingles, other: Shingles, same_prompt: bool) -> float:
 
 
 def _compare_tile(pairs: Rows, threshold: float, sources: Sources) -> Rows:
-    """Compares pairs that lie in the same two buckets."""
+    """Compares pairs of which all better and all worse records are in one bucket each."""
     shingles, prompts = _load(pairs["better"], sources)
     others, other_prompts = _load(pairs["worse"], sources)
     same = prompts == other_prompts
-    alike = np.array([similarity(*pair) for pair in zip(shingles, others, same, strict=True)])
-    keep = alike >= np.where(same, max(threshold, SAME_PROMPT_THRESHOLD), threshold)
+    similarities = np.array(
+        [similarity(*pair) for pair in zip(shingles, others, same, strict=True)]
+    )
+    keep = similarities >= np.where(same, max(threshold, SAME_PROMPT_THRESHOLD), threshold)
     kept = pairs[keep]
-    return pack(EDGE, better=kept["better"], worse=kept["worse"], similarity=alike[keep])
+    return pack(EDGE, better=kept["better"], worse=kept["worse"], similarity=similarities[keep])
 
 
 def _load(refs: NDArray[np.uint64], sources: Sources) -> tuple[list[Shingles], NDArray[np.uint64]]:
-    """Loads records of one bucket, each once however often it is referred to."""
+    """Returns shingles and prompt keys of records of one bucket; each is read once."""
     sidecar = sources.sidecar(int(buckets_of(refs[:1])[0]))
     rows, places = np.unique(rows_of(refs), return_inverse=True)
     shingles = sidecar.shingles(rows)

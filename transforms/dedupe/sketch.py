@@ -1,4 +1,4 @@
-"""Sketches a bucket's records: all that later steps need to know of their texts."""
+"""Sketches the records of a bucket: the keys, shingles and bands that later steps compare."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from transforms.dedupe.keys import NO_SHINGLES, answer_text, exact_key, prompt_k
 from transforms.dedupe.sidecar import Sketch, sidecar_file, write_sidecar
 from transforms.dedupe.signature import SLOTS, band_keys, signature
 
-_PROMPT_BYTES = 8  # of the prompt's key: it decides which threshold applies, nothing more
+_PROMPT_BYTES = 8  # of the prompt's key, which decides only which threshold applies
 
 
 def sketch_bucket(
     bucket: int, records: Iterable[Record], near: NearDedupe | None, folder: Path
 ) -> SketchBlock:
-    """Sketches the records of a bucket into its sidecar.
+    """Writes the sketches of a bucket's records to its sidecar.
 
     Args:
-        bucket: Which bucket.
+        bucket: Number of the bucket.
         records: All its records, in any order.
-        near: How near-duplicates are compared, or None to compare exactly alone.
-        folder: Folder in which deduplication works.
+        near: How near-duplicates are compared, or None to find exact duplicates alone.
+        folder: Work folder of deduplication.
 
     Returns:
-        What `Deduplicate` takes.
+        The input of `Deduplicate` for this bucket.
 
     Raises:
-        ValueError: Two of the records have one id.
+        ValueError: Two records have the same id.
     """
     unit = near.unit if near else None
     sketches = (
@@ -59,27 +59,27 @@ def write_sketches(path: Path, sketches: Iterable[Sketch]) -> int:
         sketches: In any order.
 
     Returns:
-        How many there are.
+        The number of sketches.
 
     Raises:
-        ValueError: Two of them have one id.
+        ValueError: Two sketches have the same id.
     """
     ordered = sorted(sketches, key=lambda sketch: sketch.id)
     for one, other in pairwise(ordered):
         if one.id == other.id:
-            raise ValueError(f"record {one.id.hex()} is there twice")
+            raise ValueError(f"two records have the id {one.id.hex()}")
     write_sidecar(path, ordered, bands(ordered))
     return len(ordered)
 
 
 def sketch(record_id: str, prompt: Sequence[Message], answer: str, unit: Unit | None) -> Sketch:
-    """Sketches one record.
+    """Returns the sketch of one record.
 
     Args:
-        record_id: Its id.
+        record_id: The record's id, in hex.
         prompt: The turns before the completion.
-        answer: All that the answer says, as `answer_text` has it.
-        unit: What near-duplicates are compared by, or None to compare exactly alone.
+        answer: The answer with its tool calls, as `answer_text` returns it.
+        unit: What near-duplicates are compared by, or None to find exact duplicates alone.
     """
     key = prompt_key(prompt)
     return Sketch(

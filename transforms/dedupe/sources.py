@@ -1,4 +1,4 @@
-"""Where the compared records are: in the buckets of this run, and in indexes of earlier corpora."""
+"""Opens the sketches of all compared records: of this run, and of indexes of earlier corpora."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from transforms.dedupe.sidecar import Sidecar, sidecar_file
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """All records that are compared.
+    """The sketches of all compared records.
 
     Attributes:
-        folder: Folder in which deduplication works: the sidecars of this run's buckets are there.
-        against: Indexes whose records go before those of this run.
+        folder: Work folder of deduplication, with the sidecars of this run's buckets.
+        against: Indexes of earlier corpora, whose records rank above those of this run.
     """
 
     folder: Path
     against: tuple[Index, ...] = ()
 
     def indexed(self) -> list[SketchBlock]:
-        """Returns the files of all indexes, numbered as buckets that no run has."""
+        """Returns a block for each file of an index, numbered from `INDEXED` on."""
         files = [file for _, file in self._files()]
         return [SketchBlock(INDEXED + place, file.records) for place, file in enumerate(files)]
 
@@ -40,17 +40,17 @@ class Sources:
         return Sidecar(index.folder / file.path)
 
     def version(self, bucket: int) -> Compared:
-        """Returns the version that a file of an index was made of."""
+        """Returns the version that a file of an index was made from."""
         return self._files()[bucket - INDEXED][0].version
 
     def references(self, bucket: int) -> NDArray[np.uint64]:
         """Returns the references of a bucket's records.
 
-        A record that an earlier version of this very corpus holds, word for word, was published
-        before: it stays, and what duplicates it goes.
+        A record that an earlier version of this corpus holds with the same text was published
+        before: it ranks above new records, so it is kept and its duplicates are removed.
 
         Args:
-            bucket: Which bucket, or which file of an index.
+            bucket: Number of the bucket, or of a file of an index.
         """
         sidecar = self.sidecar(bucket)
         refs = references(bucket, np.arange(sidecar.records))

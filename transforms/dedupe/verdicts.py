@@ -1,4 +1,4 @@
-"""Puts the verdicts on a bucket's records together, with ids in place of references."""
+"""Makes the verdicts on a bucket's records: looks up the ids of references."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transforms.dedupe.sources import Sources
 
 
 def verdict_block(bucket: int, members: Rows, sources: Sources) -> VerdictBlock:
-    """Makes the verdicts on one bucket.
+    """Returns the verdicts on one bucket.
 
     Args:
-        bucket: Which bucket.
-        members: What was decided of its records, of dtype `MEMBER`.
+        bucket: Number of the bucket.
+        members: The rows of its records, of dtype `MEMBER`.
         sources: Where the records are.
 
     Returns:
@@ -37,7 +37,7 @@ def verdict_block(bucket: int, members: Rows, sources: Sources) -> VerdictBlock:
 
 
 def _names(refs: NDArray[np.uint64], sources: Sources) -> dict[int, str]:
-    """Looks up the ids of references in the sidecars of their buckets."""
+    """Returns the ids of references, read from the sidecars of their buckets."""
     names: dict[int, str] = {}
     for bucket, part in split(np.unique(refs), buckets_of(np.unique(refs))):
         ids = sources.sidecar(bucket).ids(rows_of(part))
@@ -46,7 +46,7 @@ def _names(refs: NDArray[np.uint64], sources: Sources) -> dict[int, str]:
 
 
 def _versions(refs: NDArray[np.uint64], sources: Sources) -> dict[int, Compared]:
-    """Looks up the versions that indexed records are of."""
+    """Returns the versions that indexed records belong to."""
     indexed = np.unique(refs[are_indexed(refs)])
     return {
         int(ref): sources.version(bucket)

@@ -91,5 +91,5 @@ def test_the_order_of_records_does_not_change_a_byte(tmp_path: Path, records: li
 
 
 def test_two_records_of_one_id_are_refused(tmp_path: Path, records: list[Record]) -> None:
-    with pytest.raises(ValueError, match="is there twice"):
+    with pytest.raises(ValueError, match="two records have the id"):
         sketch_bucket(0, [*records, records[0]], None, tmp_path)
