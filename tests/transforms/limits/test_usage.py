@@ -1,4 +1,4 @@
-"""What was used before is read out of the ledger: by this run, today, and this month."""
+"""Earlier usage is read from the ledger: of this run, today, and this month."""
 
 from __future__ import annotations
 
@@ -27,32 +27,43 @@ PRICE = Price(
 DAILY = Quota(requests_per_day=1000, concurrency=4)
 
 
-def at(day: str) -> int:
-    """Returns noon of a day, milliseconds since 1970 UTC."""
-    return int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp() * 1000)
+def at(day: str, time: str = "12:00:00") -> int:
+    """Returns a time UTC, by default noon of a day, as milliseconds since 1970."""
+    return int(datetime.fromisoformat(f"{day}T{time}+00:00").timestamp() * 1000)
 
 
 def ask(
-    folder: Path, day: str, run_id: str, prompts: Iterable[str], script: Script | None = None
+    folder: Path,
+    day: str,
+    run_id: str,
+    prompts: Iterable[str],
+    script: Script | None = None,
+    *,
+    time: str = "12:00:00",
 ) -> None:
-    """Asks on a day, by the clock of whoever asks."""
-    real = Clock()
-    late = at(day) / 1000 - real.wall()
-    clock = Clock(wall=lambda: real.wall() + late)
+    """Asks at a time, at which the clock stays."""
+    clock = Clock(wall=lambda: at(day, time) / 1000)
     with Teacher(script or always(answer())) as teacher:
         route = make_route(teacher.endpoint, price=PRICE)
         run_engine(folder, RouteWork(route, make_requests(prompts)), run_id=run_id, clock=clock)
 
 
 def used(
-    folder: Path, day: str, run_id: str = "now", *, mine: bool = True, **settings: bool
+    folder: Path,
+    day: str,
+    run_id: str = "now",
+    *,
+    mine: bool = True,
+    started: str = "",
+    **settings: bool,
 ) -> PastUsage:
+    """Reads what was used before noon of a day, by a run that started on a day, by default then."""
     route: Route = make_route("http://t/v1", price=PRICE, quota=DAILY)
     return past_usage(
         Ledger(folder).reader(),
         {} if settings.pop("elsewhere", False) else {ROUTE: route},
         run_id=run_id,
-        run_started=at(day),
+        run_started=at(started or day),
         now=at(day),
         mine=lambda _: mine,
         **settings,
@@ -65,17 +76,27 @@ def test_a_month_counts_all_runs_of_the_month_and_no_earlier_one(tmp_path: Path)
     ask(tmp_path, "2026-02-20", "second", "f")
     assert used(tmp_path, "2026-02-27", monthly=True).month.usd == pytest.approx(6.0)
     assert used(tmp_path, "2026-03-01", monthly=True).month.usd == 0
-    assert used(tmp_path, "2026-02-27").month.usd == 0  # nobody asked
+    assert used(tmp_path, "2026-02-27").month.usd == 0  # only read where it is of interest
 
 
-def test_a_month_counts_routes_that_the_run_does_not_know(tmp_path: Path) -> None:
+@pytest.mark.parametrize("started", ["2026-02-27", "2026-01-15"])
+def test_a_month_begins_at_midnight_utc_whenever_the_run_started(
+    tmp_path: Path, started: str
+) -> None:
+    ask(tmp_path, "2026-01-31", "january", "abc", time="23:59:59")
+    ask(tmp_path, "2026-02-01", "february", "d", time="00:00:00")
+    before = used(tmp_path, "2026-02-27", started=started, monthly=True)
+    assert before.month.usd == pytest.approx(2.0)
+
+
+def test_a_month_counts_routes_that_the_run_does_not_ask(tmp_path: Path) -> None:
     ask(tmp_path, "2026-02-01", "first", "de")
     before = used(tmp_path, "2026-02-27", monthly=True, elsewhere=True)
     assert before.month.usd == pytest.approx(4.0)
     assert before.today == {}
 
 
-def test_what_the_run_itself_spent_is_not_counted_for_the_others_too(tmp_path: Path) -> None:
+def test_the_runs_own_spending_is_not_counted_as_that_of_others(tmp_path: Path) -> None:
     ask(tmp_path, "2026-02-27", "now", "abc")
     before = used(tmp_path, "2026-02-27", monthly=True)
     assert before.spent.requests == 3
@@ -83,13 +104,13 @@ def test_what_the_run_itself_spent_is_not_counted_for_the_others_too(tmp_path: P
     assert before.month.usd == 0
 
 
-def test_an_answer_of_unknown_cost_counts_for_the_most_it_can_have_cost(tmp_path: Path) -> None:
+def test_an_answer_of_unknown_cost_counts_as_the_most_it_can_cost(tmp_path: Path) -> None:
     ask(tmp_path, "2026-02-01", "first", "a", always(answer(usage=None)))
     before = used(tmp_path, "2026-02-27", monthly=True)
     assert before.month.usd >= 50 * 0.2  # `max_tokens`, and the prompt
 
 
-def test_a_failure_that_cost_nothing_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_failure_that_cost_nothing_is_not_counted(tmp_path: Path) -> None:
     ask(tmp_path, "2026-02-01", "first", "a", in_turn(failure(503), answer()))
     assert used(tmp_path, "2026-02-27", monthly=True).month.usd == pytest.approx(2.0)
 
@@ -106,9 +127,9 @@ def test_the_last_minute_counts_this_slices_requests_and_those_of_other_runs(
     ask(tmp_path, "2026-02-26", "yesterday", "a")
     ask(tmp_path, "2026-02-27", "other", "bc")
     ask(tmp_path, "2026-02-27", "now", "de")
-    told = used(tmp_path, "2026-02-27").minute[ROUTE]
-    assert [sent.tokens for sent in told] == [Tokens(10, 5)] * 4
-    assert sorted(told, key=lambda sent: sent.at) == told
+    sent = used(tmp_path, "2026-02-27").minute[ROUTE]
+    assert [each.tokens for each in sent] == [Tokens(10, 5)] * 4
+    assert sorted(sent, key=lambda each: each.at) == sent
     assert len(used(tmp_path, "2026-02-27", mine=False).minute[ROUTE]) == 2
     assert used(tmp_path, "2026-02-27", elsewhere=True).minute == {}
 
