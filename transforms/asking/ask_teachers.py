@@ -104,7 +104,7 @@ async def _ask(
             client=client,
             ledger=ledger,
             permits=_guard(job),
-            budget=BudgetTracker(job.run.budget, share, used.spent, used.month),
+            budget=BudgetTracker(job.run.budget, share, spent=used.spent, month=used.month),
             run_id=job.run_id,
             progress=progress,
             share=share,

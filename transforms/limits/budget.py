@@ -1,6 +1,6 @@
-"""Our own cap on a run and on a month: reserved before a request is sent, settled when paid for.
+"""Our own caps on a run and on a month: reserved before a request is sent, settled afterwards.
 
-Money is counted in whole picodollars, so that a million small sums add up to what they are.
+Money is counted in whole picodollars, so that a million small sums add up exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PICO = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What something costs.
+    """Money, requests and tokens that something costs.
 
     Attributes:
         picodollars: Millionths of a millionth of a US dollar.
@@ -53,33 +53,33 @@ class Spend:
 
 
 def cost(tokens: Tokens, price: Price) -> Spend:
-    """Returns what one attempt costs; a fraction of a picodollar counts as a whole one."""
+    """Returns the cost of one attempt; fractions of a picodollar are rounded up, for each token."""
     return Spend(
-        tokens.prompt * _each(price.input_usd_per_million)
-        + tokens.completion * _each(price.output_usd_per_million),
+        tokens.prompt * _picodollars(price.input_usd_per_million)
+        + tokens.completion * _picodollars(price.output_usd_per_million),
         1,
         tokens.total,
     )
 
 
 class BudgetTracker:
-    """What may be spent, shared by all routes of a slice.
+    """The budget of a slice, shared by all its routes.
 
     Args:
-        caps: The run's budget; None sets no cap.
+        caps: The run's budget; a None in it sets no cap.
         share: This slice's share of it; the shares of all slices sum to at most 1.
-        spent: What the slice spent before, in an earlier try of the same run.
+        spent: What the slice spent in an earlier try of the same run.
         month: What other runs spent this month, all slices together.
 
     Attributes:
-        spent: What was spent so far, as far as it is settled; what can no longer be settled, since
-            nobody knows what it cost, counts as reserved.
+        spent: What is spent and settled. An attempt of unknown cost counts as what was reserved.
     """
 
     def __init__(
         self,
         caps: Caps,
         share: Fraction = Fraction(1),
+        *,
         spent: Spend | None = None,
         month: Spend | None = None,
     ) -> None:
@@ -96,16 +96,16 @@ class BudgetTracker:
         self._settled = asyncio.Event()
 
     async def reserve(self, most: Spend) -> bool:
-        """Reserves what an attempt may cost; waits while what is in flight may yet leave room.
+        """Reserves what an attempt may cost; waits while attempts in flight may still leave room.
 
         Args:
             most: The most that it can cost.
 
         Returns:
-            Whether it was reserved. If not, it never can be: the budget is spent.
+            Whether it is reserved. If not, the budget is spent.
         """
         if not self._turn.locked() and self._take(most):
-            return True  # as nearly always: nobody waits, and there is room
+            return True  # the usual case: nothing waits, and there is room
         async with self._turn:
             while not self._take(most):
                 if not self._fits(self.spent + most):
@@ -115,29 +115,29 @@ class BudgetTracker:
             return True
 
     def take(self, most: Spend) -> bool:
-        """Reserves what something may cost if there is room for it now; waits for nobody.
+        """Reserves what something may cost if there is room for it now; never waits.
 
         Args:
             most: The most that it can cost.
 
         Returns:
-            Whether it was reserved.
+            Whether it is reserved.
         """
         return self._take(most)
 
     def adopt(self, reserved: Spend) -> None:
-        """Takes over what was reserved, and is still owed, for attempts that were made before.
+        """Takes over reservations of an earlier process, which are not settled yet.
 
-        It may be more than the budget: then nothing else is reserved until it is settled.
+        They may exceed the budget: then nothing else is reserved until they are settled.
         """
         self._committed += reserved
 
     def settle(self, reserved: Spend, spent: Spend | None) -> None:
-        """Puts what an attempt cost in place of what was reserved for it.
+        """Replaces what was reserved for an attempt by what it cost.
 
         Args:
             reserved: What was reserved.
-            spent: What it cost; None where nobody knows, which counts as all that was reserved.
+            spent: What it cost; None if that is unknown, which counts as what was reserved.
         """
         if spent is None:
             spent = reserved
@@ -146,7 +146,7 @@ class BudgetTracker:
         self._settled.set()
 
     def release(self, reserved: Spend) -> None:
-        """Gives back what was reserved for an attempt that was not made."""
+        """Gives back what was reserved for an attempt that was not sent."""
         self.settle(reserved, Spend())
 
     def _take(self, most: Spend) -> bool:
@@ -165,8 +165,8 @@ class BudgetTracker:
 
 
 @functools.cache
-def _each(usd_per_million: float) -> int:
-    """Returns picodollars a token, rounded up."""
+def _picodollars(usd_per_million: float) -> int:
+    """Returns the price of a token, rounded up."""
     return math.ceil(Fraction(str(usd_per_million)) * (_PICO // 10**6))
 
 

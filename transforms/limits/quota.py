@@ -1,7 +1,7 @@
-"""Holds a route to its provider's quota: a minute's, a day's, and none of it all at once.
+"""Keeps a route within its provider's quota, a minute's and a day's, and spreads requests evenly.
 
-And to what the server itself says meanwhile: not before a time, or not so many at once. What the
-quota leaves room for is an `Allowance`'s to tell: this process's own, or one shared by many.
+It also does what the server asks for meanwhile: a pause, or fewer requests at once. A
+`QuotaCounter` counts what the quota leaves: of this process alone, or shared by many.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from schemas.errors import InputError
 from schemas.inputs.registry import Route
 from transforms.clock import Clock
 from transforms.limits.pacing import ConcurrencyWindow
-from transforms.providers.tokens import Tokens
+from transforms.providers.tokens import NO_TOKENS, Tokens
 
 DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """What a route was asked today, UTC, before this run: by all workers, in all slices."""
+    """What a route was asked today, UTC, before this run, by all slices."""
 
     requests: int = 0
     tokens: int = 0
@@ -34,10 +34,10 @@ class DayUsage:
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """A request that was sent before, not long ago.
+    """A request that was sent within the last minute, before this run.
 
     Attributes:
-        at: When, seconds since 1970 UTC.
+        at: Seconds since 1970 UTC.
         tokens: What it used.
     """
 
@@ -68,18 +68,18 @@ class Denied:
 
 
 class Reservation(Protocol):
-    """What was set aside for one request."""
+    """What is reserved for one request."""
 
     def settle(self, used: Tokens | None) -> None:
-        """Puts what was used in its place; None, where nobody knows, keeps what was reserved."""
+        """Replaces what was reserved by what was used; None, for unknown, changes nothing."""
         ...
 
 
 class QuotaCounter(Protocol):
-    """What a route's quota leaves room for.
+    """Counts what a route's quota leaves.
 
     Attributes:
-        unlimited: Whether nothing is limited, so that nobody need ask.
+        unlimited: Whether nothing is limited, so that nothing has to be reserved.
         limits_tokens: Whether any limit is one of tokens.
     """
 
@@ -90,24 +90,24 @@ class QuotaCounter(Protocol):
     def limits_tokens(self) -> bool: ...
 
     async def reserve(self, tokens: Tokens) -> Reservation | float | Denied:
-        """Sets aside what a request may come to, if there is room for it now.
+        """Reserves what a request may use, if there is room for it now.
 
         Args:
-            tokens: The most that it can come to, as far as we can tell.
+            tokens: The most that it may use, by our estimate.
 
         Returns:
-            What was set aside; or the seconds after which to ask again; or why it never will be.
+            The reservation; or the seconds after which to try again; or a denial, which is final.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave to send one request, until it is settled.
+    """Permission to send one request. It is settled once the request has ended.
 
     Attributes:
-        number: Which one it is, from 1.
-        reservation: What was set aside for it; None where nothing is limited.
+        number: Number of the grant, from 1.
+        reservation: What is reserved; None where nothing is limited.
     """
 
     number: int
@@ -115,25 +115,25 @@ class Grant:
 
 
 class Limiter:
-    """Grants requests in the order they come, each as soon as the quota has room for it.
+    """Grants requests in their order, each as soon as the quota has room for it.
 
     Args:
-        allowance: What the quota leaves room for.
-        concurrency: Requests that may be in flight at once.
-        clock: Tells the time and lets it pass.
+        counter: Counts what the quota leaves.
+        concurrency: Most requests in flight at once.
+        clock: The time, and how to wait.
 
     Attributes:
-        concurrency: The same: whoever asks keeps to it.
+        concurrency: The same. The caller keeps to it; the limiter does not enforce it.
         limits_tokens: Whether any limit is one of tokens.
-        throttled_seconds: How long the route had to wait for its quota so far.
+        throttled_seconds: How long the route has waited for its quota so far.
     """
 
-    def __init__(self, allowance: QuotaCounter, concurrency: int, clock: Clock) -> None:
+    def __init__(self, counter: QuotaCounter, concurrency: int, clock: Clock) -> None:
         self.concurrency = concurrency
-        self.limits_tokens = allowance.limits_tokens
+        self.limits_tokens = counter.limits_tokens
         self.throttled_seconds = 0.0
-        self._allowance = allowance
-        self._unlimited = allowance.unlimited
+        self._counter = counter
+        self._unlimited = counter.unlimited
         self._clock = clock
         self._window = ConcurrencyWindow(concurrency)
         self._held_until = -math.inf
@@ -145,7 +145,7 @@ class Limiter:
         """Waits until a request may be sent.
 
         Args:
-            tokens: The most that it can come to, as far as we can tell.
+            tokens: The most that it may use, by our estimate.
 
         Returns:
             A grant, to be settled; or why there is none.
@@ -160,7 +160,7 @@ class Limiter:
                 elif (held := self._held_until - self._clock.monotonic()) > 0:
                     await self._pause(held)
                 else:
-                    answer = await self._allowance.reserve(tokens)
+                    answer = await self._counter.reserve(tokens)
                     if isinstance(answer, Denied):
                         return answer
                     if isinstance(answer, float):
@@ -170,11 +170,11 @@ class Limiter:
             return Denied(DenialReason.CLOSED)
 
     def settle(self, grant: Grant, used: Tokens | None) -> None:
-        """Puts what a request used in place of what was reserved for it.
+        """Replaces what was reserved for a request by what it used.
 
         Args:
             grant: Its grant.
-            used: What it used; None where nobody knows, which keeps what was reserved.
+            used: What it used; None if that is unknown: then the reservation counts as used.
         """
         self._window.settle()
         if grant.reservation is not None:
@@ -186,24 +186,24 @@ class Limiter:
         self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
 
     def note_answer(self) -> None:
-        """Takes note that the server had room for a request: it may bear more at once."""
+        """Notes that the server answered a request: more may be in flight at once."""
         self._window.widen()
 
     def note_pushback(self, grant: Grant) -> None:
-        """Takes note that the server would rather not have been asked: fewer at once from now on.
+        """Notes that the server is overloaded: fewer are in flight at once from now on.
 
         Args:
-            grant: The grant of the request that it pushed back.
+            grant: The grant of the request that it rejected for that.
         """
         self._window.cut(grant.number)
 
     def close(self) -> None:
-        """Grants nothing any more; whoever waits is told at once."""
+        """Grants nothing any more. Requests that wait are denied at once."""
         self._closed = True
         self._changed.set()
 
     def _is_free(self) -> bool:
-        """Tells whether there is nothing to keep to just now, and nobody waits."""
+        """Returns whether nothing limits a request now, and no other one waits."""
         return (
             self._unlimited
             and not self._closed
@@ -213,18 +213,18 @@ class Limiter:
         )
 
     def _grant(self, reservation: Reservation) -> Grant | Denied:
-        if self._closed:  # while the allowance was asked: what it set aside is not needed
-            reservation.settle(Tokens(0, 0))
+        if self._closed:  # closed while the counter was asked: the reservation is not needed
+            reservation.settle(NO_TOKENS)
             return Denied(DenialReason.CLOSED)
         return Grant(self._window.send(), reservation)
 
     async def _pause(self, seconds: float) -> None:
-        """Waits; something settled in the meantime may make it shorter."""
+        """Waits, but no longer than until another request is settled."""
         with self._throttled():
             await self._clock.pause(seconds, self._changed)
 
     async def _until_settled(self) -> None:
-        """Waits until something is no longer in flight."""
+        """Waits until another request is settled."""
         with self._throttled():
             await self._changed.wait()
 
@@ -236,15 +236,15 @@ class Limiter:
 
 
 def slice_limit(route: Route, name: str, share: Fraction) -> int:
-    """Returns a slice's part of one limit, rounded down so that the parts never exceed it.
+    """Returns a slice's part of one limit, rounded down so that all parts together never exceed it.
 
     Args:
         route: The route, with its quota.
-        name: The limit, a field of `Quota` that is set.
+        name: The limit: a field of `Quota` that is set.
         share: The slice's share; the shares of all slices sum to at most 1.
 
     Raises:
-        InputError: It is less than one.
+        InputError: The part is less than one.
     """
     limit: int = getattr(route.quota, name)
     part = math.floor(limit * share)

@@ -1,11 +1,11 @@
-"""Limiters that draw on one quota, wherever they run: the count is kept in Redis.
+"""Limiters of many processes and machines that share one quota, counted in Redis.
 
-All who name the same server, and ask the same route of the same account, share it. What stays each
-process's own is what concerns its connections alone: how many it has in flight, its slice's part of
-the route's `concurrency`; and what the teacher's server said to it.
+All processes share a quota that use the same Redis server and ask the same route with the same
+account. Each process alone limits its requests in flight, to its slice's part of the route's
+`concurrency`, and does what the teacher's server asks of it.
 
-The address may hold a password, so it is named as a key is, resolved in the process that asks, and
-shown nowhere.
+The server's address may hold a password. So a registry names it as it names a key; it is resolved
+in the process that asks, and appears in no message.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _SCRIPT = "shared_counter.lua"
 _PREFIX = "stillroom:quota:"
-_ANSWER_SECONDS = 2.0  # for a connection, and for an answer; the script takes a millisecond
-# What Redis names an error by. The rest of its text is not shown: it may repeat a command's words.
+_TIMEOUT_SECONDS = 2.0  # of a connection and of a reply; the script takes a millisecond
+# Codes of Redis errors. The rest of an error's text is not shown: it may repeat a command.
 _CODE = re.compile(
     r"\b(?:BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOPERM|NOREPLICAS|OOM|READONLY"
     r"|WRONGTYPE)\b"
@@ -50,13 +50,13 @@ class RedisLimiters:
 
     Args:
         address: Where the Redis server's address is found.
-        share: This slice's share of what is not shared: of each route's concurrency.
-        clock: Tells the time and lets it pass.
-        environment: Where `env:` looks; by default this process's environment.
-        minute_seconds: How long a minute is: for tests.
+        share: This slice's share of each route's concurrency.
+        clock: The time, and how to wait.
+        environment: The variables that `env:` reads; by default those of this process.
+        minute_seconds: Length of a minute; tests shorten it.
 
     Raises:
-        InputError: The package `redis` is not installed, or the address is missing or is none.
+        InputError: The package `redis` is not installed, or the address is missing or invalid.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RedisLimiters:
         self._client = _connect(address, environment)
         script = package_files(__package__).joinpath(_SCRIPT).read_text("utf-8")
         self._script = self._client.register_script(script)
-        self._allowances: list[SharedQuotaCounter] = []
+        self._counters: list[SharedQuotaCounter] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,33 +86,33 @@ class RedisLimiters:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for allowance in self._allowances:
-            await allowance.close()
+        for counter in self._counters:
+            await counter.close()
         await self._client.aclose()
 
     def limiter(self, work: RouteWork) -> Limiter:
         """Returns the limiter of a route.
 
         Args:
-            work: The route, its key, and what it was asked today.
+            work: The route, its key, and what it was asked today before.
 
         Raises:
             InputError: The route's concurrency cannot be shared by so many slices.
         """
         concurrency = slice_limit(work.route, "concurrency", self._share)
-        return Limiter(self.allowance(work), concurrency, self._clock)
+        return Limiter(self.counter(work), concurrency, self._clock)
 
-    def allowance(self, work: RouteWork) -> SharedQuotaCounter:
-        """Returns what is left of a route's quota, by all who share it; see `limiter`."""
+    def counter(self, work: RouteWork) -> SharedQuotaCounter:
+        """Returns the shared counter of a route's quota; see `limiter`."""
         key = quota_key(work)
-        allowance = SharedQuotaCounter(
+        counter = SharedQuotaCounter(
             self._run, key, work.route, work.today, self._clock, self._minute_seconds
         )
-        self._allowances.append(allowance)
-        return allowance
+        self._counters.append(counter)
+        return counter
 
     async def check(self) -> None:
-        """Makes sure that the server counts as asked; grants nothing.
+        """Checks that the server runs the script. Grants nothing.
 
         Raises:
             InputError: It does not.
@@ -121,9 +121,9 @@ class RedisLimiters:
             await probe(self._run, f"{_PREFIX}check")
         except QuotaServerError as error:
             raise InputError(
-                f"the limiter cannot be asked: {error}",
+                f"the limiter cannot be used: {error}",
                 where=self._address.where,
-                expected="a Redis server that runs scripts and takes what they write",
+                expected="a Redis server that runs scripts and lets them write",
                 remedy=f"check the server, and the address that {self._address.redis} holds; "
                 "nothing has been asked yet",
             ) from None
@@ -139,13 +139,13 @@ class RedisLimiters:
 
 
 def check_limiter(address: LimiterAddress) -> None:
-    """Makes sure, before anybody is asked, that a limiter can be.
+    """Checks before the first request that a limiter works.
 
     Args:
         address: Where its address is found.
 
     Raises:
-        InputError: It cannot: with what is wrong, and without the address.
+        InputError: It does not. The message says why, and does not hold the address.
     """
 
     async def check() -> None:
@@ -156,10 +156,10 @@ def check_limiter(address: LimiterAddress) -> None:
 
 
 def quota_key(work: RouteWork) -> str:
-    """Returns what Redis calls a route of an account: it tells neither, and nothing of the key.
+    """Returns the Redis key of a route's quota: a digest, from which nothing can be read.
 
-    A key that lasts names its account. A token that is renewed does not, so the endpoint's path
-    does, in which Google's APIs name the project.
+    A key identifies its account. A token that is renewed does not; then the endpoint's path does,
+    since Google's APIs name the project in it.
 
     Args:
         work: The route and its key.
@@ -172,16 +172,16 @@ def quota_key(work: RouteWork) -> str:
 
 
 def _connect(address: LimiterAddress, environment: Mapping[str, str] | None) -> Redis:
-    """Makes a client, which connects when it is first asked. Retries are ours, by our clock."""
+    """Returns a client, which connects with its first command. Only we retry, by our clock."""
     try:
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
     except ImportError:
         raise InputError(
-            "the limiter needs a package that is not installed",
+            "the limiter needs the package redis, which is not installed",
             where=address.where,
-            expected="the package redis, in every process that asks",
+            expected="it in every process that asks",
             remedy="install stillroom with its extra: stillroom[redis]",
         ) from None
     url = resolve_address(
@@ -190,28 +190,28 @@ def _connect(address: LimiterAddress, environment: Mapping[str, str] | None) -> 
     try:
         return Redis.from_url(
             url.reveal(),
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_ANSWER_SECONDS,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-    except ValueError:  # its text may hold the address
+    except ValueError:  # the text of the error may hold the address
         raise InputError(
-            f"what {address.redis} holds is no address of a Redis server",
+            f"{address.redis} does not hold the address of a Redis server",
             where=address.where,
-            expected="one like redis://:password@host:6379/0; rediss:// for TLS; a password with "
-            "other signs than letters and digits, percent-encoded",
+            expected="an address like redis://:password@host:6379/0; rediss:// for TLS; other "
+            "characters of a password than letters and digits percent-encoded",
         ) from None
 
 
 def _why(error: Exception) -> str:
-    """Returns what went wrong, in words that hold neither address nor password."""
+    """Returns what went wrong, without address and password."""
     from redis.exceptions import AuthenticationError, ResponseError
     from redis.exceptions import TimeoutError as RedisTimeout
 
     if isinstance(error, AuthenticationError):
-        return "it does not accept the user or the password"
+        return "it refuses the user or the password"
     if isinstance(error, TimeoutError | RedisTimeout):
-        return f"it did not answer within {_ANSWER_SECONDS:g} s"
+        return f"it did not answer within {_TIMEOUT_SECONDS:g} s"
     if isinstance(error, ResponseError):
         code = _CODE.search(str(error))
         return f"it answered with an error, {code.group() if code else type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What one route is to be asked."""
+"""The requests of one route, with all that is needed to ask them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from transforms.providers.key import Key
 
 @dataclass(frozen=True, slots=True)
 class RouteWork:
-    """What is to be asked of one route.
+    """The work of one route.
 
     Attributes:
         route: The route.
-        requests: What to ask, drawn one by one as there is room to ask it.
+        requests: The requests. They are drawn one by one, as there is room to send them.
         key: The route's key, or None.
-        endpoint: Where to ask, for a route without an endpoint of its own: the embedded teacher.
+        endpoint: Base address of a route without one in the registry: the embedded teacher.
         today: What the route was asked today before.
         minute: What it was asked in the last minute before, oldest first.
-        batch: Whether to ask through the provider's batch API.
+        batch: Whether to use the provider's batch API.
     """
 
     route: Route
@@ -41,7 +41,7 @@ class RouteWork:
 
     @property
     def account(self) -> tuple[str, Key | None]:
-        """Whoever withdraws access withdraws it from this: a host, and a key."""
+        """The host and the key: what loses access if the host withdraws it."""
         return urlsplit(self.base).netloc, self.key
 
 

@@ -1,23 +1,25 @@
--- One route's quota, shared by all who name it: settles what is finished, then grants what is wanted
--- if there is room for it. A script runs alone in its server, so no interleaving grants twice.
+-- Counts the quota of one route for all its clients: settles what is finished, then grants what is
+-- wanted if there is room. Redis runs one script at a time, so nothing is granted twice.
 --
--- KEYS[1]  All that is known of the route, a hash: `state`, and one field for each grant of the last
---          minute, named by its number. One key, so that it is lost as a whole or not at all.
--- ARGV[1]  How to count, the same at each call: JSON, see `_settings` in shared_counter.py.
--- ARGV[2]  What to do now: JSON, see `_ask` there.
+-- KEYS[1]  A hash with all that is known of the route: `state`, and a field for each grant of the
+--          last minute, named by its number. It is one key, so that it is lost as a whole or not at all.
+--          Other versions of stillroom may share it: keep the names and the form of what it holds.
+-- ARGV[1]  The settings, the same in each call: JSON, see `_settings` in shared_counter.py.
+-- ARGV[2]  What to do: JSON, see `_ask` there.
 -- Returns  JSON: {grant: …}, {wait: seconds}, {denied: "day"}, {in_flight: true}, {lost: true} or
---          {}; but for `lost`, with the `epoch` and the number of the last grant, `newest`.
+--          {}. All but `lost` hold the `epoch` and `newest`, the number of the last grant.
 --
--- Lists of four are by kind: requests, tokens, prompt tokens, completion tokens a minute. Lists of
--- two: requests and tokens a day. A limit of 0 is none. Seconds since 1970 UTC, by this server.
+-- Lists of four hold a value for each kind: requests, tokens, prompt tokens and completion tokens a
+-- minute. Lists of two: requests and tokens a day. A limit of 0 is no limit. Times are seconds since
+-- 1970 UTC, by this server's clock.
 
 local key = KEYS[1]
 local how = cjson.decode(ARGV[1])
 local ask = cjson.decode(ARGV[2])
 local window = how.minute * how.window_margin
-local even_window = how.even * how.window_margin
+local short_window_seconds = how.short_window * how.window_margin
 local DAY = 86400
-local WALK = 1000 -- entries looked at to tell a wait: a shorter one is only asked again
+local WALK = 1000 -- most entries read for a wait; after one that is too short, the client asks again
 
 local function amounts(prompt, completion)
   return { 1, prompt + completion, prompt, completion }
@@ -33,19 +35,19 @@ local function begin()
     return cmsgpack.unpack(packed)
   end
   return {
-    epoch = ask.nonce, -- differs from that of a state that was lost
+    epoch = ask.nonce, -- a new state has another epoch than the one that was lost
     now = 0,
     not_before = 0,
-    oldest = 1, -- number of the first grant that is in the window
+    oldest = 1, -- number of the oldest grant in the minute's window
     newest = 0,
-    sums = { 0, 0, 0, 0 }, -- of the window
-    even_oldest = 1, -- as `oldest`, of ten seconds
-    even_sums = { 0, 0, 0, 0 }, -- of what is likely, then of what was used
-    even_doubts = { 0, 0, 0, 0 }, -- variance of what is likely
+    sums = { 0, 0, 0, 0 }, -- of the minute's window
+    even_oldest = 1, -- number of the oldest grant in the short window
+    even_sums = { 0, 0, 0, 0 }, -- of the short window: what is expected, then what was used
+    even_doubts = { 0, 0, 0, 0 }, -- variances of what is expected
     due = { 0, 0, 0, 0 }, -- when the next amount is due, by the pace
-    saved = { 0, 0, 0, 0 }, -- seconds by which it was due earlier than was known
-    known = { 1, 1, 1, 1 }, -- answers of which is known what they used
-    shares = { 1, 1, 1, 1 }, -- of what is reserved that is used, on average
+    saved = { 0, 0, 0, 0 }, -- seconds by which it turned out to be due earlier
+    known = { 1, 1, 1, 1 }, -- number of answers of known usage
+    shares = { 1, 1, 1, 1 }, -- mean share of a reservation that is used
     variances = { 0, 0, 0, 0 }, -- of those shares
     day = 0,
     used = { 0, 0 },
@@ -60,21 +62,21 @@ local function save()
   redis.call('EXPIRE', key, how.keep_seconds)
 end
 
-local function answer(said)
+local function reply_with(reply)
   save()
-  said.epoch, said.newest = state.epoch, state.newest
-  return cjson.encode(said)
+  reply.epoch, reply.newest = state.epoch, state.newest
+  return cjson.encode(reply)
 end
 
--- Whoever remembers a grant that is not remembered here knows that grants were lost: with a restart,
--- a flush, or a fail-over to a replica that lagged. Nobody then knows what the last minute held.
+-- If a client knows a grant that this state does not hold, grants were lost: by a restart, a flush,
+-- or a fail-over to a replica that lagged. Then it is unknown what the last minute holds.
 local function is_lost()
   return ask.epoch ~= '' and (ask.epoch ~= state.epoch or ask.newest > state.newest)
 end
 
 local function lose()
   if ask.epoch == state.epoch then
-    state.epoch = ask.nonce -- so that all others learn of it too
+    state.epoch = ask.nonce -- so that all other clients notice it too
   end
   state.not_before = state.now + window
   save()
@@ -82,7 +84,7 @@ local function lose()
 end
 
 -- The clock never goes back, so that grants stay in their order.
-local function tell_time()
+local function read_clock()
   local time = redis.call('TIME')
   state.now = math.max(state.now, tonumber(time[1]) + tonumber(time[2]) / 1e6)
   local day = math.floor(state.now / DAY)
@@ -94,8 +96,8 @@ local function tell_time()
   end
 end
 
--- An entry is {when, prompt, completion, paced, doubts}: what is counted of it now; in ten seconds,
--- by kind, what it is likely to use or did use, and the variance of that.
+-- An entry is {time, prompt, completion, paced, variances}: its tokens as counted in a minute; then,
+-- by kind, as counted in the short window, what it is expected to use, or used, and the variance.
 local function entry_of(number)
   return cmsgpack.unpack(redis.call('HGET', key, number))
 end
@@ -104,14 +106,14 @@ local function keep(number, entry)
   redis.call('HSET', key, number, cmsgpack.pack(entry))
 end
 
-local function count_even(entry, sign)
+local function count_short(entry, sign)
   for kind = 1, 4 do
     state.even_sums[kind] = state.even_sums[kind] + sign * entry[4][kind]
     state.even_doubts[kind] = state.even_doubts[kind] + sign * entry[5][kind]
   end
 end
 
-local function forget_what_left_the_window()
+local function drop_from_minute()
   while state.oldest <= state.newest do
     local entry = entry_of(state.oldest)
     if entry[1] > state.now - window then
@@ -125,26 +127,25 @@ local function forget_what_left_the_window()
   end
 end
 
-local function forget_what_left_ten_seconds()
+local function drop_from_short_window()
   while state.even_oldest <= state.newest do
     local entry = entry_of(state.even_oldest)
-    if entry[1] > state.now - even_window then
+    if entry[1] > state.now - short_window_seconds then
       return
     end
-    count_even(entry, -1)
+    count_short(entry, -1)
     state.even_oldest = state.even_oldest + 1
   end
-  state.even_sums, state.even_doubts = { 0, 0, 0, 0 }, { 0, 0, 0, 0 } -- as sums round
+  state.even_sums, state.even_doubts = { 0, 0, 0, 0 }, { 0, 0, 0, 0 } -- removes rounding errors
 end
 
--- What answers are likely to use, ten seconds and the pace: as `_Answers`, `_Even` and `_Pace` in
--- pacing.py, which say why.
+-- The same as `_Answers`, `_ShortWindow` and `_Pace` in pacing.py, where the reasons are given.
 
-local function likely(kind, amount)
+local function expected(kind, amount)
   return amount * state.shares[kind]
 end
 
-local function doubt(kind, amount)
+local function variance(kind, amount)
   return amount * amount * state.variances[kind]
 end
 
@@ -158,26 +159,26 @@ local function learn(kind, reserved, used)
   end
 end
 
-local function even_room(kind, amount)
-  local share, paced = how.limits[kind] * how.even / how.minute, likely(kind, amount)
-  local few = how.coarse_share * share
-  local doubts = state.even_doubts[kind] + doubt(kind, amount)
-  local spare = math.min(how.spreads * math.sqrt(math.max(0, doubts)), few)
+local function short_room(kind, amount)
+  local share, paced = how.limits[kind] * how.short_window / how.minute, expected(kind, amount)
+  local few = how.max_spare_share * share
+  local sum = state.even_doubts[kind] + variance(kind, amount)
+  local spare = math.min(how.standard_deviations * math.sqrt(math.max(0, sum)), few)
   return share - spare + (paced > few and paced or 0)
 end
 
 local function seconds_each(kind)
-  return how.minute / (how.limits[kind] * how.aim)
+  return how.minute / (how.limits[kind] * how.target_share)
 end
 
 local function early(kind, amount)
-  local interval = likely(kind, amount) * seconds_each(kind)
-  local room = how.even * (1 - how.aim) - interval
-  return math.min(math.max(0, room / 2), how.most_early)
+  local interval = expected(kind, amount) * seconds_each(kind)
+  local room = how.short_window * (1 - how.target_share) - interval
+  return math.min(math.max(0, room / 2), how.max_early)
 end
 
 local function pace(kind, paced)
-  local saved = math.min(state.saved[kind], how.forward)
+  local saved = math.min(state.saved[kind], how.catch_up)
   local due = math.max(state.due[kind], state.now - saved)
   state.saved[kind] = math.max(0, state.now - due)
   state.due[kind] = due + paced * seconds_each(kind)
@@ -198,8 +199,8 @@ local function settle_window(number, used)
     end
     local settled = { entry[1], used[1], used[2], now, { 0, 0, 0, 0 } }
     if number >= state.even_oldest then
-      count_even(entry, -1)
-      count_even(settled, 1)
+      count_short(entry, -1)
+      count_short(settled, 1)
     end
     keep(number, settled)
   end
@@ -229,7 +230,7 @@ local function settle(done)
   end
 end
 
--- Whether the day leaves no room: by what is settled, or by that and what is in flight.
+-- Returns whether the day leaves no room: by what is used, or by that and what is reserved.
 local function is_spent(wanted, with_reserved)
   for kind = 1, 2 do
     local counted = state.used[kind] + (with_reserved and state.reserved[kind] or 0)
@@ -263,9 +264,9 @@ local function window_wait(wanted)
   return wait
 end
 
-local function is_uneven(sums, wanted, rooms)
+local function is_short_over(sums, wanted, rooms)
   for kind = 1, 4 do
-    local over = sums[kind] + likely(kind, wanted[kind]) - rooms[kind]
+    local over = sums[kind] + expected(kind, wanted[kind]) - rooms[kind]
     if over > how.rounding then
       return true
     end
@@ -273,25 +274,25 @@ local function is_uneven(sums, wanted, rooms)
   return false
 end
 
-local function even_wait(wanted)
+local function short_wait(wanted)
   local rooms, sums, wait = {}, { unpack(state.even_sums) }, 0
   for kind = 1, 4 do
-    rooms[kind] = how.limits[kind] > 0 and even_room(kind, wanted[kind]) or math.huge
+    rooms[kind] = how.limits[kind] > 0 and short_room(kind, wanted[kind]) or math.huge
   end
   local number, last = state.even_oldest, math.min(state.newest, state.even_oldest + WALK)
-  while number <= last and is_uneven(sums, wanted, rooms) do
+  while number <= last and is_short_over(sums, wanted, rooms) do
     local entry = entry_of(number)
     for kind, amount in ipairs(entry[4]) do
       sums[kind] = sums[kind] - amount
     end
-    wait = entry[1] + even_window - state.now
+    wait = entry[1] + short_window_seconds - state.now
     number = number + 1
   end
   return wait
 end
 
 local function wait_for(wanted)
-  local wait = math.max(state.not_before - state.now, window_wait(wanted), even_wait(wanted))
+  local wait = math.max(state.not_before - state.now, window_wait(wanted), short_wait(wanted))
   for kind = 1, 4 do
     if how.limits[kind] > 0 then
       wait = math.max(wait, state.due[kind] - early(kind, wanted[kind]) - state.now)
@@ -301,10 +302,10 @@ local function wait_for(wanted)
 end
 
 local function grant(prompt, completion)
-  local paced, doubts = {}, {}
+  local paced, variances = {}, {}
   for kind, amount in ipairs(amounts(prompt, completion)) do
     state.sums[kind] = state.sums[kind] + amount
-    paced[kind], doubts[kind] = likely(kind, amount), doubt(kind, amount)
+    paced[kind], variances[kind] = expected(kind, amount), variance(kind, amount)
     if how.limits[kind] > 0 then
       pace(kind, paced[kind])
     end
@@ -312,11 +313,11 @@ local function grant(prompt, completion)
   for kind, amount in ipairs(daily(prompt, completion)) do
     state.reserved[kind] = state.reserved[kind] + amount
   end
-  local entry = { state.now, prompt, completion, paced, doubts }
-  count_even(entry, 1)
+  local entry = { state.now, prompt, completion, paced, variances }
+  count_short(entry, 1)
   state.newest = state.newest + 1
   keep(state.newest, entry)
-  local at = string.format('%.6f', state.now) -- as a number it would be cut to 14 digits
+  local at = string.format('%.6f', state.now) -- cjson would cut a number to 14 digits
   return { number = state.newest, day = state.day, paced = paced, at = at }
 end
 
@@ -335,13 +336,13 @@ local function reserve(prompt, completion)
   return { grant = grant(prompt, completion) }
 end
 
-tell_time()
+read_clock()
 if is_lost() then
   return lose()
 end
-forget_what_left_ten_seconds()
-forget_what_left_the_window()
+drop_from_short_window()
+drop_from_minute()
 for _, done in ipairs(ask.finished) do
   settle(done)
 end
-return answer(ask.wanted and reserve(unpack(ask.wanted)) or {})
+return reply_with(ask.wanted and reserve(unpack(ask.wanted)) or {})

@@ -1,8 +1,7 @@
-"""The allowance that many processes share: one count of a route's quota, kept by a server.
+"""Counts a quota that many processes share, in a Redis server.
 
-A script that runs alone in that server decides, by the server's own clock, so that no interleaving
-of slices, runs and machines is granted more than the whole. What it cannot be asked, it does not
-grant: without an answer nothing is sent.
+A script in the server decides, one call at a time and by the server's clock. So slices, runs and
+machines together are never granted more than the quota. Without a reply nothing is granted.
 """
 
 from __future__ import annotations
@@ -33,22 +32,22 @@ from transforms.limits.pacing import (
 from transforms.limits.quota import DAY_SECONDS, DayUsage, DenialReason, Denied
 from transforms.providers.tokens import Tokens
 
-# For so long a server that does not answer is asked again, with a pause in between: time for it to
-# be restarted, or for another to take its place.
+# How long a server that does not reply is asked again, with pauses: it may restart, or a replica
+# may take over.
 PATIENCE_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
-# What others settle may shorten a wait, and nobody tells us: asked again so often a minute.
+# What other processes settle may shorten a wait, without our knowledge: so often a minute we ask.
 _LOOKS_A_MINUTE = 60
-_KEEP_SECONDS = 2 * DAY_SECONDS  # a day's count is of use until the day ends
+_KEEP_SECONDS = 2 * DAY_SECONDS  # the count of a day is needed until the day ends
 
 _LOST = (
-    "the limiter lost what it had counted, so nobody knows what is left; "
-    "run again to go on: it waits for a whole minute first"
+    "the limiter lost its count, so it is unknown what the quota leaves; "
+    "run again to continue: it first waits for a whole minute"
 )
 
 
 class QuotaServerError(Exception):
-    """The server did not do as asked: why, in words without an address or a password."""
+    """The server did not run the script. The text says why, without address and password."""
 
 
 # Runs the script on a key with its two arguments; raises `Unanswered`.
@@ -56,10 +55,10 @@ Script = Callable[[str, str, str], Awaitable[dict[str, Any]]]
 
 
 async def probe(script: Script, key: str) -> None:
-    """Makes sure that a server runs the script and takes what it writes; grants nothing.
+    """Checks that a server runs the script and lets it write. Grants nothing.
 
     Args:
-        script: Asks the server.
+        script: Calls the script.
         key: A key for this purpose.
 
     Raises:
@@ -72,22 +71,18 @@ async def probe(script: Script, key: str) -> None:
 
 
 class SharedQuotaCounter:
-    """What a route's quota leaves room for, by all who share it.
+    """Counts what is left of a quota that many processes share; see `QuotaCounter`.
 
-    A reservation is settled at most once: if the server does not hear of it, it stays counted as
-    reserved until it leaves the minute, as does one whose process died.
+    A reservation is settled at most once. If the call that settles it is lost, or its process dies,
+    it counts as reserved until it leaves the minute.
 
     Args:
-        script: Asks the server.
-        key: What the server calls the route of this account.
-        route: The route, with its quota: the whole of it.
-        today: What the ledger knows was asked today. The server's count is never below it.
-        clock: Tells the time and lets it pass, while the server does not answer.
-        minute_seconds: How long a minute is: for tests.
-
-    Attributes:
-        unlimited: Whether nothing is limited.
-        limits_tokens: Whether any limit is one of tokens.
+        script: Calls the script.
+        key: The server's key of this route and account.
+        route: The route, with its whole quota.
+        today: What the ledger holds of today. The server's count is never below it.
+        clock: The time, and how to wait for a server that does not reply.
+        minute_seconds: Length of a minute; tests shorten it.
     """
 
     def __init__(
@@ -109,15 +104,15 @@ class SharedQuotaCounter:
         self._settings = _settings(self._limits, daily, minute_seconds)
         self._today = [int(clock.wall() // DAY_SECONDS), today.requests, today.tokens]
         self._look_again_seconds = minute_seconds / _LOOKS_A_MINUTE
-        # An attempt lasts no longer: what has not been settled by then never will be.
+        # The longest an attempt takes: what is not settled by then never will be.
         self._in_flight_seconds = route.timeouts.response_seconds
         self._crowded_since: float | None = None
         self._epoch, self._newest = "", 0
         self._finished: list[dict[str, Any]] = []
-        self._telling: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     async def reserve(self, tokens: Tokens) -> SharedReservation | float | Denied:
-        """Sets aside what a request may come to; see `Allowance`."""
+        """Reserves what a request may use; see `QuotaCounter`."""
         if self._is_too_large(tokens):
             return Denied(DenialReason.TOO_LARGE)
         gives_up = self._clock.monotonic() + PATIENCE_SECONDS
@@ -126,11 +121,11 @@ class SharedQuotaCounter:
                 return self._read(await self._ask(tokens), tokens)
             except QuotaServerError as error:
                 if self._clock.monotonic() >= gives_up:
-                    return Denied(DenialReason.UNREACHABLE, f"the limiter cannot be asked: {error}")
+                    return Denied(DenialReason.UNREACHABLE, f"the limiter cannot be used: {error}")
             await self._clock.sleep(_RETRY_SECONDS)
 
     def settle(self, reserved: SharedReservation, used: Tokens | None) -> None:
-        """Puts what was used in place of what was reserved: tells the server as soon as may be."""
+        """Replaces what was reserved by what was used, with the next call to the server."""
         tokens = used or reserved.tokens
         self._finished.append(
             {
@@ -142,25 +137,25 @@ class SharedQuotaCounter:
                 "paced": reserved.paced,
             }
         )
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.get_running_loop().create_task(self._tell())
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.get_running_loop().create_task(self._settle_all())
 
     async def close(self) -> None:
-        """Waits until the server was told of everything that is settled."""
-        if self._telling is not None:
-            await self._telling
+        """Waits until the server has received all that is settled."""
+        if self._settling is not None:
+            await self._settling
 
     def _is_too_large(self, tokens: Tokens) -> bool:
         kinds = zip(self._limits, MINUTE_LIMITS.values(), strict=True)
         return any(limit and amount(tokens) > limit for limit, amount in kinds)
 
-    async def _tell(self) -> None:
+    async def _settle_all(self) -> None:
         while self._finished:
             with contextlib.suppress(QuotaServerError):
                 await self._ask(None)
 
     async def _ask(self, wanted: Tokens | None) -> dict[str, Any]:
-        """Settles what is finished and, if so wanted, reserves."""
+        """Settles what is finished and reserves what is wanted, if anything, in one call."""
         finished, self._finished = self._finished, []
         ask: dict[str, Any] = {
             "epoch": self._epoch,
@@ -188,11 +183,19 @@ class SharedQuotaCounter:
             return min(float(reply["wait"]), self._look_again_seconds)
         grant = reply["grant"]
         return SharedReservation(
-            self, tokens, grant["number"], grant["day"], tuple(grant["paced"]), float(grant["at"])
+            counter=self,
+            tokens=tokens,
+            number=grant["number"],
+            day=grant["day"],
+            paced=tuple(grant["paced"]),
+            at=float(grant["at"]),
         )
 
     def _until_settled(self) -> float | Denied:
-        """Waits for what is in flight to leave room in the day, unless it has no end."""
+        """Returns the wait until attempts in flight may leave room in the day.
+
+        After the longest time that an attempt takes, the day counts as spent.
+        """
         now = self._clock.monotonic()
         if self._crowded_since is None:
             self._crowded_since = now
@@ -200,20 +203,20 @@ class SharedQuotaCounter:
         return self._look_again_seconds if patient else Denied(DenialReason.DAY_SPENT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharedReservation:
-    """What the server set aside for one request.
+    """What the server reserved for one request.
 
     Attributes:
-        allowance: Of which.
-        tokens: What was reserved.
-        number: Which one it is in the server's count.
+        counter: Where it is reserved.
+        tokens: What is reserved.
+        number: Its number in the server's count.
         day: Days since 1970 UTC.
-        paced: How much the pace took it for, by kind.
-        at: When, seconds since 1970 by the server's clock.
+        paced: What the pace counted for it, by kind.
+        at: Seconds since 1970 UTC, by the server's clock.
     """
 
-    allowance: SharedQuotaCounter
+    counter: SharedQuotaCounter
     tokens: Tokens
     number: int
     day: int
@@ -221,23 +224,23 @@ class SharedReservation:
     at: float
 
     def settle(self, used: Tokens | None) -> None:
-        """Puts what was used in its place; see `Reservation`."""
-        self.allowance.settle(self, used)
+        """Replaces it by what was used; see `Reservation`."""
+        self.counter.settle(self, used)
 
 
 def _settings(limits: list[int], daily: list[int], minute_seconds: float) -> str:
-    """Returns how the script is to count."""
+    """Returns the settings of the script: limits, and the constants of `pacing`."""
     return json.dumps(
         {
             "minute": minute_seconds,
             "window_margin": WINDOW_MARGIN,
-            "even": SHORT_WINDOW_SECONDS * minute_seconds / MINUTE_SECONDS,
-            "aim": TARGET_SHARE,
-            "spreads": STANDARD_DEVIATIONS,
-            "coarse_share": MAX_SPARE_SHARE,
+            "short_window": SHORT_WINDOW_SECONDS * minute_seconds / MINUTE_SECONDS,
+            "target_share": TARGET_SHARE,
+            "standard_deviations": STANDARD_DEVIATIONS,
+            "max_spare_share": MAX_SPARE_SHARE,
             "rounding": ROUNDING,
-            "forward": CATCH_UP_SECONDS * minute_seconds / MINUTE_SECONDS,
-            "most_early": MAX_EARLY_SECONDS,
+            "catch_up": CATCH_UP_SECONDS * minute_seconds / MINUTE_SECONDS,
+            "max_early": MAX_EARLY_SECONDS,
             "learning_rate": LEARNING_RATE,
             "keep_seconds": _KEEP_SECONDS,
             "limits": limits,

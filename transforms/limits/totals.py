@@ -1,4 +1,4 @@
-"""What the responses of a ledger came to, by route, model and day."""
+"""Adds up the responses of a ledger by route, model and day."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from transforms.limits.usage import recorded_price, reported_tokens, tokens_at_m
 from transforms.providers.tokens import Tokens
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class UsageTotals:
-    """What one model at one route was asked on one day.
+    """Totals of one model at one route on one day.
 
     Attributes:
         requests: Requests that were sent; one that another run sent again counts again.
-        attempts: How often something was sent.
+        attempts: Attempts that were sent.
         answered: Attempts that were answered.
-        failed: Attempts that were not, by reason code.
+        failed: Attempts that were not, by outcome.
         prompt_tokens: As the teacher counted.
         completion_tokens: The same.
-        spent: What both cost.
-        uncertain: Attempts of which nobody knows what they used.
+        spent: The cost of both.
+        uncertain: Attempts of unknown usage.
         most: The most that these can have cost.
     """
 
@@ -40,13 +40,13 @@ class UsageTotals:
     uncertain: int = 0
     most: Spend = field(default_factory=Spend)
 
-    def add(self, response: Response, tokens: Tokens, told: bool) -> None:
+    def add(self, response: Response, tokens: Tokens, *, reported: bool) -> None:
         """Counts an attempt.
 
         Args:
-            response: What came of it.
+            response: Its response.
             tokens: What it used.
-            told: Whether the teacher told; if not, it is the most that it can have been.
+            reported: Whether the teacher reported that; if not, it is the most it can have used.
         """
         self.requests += response.attempt == 1
         self.attempts += 1
@@ -54,7 +54,7 @@ class UsageTotals:
         if not response.answered:
             self.failed[response.outcome] += 1
         spent = cost(tokens, recorded_price(response))
-        if told:
+        if reported:
             self.prompt_tokens += tokens.prompt
             self.completion_tokens += tokens.completion
             self.spent += spent
@@ -75,7 +75,7 @@ class UsageTotals:
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """Returns it as plain data, money in US dollars."""
+        """Returns the totals as plain data, money in US dollars."""
         return {
             "requests": self.requests,
             "attempts": self.attempts,
@@ -89,7 +89,7 @@ class UsageTotals:
         }
 
 
-# By route, model and day, UTC, ISO 8601.
+# By route, model and day (UTC, ISO 8601).
 TotalsByDay = dict[tuple[str, str, str], UsageTotals]
 
 
@@ -102,16 +102,17 @@ def usage_totals(ledger: ReaderLike) -> TotalsByDay:
         ledger: The ledger.
 
     Returns:
-        The accounts, in the order of route, model and day.
+        The totals, sorted by route, model and day.
 
     Raises:
         StillroomError: An entry is damaged.
     """
-    accounts: TotalsByDay = {}
+    totals: TotalsByDay = {}
     for response in ledger.since(0):
         model = (ledger.request(response.request_id) or {}).get("model", "")
         day = datetime.fromtimestamp(response.sent_at / 1000, UTC).date().isoformat()
-        account = accounts.setdefault((response.route, model, day), UsageTotals())
-        told = reported_tokens(response)
-        account.add(response, told or tokens_at_most(ledger, response), told is not None)
-    return dict(sorted(accounts.items()))
+        total = totals.setdefault((response.route, model, day), UsageTotals())
+        tokens = reported_tokens(response)
+        reported = tokens is not None
+        total.add(response, tokens or tokens_at_most(ledger, response), reported=reported)
+    return dict(sorted(totals.items()))

@@ -1,7 +1,7 @@
-"""What was used before: by an earlier try of this very run, today by any run, and this month.
+"""Reads from the ledger what was used before: by an earlier try of the run, today, this month.
 
-The ledger knows. So a piece of work that broke off goes on with what is left of its budget, and a
-day's quota and a month's budget hold across runs.
+So a slice that was interrupted continues with the rest of its budget, and the quota of a day and
+the budget of a month hold across runs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from transforms.providers.http_client import Exchange
 from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of
 
 _DAY_MILLISECONDS = 86_400_000
-_MINUTE_MILLISECONDS = 61_000  # a little more: what is sent arrives later
+_MINUTE_MILLISECONDS = 61_000  # a little more, since requests arrive later than they are sent
 NOT_SENT = (
     Outcome.CONNECT_TIMEOUT,
     Outcome.CONNECTION_FAILED,
     Outcome.TLS_FAILED,
     Outcome.KEY_NOT_RENEWED,
 )
-# What a provider did not do of a batch, it does not charge for:
+# A provider does not charge for the part of a batch that it did not do:
 # https://platform.claude.com/docs/en/build-with-claude/batch-processing, "Tracking your batch", and
 # https://help.openai.com/en/articles/9197833-batch-api-faq
 _NOT_CHARGED = (
@@ -48,10 +48,10 @@ class PastUsage:
 
     Attributes:
         spent: By an earlier try of this slice in this run.
-        today: By every route, since 0:00 UTC, by all slices and runs.
-        minute: By every route, in the last minute, oldest first: by this slice in this run, and by
-            other runs.
-        month: By other runs, of whatever routes, since the first of the month, UTC.
+        today: By route: since 0:00 UTC, by all slices and runs.
+        minute: By route: in the last minute, oldest first, by this slice in this run and by other
+            runs.
+        month: By other runs, at any route, since the first of the month, UTC.
     """
 
     spent: Spend = field(default_factory=Spend)
@@ -70,19 +70,16 @@ def past_usage(
     mine: Callable[[str], bool],
     monthly: bool = False,
 ) -> PastUsage:
-    """Finds out what was used before.
+    """Returns what was used before; of unknown usage counts the most that it can have been.
 
     Args:
-        ledger: Every response there is.
+        ledger: All responses.
         routes: The routes of the run.
         run_id: The run.
         run_started: When it was launched, milliseconds since 1970 UTC.
-        now: The time, the same.
-        mine: Whether a request belongs to the slice.
-        monthly: Whether the month is of interest: all of it has to be read.
-
-    Returns:
-        What was used; where nobody knows how much, the most that it can have been.
+        now: The present time, milliseconds since 1970 UTC.
+        mine: Returns whether a request, by its id, belongs to this slice.
+        monthly: Whether to read the whole month, for its spending.
     """
     used = PastUsage()
     midnight, first = now - now % _DAY_MILLISECONDS, _first_of_month(now)
@@ -116,28 +113,28 @@ def past_usage(
 
 
 def tokens_at_most(ledger: ReaderLike, response: Response, api: Api | None = None) -> Tokens:
-    """Returns what an attempt used; where nobody knows, the most that it can have been.
+    """Returns what an attempt used; if that is unknown, the most that it can have used.
 
     Args:
-        ledger: Knows what was asked.
-        response: What came of the attempt.
-        api: Reads the answer; None where it is not known, which tries all that there are.
+        ledger: Holds the requests.
+        response: The attempt's response.
+        api: The API of the answer; None tries all of them.
     """
     return reported_tokens(response, api) or _most(ledger, response.request_id)
 
 
 def reported_tokens(response: Response, api: Api | None = None) -> Tokens | None:
-    """Returns what an attempt used; None where only the teacher knows; see `tokens_of`."""
+    """Returns what an attempt used, None if that is unknown; for `api` see `tokens_at_most`."""
     used = (tokens_used(each, response) for each in ((api,) if api else _apis()))
     return next((tokens for tokens in used if tokens is not None), None)
 
 
 def tokens_used(api: Api, came: Exchange | Response) -> Tokens | None:
-    """Returns what an attempt used; None where only the teacher knows.
+    """Returns what an attempt used; None if that is unknown.
 
     Args:
-        api: Reads the answer.
-        came: What came of the attempt.
+        api: The API of the answer.
+        came: What the attempt brought.
     """
     if came.answered:
         usage = api.usage(came.body)
@@ -165,7 +162,7 @@ def _most(ledger: ReaderLike, request_id: str) -> Tokens:
 
 
 def recorded_price(response: Response) -> Price:
-    """Returns what the route asked for when it was asked."""
+    """Returns the price at the time of a response, which is recorded with it."""
     return Price(
         input_usd_per_million=response.input_usd_per_million,
         output_usd_per_million=response.output_usd_per_million,

@@ -64,7 +64,7 @@ def test_a_limiter_that_refuses_us_stops_a_run_before_anybody_is_asked(
     monkeypatch.setenv("LIMITER", server.url.replace(PASSWORD, "battery-staple"))
     with Teacher() as teacher:
         made = project(tmp_path, teacher, requests_per_minute=60_000)
-        with pytest.raises(InputError, match=r"teachers\.yaml:2: the limiter cannot be asked") as e:
+        with pytest.raises(InputError, match=r"teachers\.yaml:2: the limiter cannot be used") as e:
             made.run()
         assert teacher.count == 0
         assert "battery-staple" not in str(e.value)

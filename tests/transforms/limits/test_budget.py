@@ -207,7 +207,7 @@ def test_a_month_has_no_more_than_what_other_runs_left_of_it(
     before = Spend(int(month * 10**12))
 
     async def run() -> float:
-        parts = [BudgetTracker(caps, Fraction(1, slices), None, before) for _ in range(slices)]
+        parts = [BudgetTracker(caps, Fraction(1, slices), month=before) for _ in range(slices)]
         return sum([await spend_all(part, 0.25) for part in parts])
 
     assert virtual_time.run(run()) == pytest.approx(spent)

@@ -200,8 +200,8 @@ def first_answers(
 
     async def run() -> list[SharedReservation | float | Denied]:
         async with limiters(server.url) as made:
-            allowance = made.allowance(work(today, **quota))
-            return [await allowance.reserve(tokens) for tokens in reserves]
+            counter = made.counter(work(today, **quota))
+            return [await counter.reserve(tokens) for tokens in reserves]
 
     return asyncio.run(run())
 
@@ -364,7 +364,7 @@ def after(
             assert isinstance(await gate.acquire(SMALL), Grant)
             trouble(server)
             known = await gate.acquire(SMALL)
-            return known, await made.allowance(work(requests_per_minute=6000)).reserve(SMALL)
+            return known, await made.counter(work(requests_per_minute=6000)).reserve(SMALL)
 
     with RedisServer(PASSWORD) as server:
         return asyncio.run(run(server))
@@ -377,7 +377,7 @@ def test_a_server_that_is_gone_grants_nothing_after_a_bounded_patience() -> None
     assert known.reason is DenialReason.UNREACHABLE
     assert isinstance(new, Denied)
     assert new.reason is DenialReason.UNREACHABLE
-    assert "cannot be asked: there is no connection to it: connection refused" in known.detail
+    assert "cannot be used: there is no connection to it: connection refused" in known.detail
     assert PASSWORD not in known.detail
     assert PATIENCE_SECONDS <= sum(naps.taken) <= 4 * PATIENCE_SECONDS
 
@@ -390,7 +390,7 @@ def test_a_server_that_lost_its_memory_grants_nothing_for_a_minute() -> None:
     known, new = after(restart, Naps())
     assert isinstance(known, Denied)
     assert known.reason is DenialReason.UNREACHABLE
-    assert "lost what it had counted" in known.detail
+    assert "lost its count" in known.detail
     assert isinstance(new, float)
 
 
@@ -456,18 +456,18 @@ def test_without_its_limiter_a_route_sends_nothing_more(
     assert 5 <= asked <= 6
     assert (done.answered, done.pending, done.stopped) == (asked, 20 - asked, "quota")
     assert len(responses(tmp_path)) == asked
-    assert "the limiter cannot be asked" in done.detail
+    assert "the limiter cannot be used" in done.detail
     assert PASSWORD not in done.detail + caplog.text
 
 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("redis://:{wrong}@127.0.0.1:{port}/0", "does not accept the user or the password"),
-        ("redis://127.0.0.1:{port}/0", "does not accept the user or the password"),
+        ("redis://:{wrong}@127.0.0.1:{port}/0", "refuses the user or the password"),
+        ("redis://127.0.0.1:{port}/0", "refuses the user or the password"),
         ("redis://:{wrong}@127.0.0.1:1/0", "no connection to it: connection refused"),
-        ("http://:{wrong}@127.0.0.1:{port}", "LIMITER holds is no address of a Redis server"),
-        ("redis://:{wrong}/x@127.0.0.1", "LIMITER holds is no address of a Redis server"),
+        ("http://:{wrong}@127.0.0.1:{port}", "LIMITER does not hold the address of a Redis server"),
+        ("redis://:{wrong}/x@127.0.0.1", "LIMITER does not hold the address of a Redis server"),
         ("", "the environment variable LIMITER is not set"),
     ],
     ids=["wrong-password", "no-password", "no-server", "scheme", "slash-in-password", "not-set"],
