@@ -1,1 +1,1 @@
-"""How fast it is and how much memory it takes: ratios against a baseline beside it."""
+"""Speed and memory, as ratios to a baseline in the same run."""

@@ -1,13 +1,13 @@
-"""Building beside others: signatures, rules, the whole build, memory, and what is found.
+"""Measures building beside other libraries: signatures, rules, whole builds, memory, quality.
 
-    python -m benchmarks.building                                  all of it, some ten minutes
-    python -m benchmarks.building --others-python PATH             an interpreter that has them
+    python -m benchmarks.building                                  everything, about ten minutes
+    python -m benchmarks.building --others-python PATH             interpreter of the others
     python -m benchmarks.building --only build --sizes 20000 100000
     python -m benchmarks.building --only quality
 
-Rates are per second of processor time, which is that of one core: other work on the machine
-disturbs it least. Each measurement has a process of its own; the better of the repeats counts.
-Texts are made up, with a frozen seed.
+Rates are per second of processor time on one core, which other work on the machine disturbs least.
+Each measurement has a process of its own, and the best of the repeats counts. Texts are made up,
+with a frozen seed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from rich.console import Console
 from benchmarks import datasketch_signature, datatrove_build
 from benchmarks.common import (
     Cost,
-    apart,
     heading,
+    in_new_process,
     machine,
     memory,
     peak_bytes,
-    tell,
+    print_figures,
+    rating,
     timed,
-    verdict,
 )
 from benchmarks.ledgers import Project, make_project
 from benchmarks.quality import judge, publish_planted
@@ -71,7 +71,7 @@ def sign(count: int) -> float:
 
 
 def apply_rules(count: int) -> tuple[float, float]:
-    """Returns how many records a second pass the default rules; and language and tokens as well."""
+    """Returns records a second: the default rules alone, then with language and token count."""
     filters = compile_filters(None, str)
     texts = _texts(count)
     candidates = [Candidate(_PROMPT, text) for text in texts]
@@ -88,7 +88,7 @@ def apply_rules(count: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build took.
+    """What a build made and took.
 
     Attributes:
         records: Records accepted.
@@ -107,33 +107,33 @@ class Built:
 
 
 def build(project: Project) -> Built:
-    """Builds a project on the local runner, asking nobody."""
+    """Builds a project on the local runner from its ledger alone; returns what it took."""
     quiet = Console(quiet=True)
     result, cost = timed(lambda: launch(project.run, [], slices=1, asks=False, console=quiet))
     return Built(result.accepted, cost, peak_bytes())
 
 
 def fill(folder: Path, count: int) -> Project:
-    """Makes a project with so many answers."""
+    """Makes a project with a number of answers."""
     writer = Writer()
     return make_project(folder, count, (writer.answer() for _ in range(count)))
 
 
 def _best(repeats: int, function: Callable[..., float], *arguments: object) -> float:
-    return max(apart(function, *arguments) for _ in range(repeats))
+    return max(in_new_process(function, *arguments) for _ in range(repeats))
 
 
 def compare_signatures(python: str | None, repeats: int) -> None:
-    """Prints how fast texts become signatures, beside datasketch where there is one."""
+    """Prints the rate of signatures, and datasketch's if there is an interpreter with it."""
     heading(f"Text to signature, {CHARACTERS} characters")
     ours = _best(repeats, sign, _SIGNED)
-    tell("stillroom", f"{ours:.0f} texts/CPU s")
+    print_figures("stillroom", f"{ours:.0f} texts/CPU s")
     if python is None:
-        tell("datasketch", "not found")
+        print_figures("datasketch", "not found")
         return
     theirs = max(_run_datasketch(python) for _ in range(repeats))
-    tell("datasketch", f"{theirs:.0f} texts/CPU s")
-    tell("stillroom / datasketch", f"{ours / theirs:.2f}", verdict(ours / theirs, 2.0))
+    print_figures("datasketch", f"{theirs:.0f} texts/CPU s")
+    print_figures("stillroom / datasketch", f"{ours / theirs:.2f}", rating(ours / theirs, 2.0))
 
 
 def _run_datasketch(python: str) -> float:
@@ -148,59 +148,63 @@ def _run_datasketch(python: str) -> float:
 
 
 def measure_rules(repeats: int) -> None:
-    """Prints how fast the default rules are."""
+    """Prints the rate of the default rules."""
     heading(f"All default rules, {CHARACTERS} characters")
-    rules, whole = max(apart(apply_rules, _RULED) for _ in range(repeats))
-    tell("rules", f"{rules:.0f} records/CPU s", verdict(rules, 1_200))
-    tell("rules, language and tokens", f"{whole:.0f} records/CPU s", verdict(whole, 1_200))
+    rules, whole = max(in_new_process(apply_rules, _RULED) for _ in range(repeats))
+    print_figures("rules", f"{rules:.0f} records/CPU s", rating(rules, 1_200))
+    print_figures("rules, language and tokens", f"{whole:.0f} records/CPU s", rating(whole, 1_200))
 
 
 def measure_builds(sizes: list[int], repeats: int) -> None:
-    """Prints how fast whole builds are, and how memory grows with the corpus."""
+    """Prints the rate of whole builds, and how memory grows with the corpus."""
     heading(f"The whole build, {CHARACTERS} characters, local runner")
     peaks: dict[int, int] = {}
     for size in sizes:
         best = _best_build(size, repeats)
         peaks[size] = best.peak
-        tell(
+        print_figures(
             f"{size:,} records",
             f"{best.per_cpu_second:.0f} records/CPU s",
-            verdict(best.per_cpu_second, 500),
+            rating(best.per_cpu_second, 500),
             f"{best.records / best.cost.seconds:.0f} records/s",
         )
-        tell("  peak memory", memory(best.peak), verdict(best.peak / 2**30, 4.0, at_most=True))
+        print_figures(
+            "  peak memory", memory(best.peak), rating(best.peak / 2**30, 4.0, at_most=True)
+        )
     for one, other in pairwise(sizes):
         growth = peaks[other] / peaks[one]
-        tell(
+        print_figures(
             f"memory, {one:,} to {other:,}",
             f"{growth:.2f} times",
-            verdict(growth, other / one, at_most=True),
+            rating(growth, other / one, at_most=True),
         )
 
 
 def _best_build(size: int, repeats: int) -> Built:
     with TemporaryDirectory(prefix="stillroom-bench-") as folder:
-        project = apart(fill, Path(folder) / "project", size)
+        project = in_new_process(fill, Path(folder) / "project", size)
         built = []
         for _ in range(repeats):
             shutil.rmtree(project.corpus, ignore_errors=True)
-            built.append(apart(build, project))
+            built.append(in_new_process(build, project))
     assert all(one.records == size for one in built)
     return max(built, key=lambda one: one.per_cpu_second)
 
 
 def compare_builds(python: str | None, size: int, repeats: int) -> None:
-    """Prints how fast whole builds are, beside datatrove's of the same texts."""
+    """Prints the rate of whole builds, and datatrove's on the same texts."""
     heading(f"The whole build of {size:,} texts, {CHARACTERS} characters")
     ours = _best_build(size, repeats).per_cpu_second
-    tell("stillroom", f"{ours:.0f} records/CPU s")
+    print_figures("stillroom", f"{ours:.0f} records/CPU s")
     if python is None:
-        tell("datatrove", "not found")
+        print_figures("datatrove", "not found")
         return
     done = min((_run_datatrove(python, size) for _ in range(repeats)), key=_cpu_seconds)
     theirs = size / _cpu_seconds(done)
-    tell("datatrove", f"{theirs:.0f} documents/CPU s", f"its filters left {done['kept']:,}")
-    tell("stillroom / datatrove", f"{ours / theirs:.2f}")
+    print_figures(
+        "datatrove", f"{theirs:.0f} documents/CPU s", f"its filters kept {done['kept']:,}"
+    )
+    print_figures("stillroom / datatrove", f"{ours / theirs:.2f}")
 
 
 def _run_datatrove(python: str, size: int) -> dict[str, float]:
@@ -218,16 +222,16 @@ def _cpu_seconds(done: dict[str, float]) -> float:
 
 
 def measure_quality() -> None:
-    """Prints what deduplication finds of what was planted, and what it should not have found."""
+    """Prints which planted duplicates are found, and which texts are removed by mistake."""
     heading("Near-duplicates planted with a frozen seed, through the whole build")
     with TemporaryDirectory(prefix="stillroom-bench-") as folder:
-        texts, rows = apart(publish_planted, Path(folder) / "project")
-    for finding in judge(texts, rows):
-        tell(finding.name, f"{finding.value:g}", finding.verdict)
+        texts, rows = in_new_process(publish_planted, Path(folder) / "project")
+    for figure in judge(texts, rows):
+        print_figures(figure.name, f"{figure.value:g}", figure.rating)
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs the parts that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.building", description=__doc__)
     parser.add_argument("--only", choices=("signature", "rules", "build", "compare", "quality"))
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: each contestant in a process of its own, and how figures are told."""
+"""What the benchmarks share: timing, a new process for each measurement, and printed figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a piece of work took.
+    """The time that a piece of work took.
 
     Attributes:
         seconds: Wall-clock time.
@@ -34,22 +34,19 @@ class Cost:
 
 
 def timed(work: Callable[[], T]) -> tuple[T, Cost]:
-    """Does a piece of work and returns its result and what it took."""
+    """Returns the result of a piece of work and the time that it took."""
     began, cpu = time.perf_counter(), time.process_time()
     result = work()
     return result, Cost(time.perf_counter() - began, time.process_time() - cpu)
 
 
-def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a function in a new process, so that memory and caches are its own.
+def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Returns the result of a function called in a new process, with memory and caches of its own.
 
     Args:
-        function: A module's own function; it, its arguments and its result are pickled.
-        args: Its arguments.
-        kwargs: The same by name.
-
-    Returns:
-        Its result.
+        function: A module's function; it, its arguments and its result are pickled.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -59,8 +56,8 @@ def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def peak_bytes() -> int:
     """Returns the most memory that this process ever held.
 
-    On Linux it is read from `/proc`: what `getrusage` tells includes the parent at the time of the
-    fork.
+    On Linux it is read from `/proc`: the figure of `getrusage` includes the parent's memory at the
+    time of the fork.
     """
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
@@ -75,13 +72,13 @@ def heading(text: str) -> None:
     print(f"\n{text}\n{'-' * len(text)}", flush=True)
 
 
-def tell(name: str, *figures: str) -> None:
+def print_figures(name: str, *figures: str) -> None:
     """Prints one line of figures."""
     print(f"{name:<40}" + "  ".join(f"{figure:>18}" for figure in figures), flush=True)
 
 
-def verdict(value: float, target: float, *, at_most: bool = False) -> str:
-    """Returns a target in words, and whether a figure meets it."""
+def rating(value: float, target: float, *, at_most: bool = False) -> str:
+    """Returns a target, and whether a figure meets it, as text."""
     meets = value <= target if at_most else value >= target
     return f"{'<=' if at_most else '>='} {target:g} {'met' if meets else 'MISSED'}"
 
@@ -92,6 +89,6 @@ def memory(size: float) -> str:
 
 
 def machine() -> str:
-    """Returns what the figures were measured on, as far as it matters and no further."""
+    """Returns cores, Python version and platform: what the figures were measured on."""
     facts: list[Any] = [f"{os.cpu_count()} cores", f"Python {sys.version.split()[0]}", sys.platform]
     return ", ".join(map(str, facts))

@@ -1,6 +1,6 @@
 """Makes datasketch's signatures of texts: JSON on stdin, processor seconds on stdout.
 
-It is run by an interpreter that has datasketch, which need not be ours, and imports nothing else.
+It runs in an interpreter that has datasketch, perhaps not ours, and imports nothing else of ours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def main() -> None:
-    """Times datasketch's defaults, over the same runs of five tokens, the fast way: in batches."""
+    """Times datasketch's defaults on the same runs of five tokens, in batches, its fast way."""
     minhash: Any = import_module("datasketch").MinHash
 
     texts = json.load(sys.stdin)

@@ -1,7 +1,8 @@
-"""Builds a corpus with datatrove: a folder with `texts.jsonl`; processor seconds on stdout.
+"""Builds a corpus with datatrove from a folder with `texts.jsonl`; processor seconds on stdout.
 
-It is run by an interpreter that has datatrove, which need not be ours, and imports nothing else.
-Read, its Gopher filters, MinHash in its four stages, Parquet: its own defaults, one task at a time.
+It runs in an interpreter that has datatrove, perhaps not ours, and imports nothing else of ours. It
+reads, runs the Gopher filters and MinHash in four stages, and writes Parquet: datatrove's defaults,
+one task at a time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 
 def _pipelines(folder: Path) -> list[list[Any]]:
-    """Returns the stages in their order, each a pipeline of its own as datatrove has it."""
+    """Returns the stages in order; datatrove runs each as a pipeline of its own."""
     dedup: Any = import_module("datatrove.pipeline.dedup")
     filters: Any = import_module("datatrove.pipeline.filters")
     readers: Any = import_module("datatrove.pipeline.readers")
@@ -41,12 +42,12 @@ def _pipelines(folder: Path) -> list[list[Any]]:
 
 
 def main() -> None:
-    """Times the build, and prints how many documents its filters left as well."""
+    """Prints the processor time of the build, and how many documents its filters kept."""
     executor: Any = import_module("datatrove.executor").LocalPipelineExecutor
     folder = Path(sys.argv[1])
     stages, before = _pipelines(folder), _used()
     for number, stage in enumerate(stages):
-        # Buckets are a task each; all else is one.
+        # Buckets are one task each; every other stage is one task.
         tasks = 14 if number == 2 else 1
         executor(stage, tasks=tasks, workers=1, logging_dir=str(folder / f"log-{number}")).run()
     rows = import_module("pyarrow.dataset").dataset(str(folder / "out")).count_rows()
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def _used() -> float:
-    """Returns the processor seconds of this process and of the children that it waited for."""
+    """Returns the processor seconds of this process and its finished children."""
     mine = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in mine)
 

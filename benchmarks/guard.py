@@ -1,8 +1,8 @@
-"""How fast the guard answers: the catalogue's loading, cached verdicts, and a batch of questions.
+"""Measures the guard: loading the catalogue, cached verdicts, and a batch of questions.
 
     python -m benchmarks.guard
 
-Prints figures; the rest of the project asserts none of them.
+It prints figures and asserts none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _USES: tuple[Use, ...] = ("train_generative", "train_narrow", "select", "evaluat
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Runs and prints all measurements."""
     seconds = _timed(load_catalogue)
     catalogue = load_catalogue()
     versions = sum(len(found) for found in catalogue.documents.values())

@@ -1,4 +1,4 @@
-"""A project whose ledger holds all answers already: what a build reads, made up."""
+"""Makes a project whose ledger already holds all answers, ready for `stillroom build`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUTE = "bench/teacher"
 _DIGITS = "0123456789abcdef"
 _LICENSE = "CC0-1.0"
 _AT_ONCE = 1_000
-_DAY = date(2026, 11, 22)  # on which all was answered: one that the catalogue knows
+_DAY = date(2026, 11, 22)  # the day of all answers; the catalogue covers it
 _SENT_AT = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp() * 1000)
 
 
@@ -35,7 +35,7 @@ class Project:
 
     Attributes:
         run: The run file.
-        corpus: Where its corpus goes.
+        corpus: Where its corpus is written.
     """
 
     run: Path
@@ -46,9 +46,9 @@ def make_project(folder: Path, count: int, answers: Iterable[str]) -> Project:
     """Makes a project: prompts, run file, registry, and a ledger with an answer to each prompt.
 
     Args:
-        folder: Where; it is made.
-        count: How many prompts.
-        answers: As many texts.
+        folder: Where; it is created.
+        count: Number of prompts.
+        answers: One text for each prompt.
 
     Returns:
         The project, ready to be built.
@@ -91,7 +91,7 @@ def _run() -> dict[str, Any]:
 
 
 async def _fill(run: Path, answers: Iterable[str]) -> None:
-    """Puts an answer to each request in the ledger, a thousand at a time."""
+    """Writes an answer to each request into the ledger, a thousand at a time."""
     prepared = prepare(run, _DAY)
     guard, purpose = prepared.guard, prepared.run.purpose
     verdict = guard.decide(ROUTE, purpose, _DAY, prompt_license=_LICENSE)

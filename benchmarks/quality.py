@@ -1,4 +1,4 @@
-"""The quality gate: what deduplication finds of a planted corpus, judged independently of it."""
+"""The quality gate: deduplication of a planted corpus, judged by code of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.dataset as ds
 from rich.console import Console
 
-from benchmarks.common import verdict
+from benchmarks.common import rating
 from benchmarks.ledgers import make_project
 from benchmarks.texts import Planted, jaccard, planted_corpus, runs
 from pipelines.launch import launch
@@ -22,11 +22,11 @@ THRESHOLD = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a build made of a text: accepted, or a duplicate of another.
+    """The place of a text in a published corpus: accepted, or a duplicate of another.
 
     Attributes:
-        id: The record's.
-        witness: Id of the record that stays for it; "" where it stays itself.
+        id: Id of its record.
+        witness: Id of the record that is kept for it; "" where it is kept itself.
     """
 
     id: str
@@ -34,16 +34,16 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One figure of the gate, and whether it is good enough."""
+class Figure:
+    """One figure of the gate, and whether it meets its target."""
 
     name: str
     value: float
-    verdict: str
+    rating: str
 
 
 def publish_planted(folder: Path) -> tuple[list[Planted], dict[str, Published]]:
-    """Builds the planted corpus; returns it, and what became of each text."""
+    """Builds the planted corpus; returns it, and the place of each text."""
     planted = planted_corpus()
     project = make_project(folder, len(planted), [text.text for text in planted])
     result = launch(project.run, [], slices=1, asks=False, console=Console(quiet=True))
@@ -59,38 +59,38 @@ def _rows(folder: str) -> list[dict[str, Any]]:
     return rows
 
 
-def judge(planted: list[Planted], rows: dict[str, Published]) -> Iterator[Finding]:
-    """Compares what was found with what was planted.
+def judge(planted: list[Planted], rows: dict[str, Published]) -> Iterator[Figure]:
+    """Compares the duplicates found with those planted.
 
     Args:
         planted: The corpus.
-        rows: What became of each text.
+        rows: The place of each text.
 
     Yields:
-        Recall by similarity, precision, witnesses, and what was lost without being planted.
+        Recall by similarity, precision, witnesses, and texts removed by mistake.
     """
     missing = [text for text in planted if text.text not in rows]
-    yield _finding("texts that are in no output", len(missing), 0, at_most=True)
+    yield _figure("texts that are in no output", len(missing), 0, at_most=True)
     removed = [text for text in planted if rows[text.text].witness]
-    yield Finding("texts removed", len(removed), f"of {len(planted)}")
+    yield Figure("texts removed", len(removed), f"of {len(planted)}")
     for similarity, target in ((0.85, 0.995), (0.80, 0.98)):
         recall = _recall(planted, rows, similarity)
-        yield _finding(f"recall of pairs at {similarity}", recall, target)
+        yield _figure(f"recall of pairs at {similarity}", recall, target)
     texts = {rows[text.text].id: text for text in planted}
-    stays = {row.id for row in rows.values() if not row.witness}
+    kept = {row.id for row in rows.values() if not row.witness}
     true = [text for text in removed if _alike(text, texts[rows[text.text].witness])]
-    yield _finding("precision", len(true) / len(removed), 1.0)
-    orphans = [text for text in removed if rows[text.text].witness not in stays]
-    yield _finding("removed without a surviving witness", len(orphans), 0, at_most=True)
-    undecided = _undecided(planted, lambda text: rows[text.text].id in stays)
-    yield _finding("survivors of one pair or chain still alike", undecided, 0, at_most=True)
+    yield _figure("precision", len(true) / len(removed), 1.0)
+    orphans = [text for text in removed if rows[text.text].witness not in kept]
+    yield _figure("removed without a surviving witness", len(orphans), 0, at_most=True)
+    undecided = _undecided(planted, lambda text: rows[text.text].id in kept)
+    yield _figure("survivors of one pair or chain still alike", undecided, 0, at_most=True)
     for kind in ("template", "decoy"):
         lost = sum(text.kind == kind for text in removed)
-        yield _finding(f"distinct texts lost, {kind}", lost, 0, at_most=True)
+        yield _figure(f"distinct texts lost, {kind}", lost, 0, at_most=True)
 
 
-def _finding(name: str, value: float, target: float, *, at_most: bool = False) -> Finding:
-    return Finding(name, value, verdict(value, target, at_most=at_most))
+def _figure(name: str, value: float, target: float, *, at_most: bool = False) -> Figure:
+    return Figure(name, value, rating(value, target, at_most=at_most))
 
 
 def _alike(one: Planted, other: Planted) -> bool:
@@ -103,11 +103,11 @@ def _recall(planted: list[Planted], rows: dict[str, Published], similarity: floa
     return found / len(pairs)
 
 
-def _undecided(planted: list[Planted], stays: Callable[[Planted], bool]) -> int:
-    """Counts neighbours in a chain that both stay although they are alike enough."""
+def _undecided(planted: list[Planted], kept: Callable[[Planted], bool]) -> int:
+    """Counts neighbours in a chain that are both kept although they are similar enough."""
     chains = _groups(planted, lambda text: text.kind == "chain")
     return sum(
-        stays(one) and stays(other) and _alike(one, other)
+        kept(one) and kept(other) and _alike(one, other)
         for chain in chains
         for one, other in pairwise(chain)
     )

@@ -1,11 +1,11 @@
-"""How a quota is used: how much of it, and whether any window ever saw more than it.
+"""Measures how much of a quota is used, and whether any window saw more than it allows.
 
-    python -m benchmarks.quota                         all of it, some five minutes
+    python -m benchmarks.quota                         everything, about five minutes
     python -m benchmarks.quota --only tokens --seconds 90
 
-What counts is the server's own log: when each request arrived, and how many tokens it took. A
-quota of 60 seconds is judged over every window of 60 seconds, and over every window of 10 seconds
-at a sixth of it. Three slices are three processes that know nothing of each other.
+The figures come from the server's log: when each request arrived, and how many tokens it took. A
+quota per minute is checked over every window of 60 seconds, and a sixth of it over every window of
+10 seconds. Three slices are three processes that do not communicate.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.asking import Result, after, make_requests, make_route, run_slice
-from benchmarks.common import heading, machine, tell, verdict
+from benchmarks.common import heading, machine, print_figures, rating
+from benchmarks.engine import Result, after, make_requests, make_route, run_slice
 from benchmarks.server import Arrivals, serving
 from schemas.buckets import Slice
 from schemas.inputs.registry import Quota
@@ -29,18 +29,18 @@ _TOKENS_PER_MINUTE = 60_000  # of requests of 35 each, on average, that reserve 
 _CONCURRENCY = 99
 _LEAST_USED = 0.97
 _WINDOWS_SECONDS = (60.0, 10.0)
-_LEAD_SECONDS = 10.0  # processes take some seconds to start, one sooner than another
+_LEAD_SECONDS = 10.0  # processes need some seconds to start
 
 
 def run_part(endpoint: str, quota: Quota, seconds: float, folder: str, part: Slice) -> Result:
-    """Asks one slice's requests until the time is over."""
+    """Asks one slice's requests until the time is over; returns what it took."""
     requests = make_requests(int(4 * _REQUESTS_PER_MINUTE * seconds / 60))
     route = make_route(endpoint, quota)
     return run_slice(Path(folder), route, requests, after(seconds + 2 * _LEAD_SECONDS), part)
 
 
 def run_all(endpoint: str, quota: Quota, seconds: float, slices: int) -> list[Result]:
-    """Asks all slices at once, each in a process of its own, with one ledger."""
+    """Asks all slices at once, each in its own process, with one ledger; returns what they took."""
     context = multiprocessing.get_context("spawn")
     with (
         TemporaryDirectory(prefix="stillroom-bench-") as folder,
@@ -70,7 +70,7 @@ def most_within(times: Sequence[float], amounts: Sequence[int], seconds: float) 
 
 
 def use(quota: Quota, seconds: float, latency_seconds: float, slices: int = 1) -> None:
-    """Prints how much of a quota is used, and the most that any window saw."""
+    """Prints the share of a quota that is used, and the most in any window."""
     tokens = quota.tokens_per_minute
     limit = tokens or quota.requests_per_minute or 0
     what = f"{limit:,} {'tokens' if tokens else 'requests'} a minute for {seconds:g} s"
@@ -80,27 +80,27 @@ def use(quota: Quota, seconds: float, latency_seconds: float, slices: int = 1) -
         arrivals = server.arrivals()
     amounts = arrivals.tokens if tokens else array("q", [1]) * len(arrivals.times)
     share = _used(arrivals, amounts, seconds) / (limit * seconds / 60)
-    tell("share of the quota used", f"{share:.3f}", verdict(share, _LEAST_USED))
+    print_figures("share of the quota used", f"{share:.3f}", rating(share, _LEAST_USED))
     for window in _WINDOWS_SECONDS:
         most, bound = most_within(arrivals.times, amounts, window), limit * window / 60
-        tell(f"most in {window:.0f} s", f"{most:,}", verdict(most, bound, at_most=True))
+        print_figures(f"most in {window:.0f} s", f"{most:,}", rating(most, bound, at_most=True))
     answered = sum(result.answered for result in results)
-    tell("answered", f"{answered:,} of {len(arrivals.times):,}")
+    print_figures("answered", f"{answered:,} of {len(arrivals.times):,}")
 
 
 def _used(arrivals: Arrivals, amounts: Sequence[int], seconds: float) -> int:
-    """Returns what was spent in so many seconds, when all slices had begun."""
+    """Returns what was used in so many seconds after all slices had begun."""
     begin = arrivals.times[0] + _LEAD_SECONDS
     pairs = zip(arrivals.times, amounts, strict=True)
     return sum(amount for time_, amount in pairs if begin <= time_ < begin + seconds)
 
 
 def measure(only: str | None, seconds: float) -> None:
-    """Prints how a quota of requests is used, one of tokens, and one that three slices share.
+    """Prints the use of a quota of requests, of one of tokens, and of one that three slices share.
 
     Args:
         only: `requests`, `tokens` or `slices`; None for all of them.
-        seconds: How long each part takes.
+        seconds: Duration of each part.
     """
     requests = Quota(requests_per_minute=_REQUESTS_PER_MINUTE, concurrency=_CONCURRENCY)
     if only in (None, "requests"):
@@ -114,7 +114,7 @@ def measure(only: str | None, seconds: float) -> None:
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs the parts that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quota", description=__doc__)
     parser.add_argument("--only", choices=("requests", "tokens", "slices"))
     parser.add_argument("--seconds", type=float, default=75.0, help="of each part")

@@ -1,7 +1,7 @@
-"""A teacher that answers at once or after a while, in a process of its own.
+"""A teacher in a process of its own that answers at once or after a delay.
 
-It speaks just enough HTTP for a client of ours, straight on asyncio's protocol, so that the server
-is not what a benchmark of the client measures. It notes when each request arrived.
+It supports just enough HTTP for our client, directly on asyncio's protocol, so that benchmarks of
+the client do not measure the server. It records when each request arrived.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LENGTH = b"content-length:"
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What arrived, in order.
+    """The requests that arrived, in order.
 
     Attributes:
         times: When each request arrived, seconds by the monotonic clock.
@@ -78,7 +78,7 @@ class _Teacher(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -91,7 +91,7 @@ class _Teacher(asyncio.Protocol):
                 self._reply(answer)
 
     def _note(self) -> int:
-        """Notes an arrival; returns which of the answers it gets."""
+        """Records an arrival; returns the index of its answer."""
         index = len(self._arrivals.times) % _MOST_ANSWER_TOKENS
         self._arrivals.times.append(time.monotonic())
         self._arrivals.tokens.append(_PROMPT_TOKENS + 1 + index)
@@ -120,14 +120,14 @@ class Server(NamedTuple):
 
     Attributes:
         endpoint: Base address of its API.
-        control: The way to its process.
+        control: The pipe to its process.
     """
 
     endpoint: str
     control: Connection
 
     def arrivals(self) -> Arrivals:
-        """Returns what has arrived."""
+        """Returns the arrivals so far."""
         self.control.send("arrivals")
         arrivals: Arrivals = self.control.recv()
         return arrivals
@@ -138,7 +138,7 @@ def serving(delay_seconds: float = 0.0) -> Iterator[Server]:
     """Runs a server in a process of its own for as long as the block lasts.
 
     Args:
-        delay_seconds: How long it thinks about each request.
+        delay_seconds: How long it waits before each answer.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -161,13 +161,13 @@ async def _serve(delay_seconds: float, control: Connection) -> None:
         lambda: _Teacher(delay_seconds, arrivals), "127.0.0.1", 0, backlog=_BACKLOG
     )
 
-    def obey() -> None:
+    def on_message() -> None:
         if control.recv() == "stop":
             done.set()
         else:
             control.send(arrivals)
 
-    loop.add_reader(control.fileno(), obey)
+    loop.add_reader(control.fileno(), on_message)
     control.send(server.sockets[0].getsockname()[1])
     await done.wait()
     loop.remove_reader(control.fileno())

@@ -1,7 +1,7 @@
-"""Texts of our own making with a frozen seed: answers of 1,500 characters, and planted duplicates.
+"""Made-up texts with a frozen seed: answers of 1,500 characters, and planted duplicates.
 
-Words are built of syllables, 30,000 of them, few of them frequent, so that caches of words fare as
-they do with real texts. Most answers are prose; others have a list, a table or a block of code.
+About 30,000 words are built of syllables, and few of them are frequent, so that caches of words
+behave as with real texts. Most answers are prose; others have a list, a table or a block of code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _vocabulary() -> list[str]:
 
 
 _WORDS = _vocabulary()
-_WEIGHTS = list(accumulate(1 / (rank + 3) for rank in range(len(_WORDS))))  # as Zipf has it
+_WEIGHTS = list(accumulate(1 / (rank + 3) for rank in range(len(_WORDS))))  # by Zipf's law
 
 
 class Writer:
@@ -53,11 +53,11 @@ class Writer:
         self._new = 0
 
     def words(self, count: int) -> list[str]:
-        """Returns words, frequent ones more often."""
+        """Returns words by their frequency."""
         return self._random.choices(_WORDS, cum_weights=_WEIGHTS, k=count)
 
     def answer(self, characters: int = CHARACTERS) -> str:
-        """Returns an answer of about so many characters."""
+        """Returns an answer of about this many characters."""
         paragraphs = []
         length = 0
         while length < characters:
@@ -67,15 +67,15 @@ class Writer:
         return "\n\n".join(paragraphs)
 
     def edited(self, words: list[str], similarity: float, *, block: bool) -> list[str]:
-        """Changes words, scattered or in one block, as far as a similarity allows.
+        """Returns a copy with changed words, scattered or in one block, at a given similarity.
 
         Args:
             words: The original.
-            similarity: How alike the two shall be at least: Jaccard, of runs of five words.
-            block: Whether the changed words stand together.
+            similarity: The least Jaccard similarity of the two, of runs of five words.
+            block: Whether the changed words are next to each other.
 
         Returns:
-            The changed words: at the similarity or just above it.
+            The changed words, at the similarity or just above it.
         """
         count = len(words)
         order = self._random.sample(range(count), count)
@@ -111,7 +111,7 @@ Runs = frozenset[tuple[str, ...]]
 
 
 def runs(words: list[str]) -> Runs:
-    """Returns a text's runs of five words, as strings: independent of the product's hashes."""
+    """Returns a text's runs of five words, as strings, without the product's hashes."""
     return frozenset(zip(*(words[offset:] for offset in range(5)), strict=False))
 
 
@@ -129,7 +129,7 @@ class Planted:
         kind: `pair` at the similarity or just above, `decoy` just below the threshold, `template`
             for distinct texts that share most of their words, `chain` for a text that drifts.
         group: Which pair, template or chain.
-        similarity: What its maker aimed at.
+        similarity: The intended similarity.
         text: The text.
     """
 
@@ -140,12 +140,12 @@ class Planted:
 
 
 def planted_corpus(pairs: int = 300, templates: int = 1_000, chains: int = 20) -> list[Planted]:
-    """Makes the corpus of the quality gate: near-duplicates, and what must not be taken for them.
+    """Returns the corpus of the quality gate: near-duplicates, and texts that are none.
 
     Args:
         pairs: Pairs at each similarity, half of them with scattered edits, half with a block.
         templates: Distinct texts that share 83 % of their words.
-        chains: Chains of ten texts, each a little changed from the one before.
+        chains: Chains of ten texts, each slightly changed from the one before.
     """
     writer = Writer()
     return [
@@ -166,7 +166,7 @@ def _pairs(writer: Writer, count: int, similarity: float, kind: Kind) -> Iterato
 
 
 def _templates(writer: Writer, count: int) -> Iterator[Planted]:
-    """A frame of 200 words with one block of 40 of their own: most of their runs are the same."""
+    """Yields texts of 200 common words and a block of 40 own ones, so that most runs are equal."""
     frame = writer.words(200)
     for group in range(count):
         text = [*frame[:100], *writer.words(40), *frame[100:]]
