@@ -152,3 +152,38 @@ class Severity(StrEnum):
     DEFECT = "defect"  # spoils the record
     RISK = "risk"  # should not be published
     REMARK = "remark"  # for the reader to judge
+
+
+class TermsState(StrEnum):
+    """The state of a document of terms that a team relies on, on a day."""
+
+    APPROVED = "approved"
+    OPEN = "open"  # an open licence, which needs no approval
+    UNAPPROVED = "unapproved"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    NOT_IN_FORCE = "not_in_force"
+
+
+class TermsProblemKind(StrEnum):
+    """What `terms check` reports of a document."""
+
+    UNAPPROVED = "unapproved"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    NOT_IN_FORCE = "not_in_force"
+    CHANGED = "changed"
+    SUPERSEDED = "superseded"
+    EXPIRING = "expiring"
+    AUTHORISATION_ENDED = "authorisation_ended"
+    AUTHORISATION_EXPIRING = "authorisation_expiring"
+    UNREACHABLE = "unreachable"
+
+
+class TextState(StrEnum):
+    """How a document's newest text compares with the text that was read."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    UNREACHABLE = "unreachable"
+    NOT_COMPARED = "not_compared"

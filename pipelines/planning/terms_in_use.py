@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from schemas.codes import TermsProblemKind
 from schemas.errors import InputError
 from schemas.inputs.registry import Registry, Route
 from schemas.inputs.run_file import load_run
@@ -74,7 +75,12 @@ class TermsInUse:
         noted = {(change.document, change.version) for change in self.registry.changed}
         told = {"changed": "its text is no longer the one that was read", "unreachable": ""}
         return flaws + [
-            TermsProblem(one.document, one.version, one.state, told[one.state] or one.detail)
+            TermsProblem(
+                one.document,
+                one.version,
+                TermsProblemKind(one.state),
+                told[one.state] or one.detail,
+            )
             for one in compared
             if one.state in told
             and not (one.state == "changed" and (one.document, one.version) in noted)

@@ -1,1 +1,1 @@
-"""The guard: may this teacher be asked, for this use, by us, today?"""
+"""The guard decides whether a teacher may be asked, for which use, by whom, on which day."""

@@ -1,4 +1,4 @@
-"""What one document answers: may the output be used so, and what is owed for it?"""
+"""What one document of terms answers: may the output be used this way, and what is owed?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from schemas.purpose import Purpose
 from schemas.terms import ClauseStatus, Duty, Layer, Status
 from transforms.guard.conditions import check_condition
 
-# The most severe first: what it would take most to change stands before what takes less.
+# Most severe first: by how much it takes to turn the answer into a yes.
 SEVERITY: tuple[Status, ...] = (
-    "prohibited",  # only another use, or other terms, would help
-    "needs_authorisation",  # the provider's word in writing would
-    "unknown",  # somebody has to read the text
-    "not_in_force",  # nobody knows which terms held that day
-    "expired",  # somebody has to read it again, or to sign again
-    "unapproved",  # somebody has to sign
-    "silent",  # permits or not by whose the output is
+    "prohibited",  # needs another use, or other terms
+    "needs_authorisation",  # needs the provider's permission in writing
+    "unknown",  # someone must read the text
+    "not_in_force",  # no known version was in force that day
+    "expired",  # someone must read it or approve it again
+    "unapproved",  # someone must approve it
+    "silent",  # permits if the output belongs to the customer
     "permitted_if",
     "permitted",
 )
 _RANK = {status: severity for severity, status in enumerate(SEVERITY)}
 
+# Texts of clauses and summaries are part of a decision's id: a change renames decisions.
 _SAY_NO = ("prohibited", "needs_authorisation")
 _UNREAD = "Nobody has read this text. For a yes: read it, and add the reading to the catalogue."
 _LEAVES_OUTPUT = ("customer_owns", "no_claim")
@@ -40,13 +41,13 @@ _SILENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one layer answers.
+    """The answer of one layer.
 
     Attributes:
-        status: Its answer as a whole.
-        permits: Whether that is a yes.
-        clauses: What it rests on.
-        duties: What it asks for.
+        status: The answer as a whole.
+        permits: Whether it is a yes.
+        clauses: The clauses that decided.
+        duties: What the layer asks for.
         authorisations: References of the authorisations that lifted a clause.
     """
 
@@ -58,17 +59,17 @@ class Answer:
 
     @property
     def policy(self) -> bool:
-        """Whether it is a policy's, which takes away from what other layers grant."""
+        """Whether the layer is a use policy, which only restricts what other layers permit."""
         return self.clauses[0].layer == "acceptable_use"
 
 
 def severity(status: Status) -> int:
-    """Returns a status's place in the order of severity, the most severe first."""
+    """Returns the position of a status in `SEVERITY`: the lower, the more severe."""
     return _RANK[status]
 
 
 def deny(document: str, version: str, layer: Layer, status: Status, summary: str) -> Answer:
-    """Returns the no of a document as a whole."""
+    """Returns a denial by a document as a whole, not by one of its clauses."""
     return Answer(
         status,
         False,
@@ -92,22 +93,22 @@ def ask_document(
     model: str,
     authorisations: Iterable[Authorisation] = (),
 ) -> Answer:
-    """Tells what a version of a document says of a declared use.
+    """Returns what a version of a document answers about a declared use.
 
-    A clause that says no or asks for something applies unless the facts speak against it; one
-    that permits applies only where they speak for it. A prohibition wins. A document in which no
-    clause permits is silent, whatever duties it asks for, and then permits only where it leaves
-    the output to the customer.
+    A clause that forbids or asks for something applies unless the declared facts exclude it; a
+    clause that permits applies only if they confirm it. A prohibition wins. A document without a
+    clause that permits is silent, whatever duties it has, and then permits only if it leaves the
+    output to the customer.
 
     Args:
         document: The version in force.
         layer: The layer it binds here.
-        purpose: What was declared.
+        purpose: The declared use.
         model: The route's model.
-        authorisations: Permissions in writing for this document that hold on the day.
+        authorisations: Written permissions for this document that are valid on the day.
 
     Returns:
-        Its answer, apart from anybody's sign-off.
+        Its answer, before approvals are checked.
     """
     if document.reading is None:
         return deny(document.document, document.version, layer, "unknown", _UNREAD)
@@ -133,17 +134,17 @@ def ask_document(
         for clause, status in applied
         if clause.effect == "needs_authorisation" and status.status == "permitted_if"
     )
-    return _fold(document, layer, applied, duties, used)
+    return _combine(document, layer, applied, duties, used)
 
 
-def _fold(
+def _combine(
     document: TermsDocument,
     layer: Layer,
     applied: list[tuple[Clause, ClauseStatus]],
     duties: tuple[Duty, ...],
     used: tuple[str, ...],
 ) -> Answer:
-    """Folds the clauses that apply into the document's answer."""
+    """Combines the clauses that apply into the document's answer."""
     clauses = tuple(status for _, status in applied)
     worst: Status = min((status.status for status in clauses), key=severity, default="silent")
     if worst in _SAY_NO:
@@ -173,14 +174,14 @@ def _status(
     model: str,
     lifted: Mapping[str, str],
 ) -> ClauseStatus | None:
-    """Returns what a clause says, or None where it does not apply."""
-    finding = check_condition(clause.when, purpose, model)
-    if finding.holds is False or (clause.effect == "permit" and finding.holds is None):
+    """Returns the status of a clause, or None if it does not apply."""
+    result = check_condition(clause.when, purpose, model)
+    if result.holds is False or (clause.effect == "permit" and result.holds is None):
         return None
     status, remark = _effect(clause, lifted)
     said = [clause.summary]
-    if finding.undeclared:
-        said.append(f"It counts because nobody declared {' and '.join(finding.undeclared)}.")
+    if result.undeclared:
+        said.append(f"It counts because nobody declared {' and '.join(result.undeclared)}.")
     summary = " ".join([*said, remark]).rstrip()
     return ClauseStatus(
         document=document.document,
@@ -193,7 +194,7 @@ def _status(
 
 
 def _effect(clause: Clause, lifted: Mapping[str, str]) -> tuple[Status, str]:
-    """Returns what a clause does where it applies, and what is to be said besides."""
+    """Returns the status of a clause that applies, and a remark for its summary."""
     match clause.effect:
         case "permit":
             return ("permitted_if" if clause.when else "permitted"), ""

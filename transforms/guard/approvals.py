@@ -1,4 +1,4 @@
-"""Who at the organisation has signed off which reading, and until when."""
+"""Checks which readings of terms an organisation has approved, and until when."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from schemas.codes import TermsState
 from schemas.inputs.documents import TermsDocument
 from schemas.inputs.registry import Approval, ChangedTerms, Registry, Route
 from schemas.terms import Status
@@ -23,12 +24,12 @@ _READ_AGAIN = (
 
 @dataclass(frozen=True, slots=True)
 class ApprovalProblem:
-    """What is wrong with the sign-off of a reading.
+    """Why a reading is not approved.
 
     Attributes:
         status: `unapproved` or `expired`.
-        summary: What is missing, and what would make it good.
-        denies: Whether the reading may not be used for it.
+        summary: What is missing, and how to correct it.
+        denies: Whether the reading may not be used because of it.
     """
 
     status: Status
@@ -37,14 +38,13 @@ class ApprovalProblem:
 
 
 class Approvals:
-    """An organisation's approvals, and how strict it is about them.
+    """An organisation's approvals, and its rules for readings without one.
 
     Args:
-        approvals: Its approvals.
-        unapproved: Whether a reading that nobody has signed off may be used.
-        max_age_days: How old a reading may be on the day asked about; None for any age.
-        changed: Texts that changed since they were read: what was signed off before counts no
-            longer.
+        approvals: The approvals.
+        changed: Texts that changed since they were read: earlier approvals no longer count.
+        unapproved: Whether a reading without approval may be used.
+        max_age_days: How old a reading may be on the day in question; None for any age.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Approvals:
         self._changed = {(entry.document, entry.version): entry for entry in changed}
 
     def approval(self, document: TermsDocument, day: date) -> Approval | None:
-        """Returns the approval of a reading that is in force on a day and lasts longest.
+        """Returns the approval of a reading that is valid on a day and lasts longest, or None.
 
-        One that was given before the text was found changed, or on the very day, is in force no
-        longer from that day on: nobody can tell which text it meant.
+        From the day a text was found changed, approvals given until that day are not valid: they
+        may be about either text.
         """
         change = self.change_by(document, day)
         valid = [
@@ -79,25 +79,23 @@ class Approvals:
         return max(valid, key=lambda approval: approval.expires or date.max, default=None)
 
     def change_by(self, document: TermsDocument, day: date) -> ChangedTerms | None:
-        """Returns how the text that was read had changed by a day, or None where it had not."""
+        """Returns the change of a document's text that was found by a day, or None."""
         entry = self._changed.get((document.document, document.version))
         known = entry is not None and entry.read == document.sha256 and entry.on <= day
         return entry if known else None
 
     def was_approved(self, document: TermsDocument) -> bool:
-        """Tells whether a version's reading has ever been approved."""
+        """Returns whether the reading of a version was ever approved."""
         return (document.document, document.version) in self._approvals
 
     def problem(self, document: TermsDocument, day: date) -> ApprovalProblem | None:
-        """Tells what is wrong with the sign-off of a document that was read.
+        """Returns why the reading of a document may not be used, or None if it may.
+
+        The reading of an open licence needs no approval unless the text has changed since.
 
         Args:
             document: The version in force.
-            day: The day asked about.
-
-        Returns:
-            The flaw, or None where the reading is signed off, or needs no signature since the
-            licence is an open one.
+            day: The day in question.
         """
         if self._too_old(document, day):
             return ApprovalProblem(
@@ -136,25 +134,24 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class DocumentState:
-    """How a document that a team relies on stands on a day.
+    """The state of a document that a team relies on, on a day.
 
     Attributes:
         document: Its id.
-        version: The version in force, or "" where none is.
+        version: The version in force, or "".
         routes: The team's routes that it binds.
-        state: `approved`, `open` (an open licence), `unapproved`, `expired`, `unknown` or
-            `not_in_force`.
+        state: Whether its reading may be used.
         by: Who approved it, or "".
-        expires: When the approval ends, or None.
-        expiring: Whether that is within the days asked about.
+        expires: The last day of the approval, or None.
+        expiring: Whether the approval ends soon.
         superseded: Versions that were approved and are no longer in force.
-        changed: The day on which the text was found to be another than was read, or None.
+        changed: The day on which the text was found changed, or None.
     """
 
     document: str
     version: str
     routes: tuple[str, ...]
-    state: str
+    state: TermsState
     by: str
     expires: date | None
     expiring: bool
@@ -171,60 +168,60 @@ def document_states(
     within_days: int = 30,
     max_age_days: int | None = None,
 ) -> list[DocumentState]:
-    """Tells how everything that a team relies on stands.
+    """Returns the state of every document that binds some routes.
 
     Args:
         catalogue: The documents.
         registry: The team's approvals.
-        routes: The routes that it uses.
-        day: The day asked about.
-        within_days: An approval that ends in so many days is expiring.
+        routes: The routes.
+        day: The day in question.
+        within_days: An approval that ends within this many days is expiring.
         max_age_days: How old a reading may be; None for any age.
 
     Returns:
-        One standing for each document that binds one of the routes, by its id.
+        One state for each document, by its id.
     """
     bound: dict[str, set[str]] = defaultdict(set)
     for route in routes:
         for terms in route.terms:
             bound[terms.document].add(route.id)
-    signed = Approvals(registry.approvals, max_age_days=max_age_days, changed=registry.changed)
+    approvals = Approvals(registry.approvals, max_age_days=max_age_days, changed=registry.changed)
     soon = day + timedelta(days=within_days)
     return [
-        _standing(catalogue.documents[name], signed, tuple(sorted(users)), day, soon)
+        _document_state(catalogue.documents[name], approvals, tuple(sorted(users)), day, soon)
         for name, users in sorted(bound.items())
     ]
 
 
-def _standing(
+def _document_state(
     versions: tuple[TermsDocument, ...],
-    signed: Approvals,
+    approvals: Approvals,
     routes: tuple[str, ...],
     day: date,
     soon: date,
 ) -> DocumentState:
     version = next((v for v in versions if v.in_force(day)), None)
-    approval = signed.approval(version, day) if version else None
-    change = signed.change_by(version, day) if version else None
+    approval = approvals.approval(version, day) if version else None
+    change = approvals.change_by(version, day) if version else None
     expires = approval.expires if approval else None
     return DocumentState(
         document=versions[0].document,
         version=version.version if version else "",
         routes=routes,
-        state=_state(version, signed, day),
+        state=_state(version, approvals, day),
         by=approval.by if approval else "",
         expires=expires,
         expiring=expires is not None and expires <= soon,
-        superseded=tuple(v.version for v in versions if v.ended(day) and signed.was_approved(v)),
+        superseded=tuple(v.version for v in versions if v.ended(day) and approvals.was_approved(v)),
         changed=change.on if change else None,
     )
 
 
-def _state(version: TermsDocument | None, signed: Approvals, day: date) -> str:
+def _state(version: TermsDocument | None, approvals: Approvals, day: date) -> TermsState:
     if version is None:
-        return "not_in_force"
+        return TermsState.NOT_IN_FORCE
     if version.reading is None:
-        return "unknown"
-    if flaw := signed.problem(version, day):
-        return flaw.status
-    return "approved" if signed.approval(version, day) else "open"
+        return TermsState.UNKNOWN
+    if problem := approvals.problem(version, day):
+        return TermsState(problem.status)
+    return TermsState.APPROVED if approvals.approval(version, day) else TermsState.OPEN

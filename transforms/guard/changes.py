@@ -1,13 +1,11 @@
-"""Finds terms whose text is no longer the one that was read, and keeps note of them.
+"""Finds terms whose text has changed since it was read, and records the change.
 
-A text is compared in the form in which it was read: the newest copy in the archive, where the
-reading was of an archived copy, else the page at the document's address. Of either, the words
-count and not the markup (`transforms.guard.texts`).
+The newest text is fetched from where the reading was made: the archive if an archived copy was
+read, else the document's address. Only words are compared, not markup (`transforms.guard.texts`).
 
-The note is `terms-changed.json` beside a team's registry. `load_registry` reads it with the
-registry, so that from the day on which a text was found changed, no approval given by then counts,
-on any machine that has the two files. An entry goes when the old text is found again; it means
-nothing any more once the catalogue has a new reading.
+Changes are recorded in `terms-changed.json` beside a team's registry. `load_registry` reads both
+files: from the day a change was found, approvals given until that day no longer count. An entry is
+removed when the old text is found again, and has no effect once the catalogue has a new reading.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
+from schemas.codes import TextState
 from schemas.files import unstructure
 from schemas.inputs.documents import TermsDocument
 from schemas.inputs.registry import ChangedTerms
@@ -32,23 +30,22 @@ Fetch = Callable[[Iterable[str]], Mapping[str, FetchedPage]]
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """A document's newest text beside the one that was read.
+    """A document's newest text compared with the text that was read.
 
     Attributes:
         document: Its id.
         version: The version whose reading is compared.
-        address: Where the newest text was fetched; "" where it was not.
-        state: `same`, `changed`, `unreachable`, or `not_compared` where no digest of a whole text
-            or no address is known.
-        read: Digest of the text that was read, or "".
-        found: Digest of the newest text, or "".
-        detail: Why not, for the last two states.
+        address: Where the newest text was fetched, or "" if it was not.
+        state: The result; `not_compared` if no digest of a whole text or no address is known.
+        read: SHA-256 of the text that was read, or "".
+        found: SHA-256 of the newest text, or "".
+        detail: The reason for one of the last two states.
     """
 
     document: str
     version: str
     address: str
-    state: Literal["same", "changed", "unreachable", "not_compared"]
+    state: TextState
     read: str = ""
     found: str = ""
     detail: str = ""
@@ -59,10 +56,10 @@ def compare_texts(documents: Iterable[TermsDocument], fetch: Fetch) -> list[Text
 
     Args:
         documents: The versions to compare.
-        fetch: Fetches pages; called once, with each address once.
+        fetch: Fetches pages; called once, with every address once.
 
     Returns:
-        One comparison each.
+        One comparison for each document.
     """
     chosen = list(documents)
     pages = fetch({newest_address(one) for one in chosen if _comparable(one)})
@@ -70,7 +67,7 @@ def compare_texts(documents: Iterable[TermsDocument], fetch: Fetch) -> list[Text
 
 
 def newest_address(document: TermsDocument) -> str:
-    """Returns where the newest text of a document is, in the form in which it was read."""
+    """Returns the address of a document's newest text, in the form that was read."""
     archive = document.reading.archive if document.reading else None
     return archive.newest if archive else document.address
 
@@ -78,23 +75,23 @@ def newest_address(document: TermsDocument) -> str:
 def record_changes(
     registry: Path, compared: Iterable[TextComparison], today: date
 ) -> tuple[ChangedTerms, ...]:
-    """Notes beside a registry what was found changed, and forgets what is as it was read.
+    """Records changed texts beside a registry, and removes those that match their reading again.
 
     Args:
         registry: The registry's file.
-        compared: What was compared; of other documents, and of those that could not be reached,
-            the note stays as it is.
+        compared: The comparisons. Entries of other documents, and of documents that could not be
+            fetched, stay as they are.
         today: The day, UTC.
 
     Returns:
-        All that is noted now. A text found before keeps its day.
+        All entries now. A text that was found before keeps its day.
     """
     noted = {(entry.document, entry.version): entry for entry in read_changed(registry)}
     for one in compared:
         key = (one.document, one.version)
-        if one.state == "same":
+        if one.state == TextState.SAME:
             noted.pop(key, None)
-        elif one.state == "changed":
+        elif one.state == TextState.CHANGED:
             entry = ChangedTerms(
                 document=one.document,
                 version=one.version,
@@ -118,26 +115,27 @@ def _comparable(document: TermsDocument) -> bool:
 def _compare(document: TermsDocument, pages: Mapping[str, FetchedPage]) -> TextComparison:
     name = (document.document, document.version)
     if not _comparable(document):
-        return TextComparison(*name, "", "not_compared", detail=_why_not(document))
+        return TextComparison(*name, "", TextState.NOT_COMPARED, detail=_why_not(document))
     address = newest_address(document)
     page, read = pages[address], document.sha256
     if page.problem or not plain_text(page.data):
         problem = page.problem or "the page has no text"
-        return TextComparison(*name, address, "unreachable", read, detail=problem)
+        return TextComparison(*name, address, TextState.UNREACHABLE, read, detail=problem)
     found = text_digest(page.data)
-    return TextComparison(*name, address, "same" if found == read else "changed", read, found)
+    state = TextState.SAME if found == read else TextState.CHANGED
+    return TextComparison(*name, address, state, read, found)
 
 
 def _why_not(document: TermsDocument) -> str:
     if document.reading is None:
-        return "nobody has read it"
+        return "no one has read it"
     if not document.reading.sha256:
         return "only passages of it were read: compare them by hand"
     return "it has no address"
 
 
 def _write(path: Path, changed: tuple[ChangedTerms, ...]) -> None:
-    """Writes the note, all or nothing; none where there is nothing to note."""
+    """Writes the file atomically, or removes it if there are no entries."""
     if not changed:
         path.unlink(missing_ok=True)
         return

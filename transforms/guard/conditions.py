@@ -1,4 +1,4 @@
-"""Does a clause's condition hold for what was declared? Yes, no, or nobody said."""
+"""Checks whether a clause's condition holds for the declared facts: yes, no or not declared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from schemas.inputs.documents import Condition
 from schemas.purpose import Purpose
 
-# Members since 2020-02-01 (Article 52 of the Treaty on European Union, less the United Kingdom).
+# Members from 2020-02-01 (Article 52 of the Treaty on European Union, less the United Kingdom).
 # fmt: off
 EU = frozenset({
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT",
@@ -19,7 +19,7 @@ EU = frozenset({
 # The EU's members with Iceland, Liechtenstein and Norway (EEA Agreement).
 EEA = EU | {"IS", "LI", "NO"}
 
-# What stillroom asks every API for: text, with no feature of the service switched on.
+# stillroom asks every API for text, and uses no other feature of the service.
 MODALITY = frozenset({"text"})
 FEATURES: frozenset[str] = frozenset()
 
@@ -29,9 +29,8 @@ class ConditionResult:
     """Whether a condition holds.
 
     Attributes:
-        holds: True, False, or None where it hangs on a fact that was not declared.
-        undeclared: The facts that nobody declared and that it hangs on, as the run file names
-            them.
+        holds: True, False, or None if it depends on a fact that was not declared.
+        undeclared: The undeclared facts that it depends on, by their names in the run file.
     """
 
     holds: bool | None
@@ -42,29 +41,26 @@ _YES = ConditionResult(True)
 
 
 def check_condition(condition: Condition | None, purpose: Purpose, model: str) -> ConditionResult:
-    """Tells whether a condition holds.
+    """Returns whether a condition holds.
 
-    It is Kleene's three-valued logic: false beats unknown, unknown beats true. A student that
-    does not say with whom it competes competes with everyone, which is a yes and yet undeclared.
+    This is Kleene's three-valued logic: false beats unknown, unknown beats true. A student whose
+    competitors are not declared competes with everyone: that holds, and counts as undeclared.
 
     Args:
-        condition: The condition; None holds always.
-        purpose: What was declared.
+        condition: The condition; None always holds.
+        purpose: The declared use.
         model: The route's model.
-
-    Returns:
-        The finding.
     """
     if condition is None:
         return _YES
-    findings = list(_findings(condition, purpose, model))
-    if any(finding.holds is False for finding in findings):
+    results = list(_results(condition, purpose, model))
+    if any(result.holds is False for result in results):
         return ConditionResult(False)
-    holds = None if any(finding.holds is None for finding in findings) else True
-    return ConditionResult(holds, _names(findings))
+    holds = None if any(result.holds is None for result in results) else True
+    return ConditionResult(holds, _names(results))
 
 
-def _findings(condition: Condition, purpose: Purpose, model: str) -> Iterator[ConditionResult]:
+def _results(condition: Condition, purpose: Purpose, model: str) -> Iterator[ConditionResult]:
     yield from _about_student(condition, purpose)
     yield from _about_organisation(condition, purpose)
     yield from _about_request(condition, model)
@@ -148,21 +144,23 @@ def _like(value: str | None, patterns: Iterable[str], name: str) -> ConditionRes
     return ConditionResult(any(fnmatchcase(folded, pattern.casefold()) for pattern in patterns))
 
 
-def _not(finding: ConditionResult) -> ConditionResult:
-    holds = None if finding.holds is None else not finding.holds
-    return ConditionResult(holds, finding.undeclared)
+def _not(result: ConditionResult) -> ConditionResult:
+    holds = None if result.holds is None else not result.holds
+    return ConditionResult(holds, result.undeclared)
 
 
-def _any(findings: Iterable[ConditionResult]) -> ConditionResult:
-    found = list(findings)
+def _any(results: Iterable[ConditionResult]) -> ConditionResult:
+    found = list(results)
     undeclared = _names(found)
-    if any(finding.holds for finding in found):
+    if any(result.holds for result in found):
         return ConditionResult(True, undeclared)
-    return ConditionResult(None if any(f.holds is None for f in found) else False, undeclared)
+    return ConditionResult(
+        None if any(result.holds is None for result in found) else False, undeclared
+    )
 
 
-def _names(findings: Iterable[ConditionResult]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for finding in findings for name in finding.undeclared))
+def _names(results: Iterable[ConditionResult]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for result in results for name in result.undeclared))
 
 
 def _countries(names: Iterable[str]) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""The guard: may this route be asked, for this use, by us, on this day?
+"""The guard decides whether a route may be asked, for which use, on which day.
 
 Every layer of terms that binds the route must permit the use. A prohibition wins over any
-permission, duties add up, and what nobody has read denies. The answer depends on nothing but the
-catalogue, the registry and the question, so that it is the same on every worker and next year.
+permission, duties add up, and a text that no one has read denies. The answer depends only on the
+catalogue, the registry and the question, so it is the same on every worker and in later years.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from transforms.guard.prompt_licences import ask_licence, licence_terms
 
 Question = tuple[str, Purpose, date, str | None, bool]
 
-# A run asks a handful of questions a day; a batch may ask any number.
+# A run has a few questions a day; a batch can have any number.
 _CACHED_QUESTIONS = 65_536
-# The layers whose providers see the prompts: the others are about weights and policies.
+# Layers whose providers see the prompts; the others are about weights and policies.
 _SEE_PROMPTS: tuple[Layer, ...] = ("host", "aggregator", "service")
 
+# Summaries are part of a decision's id: a change renames decisions.
 _NO_VERSION = (
     "No version that we know of was in force that day. For a yes: add the version that was to the "
     "catalogue."
@@ -46,16 +47,16 @@ _ANOTHER_HOST = "For a yes: a host that says that it does not, or one's own."
 
 
 class Guard:
-    """Answers whether routes may be asked; picklable, pure, and quick to answer twice.
+    """Decides whether routes may be asked. It can be pickled, and remembers its answers.
 
     Args:
         catalogue: Documents and built-in routes.
-        registry: The team's own routes, approvals and authorisations, and what changed since.
-        unapproved: Whether readings that nobody at the organisation signed off may be used.
-        max_age_days: How old a reading may be on the day asked about; None for any age.
+        registry: The team's own routes, approvals, authorisations and changed texts.
+        unapproved: Whether readings that the organisation has not approved may be used.
+        max_age_days: How old a reading may be on the day in question; None for any age.
 
     Attributes:
-        routes: Every route by its id, built-in and the team's own.
+        routes: All routes by id, built-in and the team's own.
         registry_digest: Digest of catalogue and registry together.
     """
 
@@ -72,7 +73,7 @@ class Guard:
         self.registry_digest = registry_digest(catalogue, registry)
         self._documents = catalogue.documents
         self._authorisations = registry.authorisations
-        self._signed = Approvals(
+        self._approvals = Approvals(
             registry.approvals,
             unapproved=unapproved,
             max_age_days=max_age_days,
@@ -87,7 +88,7 @@ class Guard:
         """Returns a route by its id.
 
         Raises:
-            InputError: There is none, with the names that come nearest.
+            InputError: There is none; with the nearest names.
         """
         try:
             return self.routes[route_id]
@@ -97,11 +98,11 @@ class Guard:
             ) from None
 
     def with_routes(self, routes: Iterable[Route]) -> Guard:
-        """Returns the same guard that knows further routes, where it had none of their ids.
+        """Returns a copy of the guard with further routes, whose ids it does not have yet.
 
         Args:
-            routes: Routes that are no longer in any registry, as records tell of them. A document
-                of theirs that nobody knows any more counts as not in force.
+            routes: Routes that are no longer in any registry, as recorded in a corpus. A document
+                that is in no catalogue any more counts as not in force.
         """
         other = copy(self)
         other.routes = {**{route.id: route for route in routes}, **self.routes}
@@ -119,12 +120,12 @@ class Guard:
         """Answers one question.
 
         Args:
-            route_id: The route to be asked.
+            route_id: Id of the route.
             purpose: The declared use.
             on: The day, UTC.
-            prompt_license: Licence of the prompt, an SPDX expression; None where the question is
-                about the route alone.
-            confidential: Whether the prompt may not reach a host that trains on inputs.
+            prompt_license: Licence of the prompt, an SPDX expression; None for a question about
+                the route alone.
+            confidential: Whether the prompt must not reach a host that trains on inputs.
 
         Returns:
             The verdict: the same object for the same question.
@@ -169,25 +170,25 @@ class Guard:
             if given.document == bound.document and given.from_ <= day <= given.to
         ]
         answer = ask_document(version, bound.layer, purpose, model, lifting)
-        flaw = self._signed.problem(version, day) if answer.permits else None
-        if flaw is None:
+        problem = self._approvals.problem(version, day) if answer.permits else None
+        if problem is None:
             return answer
         clause = ClauseStatus(
             document=version.document,
             version=version.version,
             clause="",
             layer=bound.layer,
-            status=flaw.status,
-            summary=flaw.summary,
+            status=problem.status,
+            summary=problem.summary,
         )
-        if flaw.denies:
-            return Answer(flaw.status, False, (clause,))
+        if problem.denies:
+            return Answer(problem.status, False, (clause,))
         return replace(answer, clauses=(clause, *answer.clauses))
 
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A document that binds a route, at its version of the day; a prompt's licence has none."""
+    """A document that binds a route, at its version on the day; a prompt's licence has none."""
 
     document: str
     layer: Layer
@@ -197,7 +198,7 @@ class _Bound:
 def registry_digest(catalogue: Catalogue, registry: Registry) -> str:
     """Returns the digest of a catalogue and a registry together."""
     own = unstructure(registry)
-    del own["limiter"]  # where quotas are counted decides nothing
+    del own["limiter"]  # where quotas are counted does not affect decisions
     entries = (*own["routes"].values(), *own["approvals"], *own["authorisations"])
     for entry in entries:
         del entry["where"]
@@ -205,7 +206,7 @@ def registry_digest(catalogue: Catalogue, registry: Registry) -> str:
 
 
 def _terms_version(bound: _Bound, answer: Answer) -> TermsVersion:
-    """Returns the version for the record: it shows a reading that nobody has signed off."""
+    """Returns the version for the record, which shows whether the reading was approved."""
     version, sha256 = (bound.version.version, bound.version.sha256) if bound.version else ("", "")
     shown = answer.clauses[0].status
     status = shown if shown in ("unapproved", "expired") else answer.status
@@ -215,7 +216,7 @@ def _terms_version(bound: _Bound, answer: Answer) -> TermsVersion:
 
 
 def _inputs(bound: list[_Bound], license: str | None, confidential: bool) -> Iterator[Answer]:
-    """Keeps prompts that may not be trained on from hosts that do not say they never would."""
+    """Denies hosts that may train on prompts which must not be trained on."""
     if not confidential and not (license and licence_terms(license).non_commercial):
         return
     what = "confidential" if confidential else f"under {license}"
@@ -236,7 +237,7 @@ def _verdict(
     terms: list[TermsVersion],
     registry: str,
 ) -> Verdict:
-    """Folds the answers of all layers: all must permit, and duties add up."""
+    """Combines the answers of all layers: all must permit, and duties add up."""
     permits = all(answer.permits for answer in answers)
     deciding = [answer for answer in answers if permits or not answer.permits]
     clauses = [clause for answer in deciding for clause in answer.clauses]
@@ -254,22 +255,22 @@ def _verdict(
         "authorisations": tuple(dict.fromkeys(r for a in deciding for r in a.authorisations)),
         "obligation_class": obligation_class(duties),
     }
-    return Verdict(**content, decision_id=_name_of(content))
+    return Verdict(**content, decision_id=_digest(content))
 
 
 def _weakest(answers: list[Answer]) -> Status:
-    """Returns the weakest answer; a policy that only takes away does not weaken by its silence."""
+    """Returns the most severe status. A use policy that is silent does not count."""
     counted = [a.status for a in answers if not (a.permits and a.status == "silent" and a.policy)]
     return min(counted or [answer.status for answer in answers], key=severity)
 
 
 def decision_id(verdict: Verdict) -> str:
-    """Returns the name that a verdict's content gives it: another one shows that it was changed."""
+    """Returns the id computed from a verdict's content; a different id shows a change."""
     content = {field.name: getattr(verdict, field.name) for field in fields(verdict)}
     del content["decision_id"]
-    return _name_of(content)
+    return _digest(content)
 
 
-def _name_of(content: dict[str, Any]) -> str:
+def _digest(content: dict[str, Any]) -> str:
     """Returns the digest of a verdict's content."""
     return digest(unstructure(content))

@@ -1,4 +1,4 @@
-"""Fetches pages, with limits: so long, so large, and redirected over HTTPS alone."""
+"""Fetches pages, with limits on time and size; redirects must be HTTPS."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _AGENT = "stillroom terms check"
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """What came of fetching an address.
+    """A fetched page, or why it could not be fetched.
 
     Attributes:
-        data: The page; empty where there is none.
-        problem: Why not; "" where there is.
+        data: The page; empty if it could not be fetched.
+        problem: Why not, or "".
     """
 
     data: bytes = b""
@@ -29,21 +29,21 @@ class FetchedPage:
 
 
 class _Refused(Exception):
-    """The page is not taken; the message says why."""
+    """The page is not accepted; the message is the reason."""
 
 
 def fetch_pages(
     addresses: Iterable[str], *, seconds: float = 30, limit_bytes: int = 8 << 20
 ) -> dict[str, FetchedPage]:
-    """Fetches some addresses, a few at a time.
+    """Fetches pages, a few at a time.
 
     Args:
-        addresses: HTTP or HTTPS.
-        seconds: How long each may take, redirects included.
-        limit_bytes: How large each may be, decompressed.
+        addresses: HTTP or HTTPS addresses.
+        seconds: Most time for each, redirects included.
+        limit_bytes: Most bytes of each, decompressed.
 
     Returns:
-        What came of each, by its address. Nothing is raised: a page that cannot be had says why.
+        A result for each address. Nothing is raised: a failure is in the result.
     """
     return asyncio.run(_fetch_all(set(addresses), seconds, limit_bytes))
 

@@ -1,4 +1,4 @@
-"""What a record owes: the class it is filed under, and whether all of it can be met at once."""
+"""What a record owes: its obligation class, and whether all duties can be met together."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from schemas.terms import Duty, DutyKind, TermsVersion, Verdict
 from transforms.guard.prompt_licences import licence_terms
 
 NOTHING_OWED = "none"
-Owed = tuple[str, tuple[Duty, ...]]  # an obligation class, and the duties it stands for
+Owed = tuple[str, tuple[Duty, ...]]  # an obligation class and its duties
 _DIGEST_LENGTH = 8
-# A prefix that a folder's name can hold, and that comes back from it unharmed.
+# A prefix that can be part of a folder's name and be read back from it.
 _PLAIN = re.compile(r"[a-z][a-z0-9.]*(?: [a-z0-9.]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Obligations:
-    """What several models' terms, and the prompt's, ask for together.
+    """What the terms of several models and of the prompt ask for together.
 
     Attributes:
-        permits: Whether every one of them permits its part.
-        terms: Every document that binds one of them.
-        duties: All that they ask for.
-        distribution: How far the corpus may go: the strictest of all.
+        permits: Whether all of them permit their part.
+        terms: The documents that bind them.
+        duties: All their duties.
+        distribution: Who may get the corpus, by the strictest of them.
         obligation_class: Name of the set of duties.
     """
 
@@ -41,21 +41,21 @@ class Obligations:
 
 
 def merge_duties(duties: Iterable[Duty]) -> tuple[Duty, ...]:
-    """Returns duties without repetition, in an order that does not depend on theirs."""
+    """Returns duties without repetition, sorted."""
     return tuple(sorted(set(duties), key=lambda d: (d.kind, d.text, d.due, d.document)))
 
 
 def obligation_class(duties: Iterable[Duty]) -> str:
-    """Names a set of duties: the same set has the same name anywhere, and only it.
+    """Returns the name of a set of duties; equal sets have equal names.
 
-    One name prefix alone says all there is to say. Else the kinds are named, and a digest tells
-    apart two sets of the same kinds. Which document asks makes no difference to what is owed.
+    A single name prefix is named in full. Other names list the kinds and end in a digest, which
+    separates sets of the same kinds. The documents that ask make no difference.
 
     Args:
         duties: The duties.
 
     Returns:
-        A name fit for a folder: `none`, `name-prefix-llama`, `attribution+flow-down-1a2b3c4d`.
+        A name for a folder: `none`, `name-prefix-llama`, `attribution+flow-down-1a2b3c4d`.
     """
     owed = sorted({_owed(duty) for duty in duties})
     if not owed:
@@ -67,31 +67,30 @@ def obligation_class(duties: Iterable[Duty]) -> str:
 
 
 def combined_class(one: Owed, other: Owed) -> str:
-    """Names what two records owe together.
+    """Returns the obligation class of two records together.
 
     Args:
-        one: The obligation class of one of them, and its duties.
-        other: The same of the other.
+        one: The obligation class of one record, and its duties.
+        other: The same of the other record.
     """
     (name, duties), (other_name, other_duties) = one, other
     return name if name == other_name else obligation_class((*duties, *other_duties))
 
 
 def _owed(duty: Duty) -> tuple[str, str, str]:
-    """Returns what a duty asks for; the case of a name makes no difference."""
+    """Returns what a duty asks for. The case of a name prefix makes no difference."""
     named = duty.kind == "name_prefix"
     text = duty.text.casefold() if named else duty.text
     return duty.kind, text, "" if named else duty.due
 
 
 def combine_verdicts(verdicts: Iterable[Verdict]) -> Obligations:
-    """Folds the verdicts on every model that touched a record.
+    """Combines the verdicts on all models that touched a record.
+
+    All must permit, duties add up, and the strictest distribution applies.
 
     Args:
-        verdicts: Those on its teacher, its judges, its rewriters.
-
-    Returns:
-        What they ask for together: all must permit, duties add up, the strictest limit holds.
+        verdicts: The verdicts on its teacher, judges and rewriters.
     """
     verdicts = tuple(verdicts)
     duties = merge_duties(duty for verdict in verdicts for duty in verdict.duties)
@@ -106,14 +105,14 @@ def combine_verdicts(verdicts: Iterable[Verdict]) -> Obligations:
 
 
 def contradictions(verdicts: Iterable[Verdict], purpose: Purpose) -> list[str]:
-    """Finds duties that cannot all be met by the declared student and corpus.
+    """Finds duties that the declared student and corpus cannot all meet.
 
     Args:
-        verdicts: Those on every model and prompt licence that a corpus rests on.
-        purpose: What was declared. What was not counts as distributed.
+        verdicts: The verdicts on all models and prompt licences of a corpus.
+        purpose: The declared use. An undeclared distribution counts as public.
 
     Returns:
-        Each contradiction in a sentence, with the documents that it stands between.
+        A sentence for each contradiction, with the documents.
     """
     duties = merge_duties(duty for verdict in verdicts for duty in verdict.duties)
     return [
@@ -151,11 +150,11 @@ def _licences(duties: tuple[Duty, ...], purpose: Purpose) -> Iterator[str]:
 
 
 def can_pass_on(license: str, duty: Duty) -> bool:
-    """Tells whether a licence can hold a restriction: a known one holds none but its own.
+    """Returns whether a licence can pass on a restriction: known licences only their own.
 
     Args:
-        license: The licence, an SPDX expression; one that is not valid holds nothing.
-        duty: A duty to pass a restriction on.
+        license: The licence, an SPDX expression; one that is not valid passes on nothing.
+        duty: A duty to pass on a restriction.
     """
     if not is_licence(license):
         return False

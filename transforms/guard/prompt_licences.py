@@ -1,4 +1,4 @@
-"""What the licence of a prompt allows, and what it asks for: SPDX expressions, in families."""
+"""What the licence of a prompt permits and asks for, by families of SPDX licences."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from transforms.guard.answer import Answer, deny
 if TYPE_CHECKING:
     from license_expression import LicenseExpression
 
-# Prompts that the organisation wrote itself, or owns: nobody's permission is needed.
+# Prompts that the organisation wrote itself or owns: no permission is needed.
 OWN_WORK = "LicenseRef-own-work"
 
-# SPDX licence list 3.27. Whatever stands in none of these families is unknown.
+# SPDX licence list 3.27. A licence in none of these families is unknown.
 _PERMISSIVE = frozenset({
     "0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc0-1.0",
     "cdla-permissive-1.0", "cdla-permissive-2.0", "isc", "mit", "mit-0", "pddl-1.0", "unlicense",
@@ -37,7 +37,8 @@ _CREATIVE_COMMONS = re.compile(
     r"-[1-4]\.\d(?:-[A-Z]{2,4})?",
     re.IGNORECASE,
 )
-_NOBODY_KNOWS = (
+# Summaries are part of a decision's id: a change renames decisions.
+_UNKNOWN_FAMILY = (
     "Nobody knows what the licence of the prompts allows. For a yes: give the prompts' SPDX "
     f"licence, or {OWN_WORK} where your organisation wrote them."
 )
@@ -46,14 +47,14 @@ _ASKS = "The prompts' licence permits it and asks for something."
 
 @dataclass(frozen=True, order=True, slots=True)
 class LicenceTerms:
-    """What a licence asks for; the lesser, the freer.
+    """What a licence asks for; the smaller in order, the freer.
 
     Attributes:
-        unknown: It stands in no family that we know.
-        non_commercial: It bars commercial use.
-        no_derivatives: It bars passing on what was made from it.
-        share_alike: What is made from it goes under the same licence.
-        attribution: Its author must be named.
+        unknown: It is in no known family.
+        non_commercial: It forbids commercial use.
+        no_derivatives: It forbids passing on derived works.
+        share_alike: Derived works must be under the same licence.
+        attribution: The author must be named.
     """
 
     unknown: bool = False
@@ -70,13 +71,13 @@ _UNKNOWN = LicenceTerms(unknown=True)
 def licence_terms(expression: str) -> LicenceTerms:
     """Returns what a licence expression asks for.
 
-    Of `A OR B` the freer one counts, of `A AND B` both do; an exception (`WITH`) only permits more.
+    Of `A OR B` the freer one counts, of `A AND B` both; an exception (`WITH`) only permits more.
 
     Args:
         expression: An SPDX licence expression.
 
     Returns:
-        Its terms: `unknown` where it is not valid or names a licence of no known family.
+        Its terms: `unknown` if it is not valid or names a licence of no known family.
     """
     try:
         return _terms(parse_licence(expression))
@@ -85,7 +86,7 @@ def licence_terms(expression: str) -> LicenceTerms:
 
 
 def _terms(tree: LicenseExpression) -> LicenceTerms:
-    from license_expression import OR  # takes its time to import: only when a licence is read
+    from license_expression import OR  # takes 30 ms to import
 
     if not tree.args:
         return _family(getattr(tree, "license_symbol", tree).key)
@@ -110,16 +111,16 @@ def _family(name: str) -> LicenceTerms:
 
 
 def ask_licence(license: str, purpose: Purpose) -> Answer:
-    """Tells what a prompt's licence says of a declared use.
+    """Returns what a prompt's licence answers about a declared use.
 
-    Whether a completion inherits its prompt's licence is unsettled; it is taken to.
+    Whether a completion inherits its prompt's licence is not settled in law; it is taken to.
 
     Args:
         license: The licence of the prompt, an SPDX expression.
-        purpose: What was declared.
+        purpose: The declared use.
 
     Returns:
-        The answer of the layer `prompt_licence`; the document is the licence itself.
+        The answer of the layer `prompt_licence`; its document is the licence itself.
     """
     terms = licence_terms(license)
     if terms.unknown:
@@ -141,13 +142,13 @@ def ask_licence(license: str, purpose: Purpose) -> Answer:
 
 
 def _unknown(license: str) -> str:
-    """Returns why nothing is known: the licence is of no known family, or it is misspelt."""
+    """Returns why a licence is unknown: it is in no known family, or misspelt."""
     try:
         parse_licence(license)
     except InputError as error:
         problems = (f"{p.what}: {p.found}. {p.remedy}".rstrip() for p in error.problems)
-        return " ".join((_NOBODY_KNOWS, *problems))
-    return _NOBODY_KNOWS
+        return " ".join((_UNKNOWN_FAMILY, *problems))
+    return _UNKNOWN_FAMILY
 
 
 def _non_commercial(purpose: Purpose) -> str:

@@ -1,4 +1,4 @@
-"""Questions to the guard as people write them: one JSON object each, and one answer each."""
+"""Answers questions to the guard that are written as JSON, one object each."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _KINDS: dict[str, type[Any]] = {
 
 
 class BatchAnswerer:
-    """Answers questions, each with its own day and its own rule for unapproved readings.
+    """Answers questions, each of which may set its day and how unapproved readings count.
 
     Args:
         catalogue: Documents and built-in routes.
         registry: The team's own routes, approvals and authorisations.
-        today: The day of a question that names none, UTC.
-        unapproved: The rule of a question that names none.
+        today: The day of a question without `on`, UTC.
+        unapproved: Used by a question without `unapproved`.
         max_age_days: How old a reading may be; None for any age.
     """
 
@@ -56,10 +56,10 @@ class BatchAnswerer:
         }
 
     def answer_line(self, line: str) -> dict[str, Any]:
-        """Answers one line of JSON; what is wrong with it is an answer too.
+        """Answers one line of JSON; a mistake in it is returned, not raised.
 
         Args:
-            line: An object with `route` and `purpose`, and where wanted `on`, `unapproved`,
+            line: An object with `route` and `purpose`, and optionally `on`, `unapproved`,
                 `prompt_license` and `confidential`.
 
         Returns:
@@ -70,7 +70,7 @@ class BatchAnswerer:
         except (ValueError, RecursionError) as error:
             return {"route": None, "error": f"the line is not JSON: {error}"}
         if not isinstance(question, dict):
-            return {"route": None, "error": "the line is no JSON object"}
+            return {"route": None, "error": "the line is not a JSON object"}
         try:
             return verdict_json(self.answer(question))
         except InputError as error:
@@ -117,7 +117,7 @@ def _read_day(written: str) -> date:
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """Returns a verdict as plain data, with the route's id first."""
+    """Returns a verdict as JSON data, with the route's id first."""
     return {"route": verdict.teacher, **unstructure(verdict)}
 
 
@@ -128,10 +128,10 @@ def read_purpose(declared: object) -> Purpose:
         declared: The object, in the form of a run file's `purpose`.
 
     Returns:
-        The purpose; what was left out is undeclared.
+        The purpose; missing fields are undeclared.
 
     Raises:
-        InputError: It is missing, or breaks the schema.
+        InputError: It is missing or does not match the schema.
     """
     if not isinstance(declared, dict):
         raise InputError("no purpose is declared", expected="an object with at least `use`")

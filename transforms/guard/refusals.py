@@ -1,4 +1,4 @@
-"""A refusal in words: which clause of which document at which version said no."""
+"""Explains a denial: which clause of which version of which document decided it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from schemas.terms import ClauseStatus, Verdict
 
 
 def explain_refusal(verdict: Verdict) -> list[str]:
-    """Tells why a route may not be asked, and what would have to be true for a yes.
+    """Returns why a route may not be asked, and what is needed for a permit.
 
     Args:
         verdict: A verdict that denies.
 
     Returns:
-        A headline, then one line for each clause or document that said no, most severe first.
+        A headline, then a line for each clause or document that denies, most severe first.
     """
     headline = f"{verdict.teacher} may not be asked for {verdict.use} on {verdict.on}"
     return [

@@ -1,4 +1,4 @@
-"""What needs somebody's attention among the terms that a team relies on."""
+"""Finds problems with the terms that a team relies on: unapproved, expired, changed."""
 
 from __future__ import annotations
 
@@ -6,110 +6,112 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from schemas.codes import TermsProblemKind, TermsState
 from schemas.inputs.registry import Registry
 from transforms.guard.approvals import DocumentState, UnapprovedPolicy
 from transforms.guard.catalogue.load import Catalogue
 
-_WHAT_TO_DO = {
-    "unapproved": "nobody at the organisation has signed the reading off",
-    "expired": "the approval has ended, or the reading is too old",
-    "unknown": "nobody has read the text",
-    "not_in_force": "no version that we know of is in force",
+_GOOD = (TermsState.APPROVED, TermsState.OPEN)
+_DETAILS = {
+    TermsState.UNAPPROVED: "no one at the organisation has approved the reading",
+    TermsState.EXPIRED: "the approval has ended, or the reading is too old",
+    TermsState.UNKNOWN: "no one has read the text",
+    TermsState.NOT_IN_FORCE: "no known version is in force",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TermsProblem:
-    """Something that needs attention.
+    """A problem that a person should look at.
 
     Attributes:
         document: Id of the document.
         version: The version in force, or "".
-        what: `unapproved`, `expired`, `unknown`, `not_in_force`, `changed`, `superseded`,
-            `expiring`, or of an authorisation `authorisation_expiring`, `authorisation_ended`;
-            `unreachable` where its newest text could not be fetched.
-        detail: The same for a person.
+        what: Which problem it is.
+        detail: A description for a person.
     """
 
     document: str
     version: str
-    what: str
+    what: TermsProblemKind
     detail: str
 
 
 def select_relied_on(
-    document_states: Iterable[DocumentState], registry: Registry, catalogue: Catalogue
+    states: Iterable[DocumentState], registry: Registry, catalogue: Catalogue
 ) -> list[DocumentState]:
-    """Returns how those documents stand that a registry shows its team to rely on.
+    """Selects the documents that a team's registry names.
 
     Args:
-        document_states: How documents stand.
+        states: States of documents.
         registry: The team's registry.
-        catalogue: What every document is in.
+        catalogue: The catalogue of all documents.
 
     Returns:
-        Those that bind one of its own routes, or are approved or authorised; all of them where
-        the registry names none.
+        The states of the documents that bind one of the registry's routes, or that it approves or
+        authorises; all states if it names no document.
     """
     named = {approval.document for approval in registry.approvals}
     named |= {given.document for given in registry.authorisations}
     named |= {terms.document for route in registry.routes.values() for terms in route.terms}
     named &= catalogue.documents.keys()
-    return [standing for standing in document_states if not named or standing.document in named]
+    return [state for state in states if not named or state.document in named]
 
 
 def find_terms_problems(
-    document_states: Iterable[DocumentState],
+    states: Iterable[DocumentState],
     registry: Registry,
     day: date,
     *,
     within_days: int = 30,
     unapproved: UnapprovedPolicy = "deny",
 ) -> list[TermsProblem]:
-    """Finds what needs attention.
+    """Finds problems with documents and with the authorisations for them.
 
     Args:
-        document_states: How the documents stand that a team relies on.
+        states: States of the documents that a team relies on.
         registry: The team's registry.
-        day: The day asked about.
-        within_days: What ends in so many days is expiring.
-        unapproved: Whether readings that nobody signed off are used on purpose.
+        day: The day in question.
+        within_days: What ends within this many days is expiring.
+        unapproved: `allow` if unapproved readings are used on purpose.
 
     Returns:
-        The findings, by document.
+        The problems, by document.
     """
-    relied = list(document_states)
-    names = {standing.document for standing in relied}
-    findings = [flaw for standing in relied for flaw in _flaws(standing, unapproved)]
+    relied = list(states)
+    names = {state.document for state in relied}
+    problems = [problem for state in relied for problem in _of_document(state, unapproved)]
     soon = day + timedelta(days=within_days)
-    findings += (flaw for flaw in _endings(registry, day, soon) if flaw.document in names)
-    return sorted(findings, key=lambda flaw: (flaw.document, flaw.what))
+    problems += (p for p in _of_authorisations(registry, day, soon) if p.document in names)
+    return sorted(problems, key=lambda problem: (problem.document, problem.what))
 
 
-def _flaws(standing: DocumentState, unapproved: UnapprovedPolicy) -> Iterator[TermsProblem]:
-    def flaw(what: str, detail: str) -> TermsProblem:
-        return TermsProblem(standing.document, standing.version, what, detail)
+def _of_document(state: DocumentState, unapproved: UnapprovedPolicy) -> Iterator[TermsProblem]:
+    def problem(what: TermsProblemKind, detail: str) -> TermsProblem:
+        return TermsProblem(state.document, state.version, what, detail)
 
-    good = standing.state in ("approved", "open")
-    if standing.changed:
-        if not good:
-            yield flaw(
-                "changed", f"its text was found changed on {standing.changed}: read it again"
-            )
-    elif not good and not (standing.state == "unapproved" and unapproved == "allow"):
-        yield flaw(standing.state, _WHAT_TO_DO[standing.state])
-    if standing.superseded and not good:
-        yield flaw("superseded", f"approved was {', '.join(standing.superseded)}")
-    if standing.expiring:
-        yield flaw("expiring", f"the approval by {standing.by} ends on {standing.expires}")
+    good = state.state in _GOOD
+    on_purpose = state.state == TermsState.UNAPPROVED and unapproved == "allow"
+    if state.changed and not good:
+        detail = f"its text was found changed on {state.changed}: read it again"
+        yield problem(TermsProblemKind.CHANGED, detail)
+    elif not good and not on_purpose:
+        yield problem(TermsProblemKind(state.state), _DETAILS[state.state])
+    if state.superseded and not good:
+        detail = f"the approval is of {', '.join(state.superseded)}"
+        yield problem(TermsProblemKind.SUPERSEDED, detail)
+    if state.expiring:
+        detail = f"the approval by {state.by} ends on {state.expires}"
+        yield problem(TermsProblemKind.EXPIRING, detail)
 
 
-def _endings(registry: Registry, day: date, soon: date) -> Iterator[TermsProblem]:
+def _of_authorisations(registry: Registry, day: date, soon: date) -> Iterator[TermsProblem]:
     for given in registry.authorisations:
         if given.to < day:
-            what, detail = "authorisation_ended", f"{given.reference} ended on {given.to}"
+            what, ends = TermsProblemKind.AUTHORISATION_ENDED, "ended"
         elif given.to <= soon:
-            what, detail = "authorisation_expiring", f"{given.reference} ends on {given.to}"
+            what, ends = TermsProblemKind.AUTHORISATION_EXPIRING, "ends"
         else:
             continue
-        yield TermsProblem(given.document, "", what, f"{detail} (clause {given.clause})")
+        detail = f"{given.reference} {ends} on {given.to} (clause {given.clause})"
+        yield TermsProblem(given.document, "", what, detail)

@@ -1,4 +1,4 @@
-"""The plain text of a document of terms, and its digest: markup alone changes neither.
+"""Extracts the plain text of a document of terms, and its digest; markup changes neither.
 
 python -m transforms.guard.texts FILE …     prints the digest of each file's plain text
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from schemas.canonical import sha256
 
-# Elements whose text nobody reads, or that surround every page of a site alike.
+# Elements whose text is not shown, or is the same on every page of a site.
 _UNREAD = frozenset({"script", "style", "head", "template", "noscript", "nav", "svg"})
 _LINK_TARGET = re.compile(r"\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _RULES = re.compile(r"^[ \t]*(?:=+|-{3,}|(?:\*[ \t]*){3,})[ \t]*$", re.MULTILINE)
@@ -47,16 +47,16 @@ class _Reader(HTMLParser):
 
 
 def plain_text(data: bytes) -> str:
-    """Returns what a document says, without its markup.
+    """Returns the text of a document without its markup.
 
-    HTML and Markdown are both reduced to their words: tags, link targets, rules, bullets and
-    emphasis go, quotation marks and dashes become plain ones, and each run of blanks becomes one.
+    HTML and Markdown are reduced to words: tags, link targets, rules, bullets and emphasis are
+    removed, quotation marks and dashes become ASCII, and each run of blanks becomes one space.
 
     Args:
-        data: A page or a file, UTF-8; bytes that are not are replaced.
+        data: A page or a file in UTF-8; other bytes are replaced.
 
     Returns:
-        The words in their order, one blank between them.
+        The words in order, one space between them.
     """
     reader = _Reader()
     reader.feed(_INVISIBLE.sub("", data.decode("utf-8", "replace")))

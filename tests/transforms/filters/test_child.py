@@ -174,7 +174,7 @@ def test_a_child_ends_with_its_parent_however_that_ends(
         ("raise SystemExit(1)", "ChildDied"),
     ],
 )
-def test_a_child_that_does_not_start_is_told_and_not_taken_for_an_answer(
+def test_a_child_that_does_not_start_raises_its_reason(
     tmp_path: Path, text: str, says: str
 ) -> None:
     path = tmp_path / "broken.py"

@@ -91,7 +91,7 @@ def test_an_item_in_the_reasoning_is_found() -> None:
         ("请解答：", "小明每天早上在公园里跑五公里然后去学校上课", "谢谢"),
     ],
 )
-def test_the_span_is_where_the_item_stands(before: str, item: str, after: str) -> None:
+def test_the_span_covers_the_item(before: str, item: str, after: str) -> None:
     text = before + item + after
     found = _check(_index(item), text)
     assert found is not None
@@ -100,7 +100,7 @@ def test_the_span_is_where_the_item_stands(before: str, item: str, after: str) -
     assert found.value == 1.0
 
 
-def test_the_item_of_which_most_is_there_is_told() -> None:
+def test_the_most_covered_item_is_reported() -> None:
     found = _check(INDEX, f"{' '.join(WORDS[:20])} {OTHER}")
     assert found is not None
     assert (found.value, found.detail) == (1.0, "holds 100% of item 1 of quiz.jsonl")
@@ -113,7 +113,7 @@ def test_sets_keep_their_names_and_numbers() -> None:
     assert "item 9 of b" in found.detail
 
 
-def test_an_item_that_is_there_twice_is_told_as_the_first() -> None:
+def test_an_item_listed_twice_is_reported_as_the_first() -> None:
     found = _check(_index(ITEM, OTHER, ITEM), ITEM)
     assert found is not None
     assert "item 1 of" in found.detail
@@ -124,7 +124,7 @@ def test_an_index_of_nothing_finds_nothing() -> None:
     assert _check(_index("", " \n"), "", " ") is None
 
 
-def test_wording_that_very_many_items_share_tells_of_none_of_them() -> None:
+def test_wording_shared_by_very_many_items_matches_none() -> None:
     frame = "Read the following passage with care and then answer the question that comes after it"
     passages = [
         f"{frame} {' '.join(f'w{n}x{m}' for m in range(20))}" for n in range(COMMON_ITEMS + 1)

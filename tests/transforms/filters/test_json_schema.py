@@ -96,7 +96,7 @@ def test_the_finding_quotes_nothing_of_the_answer() -> None:
         ({"anyOf": [{"$ref": "https://example.org/s"}]}, "'https://example.org/s' leads to no"),
     ],
 )
-def test_a_schema_that_cannot_be_used_is_told(schema: dict[str, Any], says: str) -> None:
+def test_a_schema_that_cannot_be_used_is_refused(schema: dict[str, Any], says: str) -> None:
     found = schema_problem(schema)
     assert says in found
     assert bool(says) == bool(found)

@@ -57,7 +57,7 @@ def test_the_language_is_that_of_the_prose_with_code_and_without(code: str, text
         pytest.param("\ud800" * 100, id="lone-surrogates"),
     ],
 )
-def test_no_language_is_told_where_there_is_too_little_prose(text: str) -> None:
+def test_too_little_prose_has_no_language(text: str) -> None:
     assert detect_language(text) == ("", 0.0)
 
 
@@ -84,12 +84,12 @@ def test_a_wrong_language_counts_only_where_it_is_sure(
 
 
 @pytest.mark.parametrize("code", ["english", "eng", "yue", ""])
-def test_a_code_that_is_never_told_cannot_be_allowed(code: str) -> None:
+def test_a_code_that_is_never_detected_cannot_be_allowed(code: str) -> None:
     with pytest.raises(ValueError, match="is no code of a language"):
         LanguageSettings((code,))
 
 
-def test_the_known_codes_are_those_that_the_model_tells() -> None:
+def test_the_known_codes_are_those_of_the_model() -> None:
     labels = LanguageIdentifier.from_model_file(MODEL_FILE).labels
-    told = {MEMBERS.get(code, code) for code in labels} - {"zxx"}
-    assert told == LANGUAGES
+    codes = {MEMBERS.get(code, code) for code in labels} - {"zxx"}
+    assert codes == LANGUAGES

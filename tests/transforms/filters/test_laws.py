@@ -70,7 +70,7 @@ def test_rules_are_total_and_find_the_same_twice(candidate: Candidate) -> None:
 
 @pytest.mark.parametrize("rule", built_in_rules().values(), ids=built_in_rules().keys())
 @given(candidate=CANDIDATES)
-def test_a_rule_finds_only_what_it_says_it_can_find_and_where_it_stands(
+def test_findings_have_a_code_of_the_rule_and_a_span_within_the_text(
     rule: Rule, candidate: Candidate
 ) -> None:
     parts = dict(candidate.parts())
@@ -83,7 +83,7 @@ def test_a_rule_finds_only_what_it_says_it_can_find_and_where_it_stands(
 
 
 @given(ANY_TEXT)
-def test_a_language_is_told_of_every_text(text: str) -> None:
+def test_every_text_gets_a_language_code_or_none(text: str) -> None:
     code, score = detect_language(text)
     assert 0 <= score <= 1
     assert (code == "") == (score == 0)

@@ -94,18 +94,18 @@ def test_the_settings_of_another_packages_rule_are_checked_as_ours() -> None:
         ("shoutin", "did you mean 'shouting'"),
     ],
 )
-def test_a_rule_that_cannot_be_had_is_told_with_its_line(name: str, says: str) -> None:
+def test_a_rule_that_does_not_load_is_reported_with_its_line(name: str, says: str) -> None:
     with pytest.raises(InputError, match=r"run\.yaml:7") as caught:
         compile_filters((FilterChoice(rule=name),), _where)
     assert says in str(caught.value)
 
 
 @pytest.mark.usefixtures("other_package")
-def test_a_broken_package_harms_nobody_who_does_not_use_it() -> None:
+def test_a_broken_package_does_no_harm_unless_it_is_used() -> None:
     assert compile_filters(None, _where).rules
 
 
-def test_the_example_of_a_rule_of_ones_own_works_as_it_stands(
+def test_the_example_of_an_own_rule_works_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]

@@ -1,4 +1,4 @@
-"""Code is told from prose, and positions stay what they were."""
+"""Code is separated from prose, and positions do not change."""
 
 from __future__ import annotations
 

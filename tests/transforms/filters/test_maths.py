@@ -61,13 +61,11 @@ def test_an_answer_that_comes_to_the_same_is_right(gold: str, answer: str) -> No
         ("Working, and then\n####", "The answer is 3.", "gold_unreadable"),
     ],
 )
-def test_an_answer_that_does_not_or_cannot_be_told_to_is_found(
-    gold: str, answer: str, code: str
-) -> None:
+def test_an_answer_that_is_wrong_or_unreadable_is_found(gold: str, answer: str, code: str) -> None:
     assert _codes(gold, answer) == [code]
 
 
-def test_what_stands_before_the_result_of_a_gold_is_for_the_run_file_to_say() -> None:
+def test_the_run_file_sets_the_mark_before_the_result_of_a_gold() -> None:
     chosen = MathsAnswerSettings(gold_after="Answer:")
     assert _codes("3 and 4. Answer: 7", "It is 7.", chosen) == []
     assert _codes("7", "It is 7.", chosen) == []
@@ -126,7 +124,7 @@ def test_what_is_no_fault_of_the_answer_tags_unless_it_is_named() -> None:
     assert (found.code, found.action) == ("wrong_answer", "drop")
 
 
-def test_nothing_of_the_answer_is_told() -> None:
+def test_a_finding_quotes_nothing_of_the_answer() -> None:
     (found,) = find_maths_answer(Candidate((), "It is 4711.", gold="1234"), DEFAULT)
     assert not any(sign.isdigit() for sign in found.detail)
 

@@ -1,4 +1,4 @@
-"""Data of persons is found by pattern and checksum, and never told."""
+"""Personal data is found by pattern and checksum, and never quoted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_data_of_persons_is_found(text: str, codes: list[str]) -> None:
     assert [found.code for found in _find(text)] == codes
 
 
-def test_what_was_found_is_pointed_at_and_never_told() -> None:
+def test_a_finding_has_a_span_and_quotes_nothing() -> None:
     text = "Write to jane@kelp-farm.org."
     (found,) = _find(text)
     assert found.span is not None
@@ -64,7 +64,7 @@ def test_every_part_of_the_record_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("digits", ["79927398713", "4539148803436467", "0"])
-def test_luhn_tells_the_one_right_check_digit(digits: str) -> None:
+def test_luhn_accepts_one_check_digit(digits: str) -> None:
     others = [digits[:-1] + check for check in "0123456789" if check != digits[-1]]
     assert passes_luhn(digits)
     assert not any(map(passes_luhn, others))

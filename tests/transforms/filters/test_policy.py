@@ -104,7 +104,7 @@ def test_a_rule_named_twice_maps_its_codes_to_two_actions() -> None:
     assert [(it.code, it.action) for it in found] == [("iban", "quarantine"), ("email", "tag")]
 
 
-def test_a_finding_tells_where_and_carries_the_rules_version() -> None:
+def test_a_finding_has_a_span_and_the_version_of_its_rule() -> None:
     (found,) = compile_filters((FilterChoice(rule="leaked_tokens"),), _where).apply(
         Candidate((), "4<|im_end|>")
     )
@@ -114,7 +114,7 @@ def test_a_finding_tells_where_and_carries_the_rules_version() -> None:
     )
 
 
-def test_a_finding_tells_how_grave_it_is_and_where_whatever_the_run_makes_of_it() -> None:
+def test_severity_and_place_do_not_depend_on_the_action() -> None:
     text = "4<|im_end|> Write to ada@kelp-farm.org."
     choices = [
         FilterChoice(rule=name, action="tag")
@@ -226,14 +226,14 @@ def test_tags_are_the_codes_that_tag_once_and_in_order() -> None:
         ),
     ],
 )
-def test_a_choice_that_is_wrong_is_told_with_its_line_and_the_nearest_name(
+def test_a_wrong_choice_is_reported_with_its_line_and_the_nearest_name(
     choice: FilterChoice, says: list[str]
 ) -> None:
     message = _problem(choice)
     assert all(part in message for part in says), message
 
 
-def test_all_wrong_choices_are_told_at_once() -> None:
+def test_all_wrong_choices_are_reported_at_once() -> None:
     with pytest.raises(InputError) as caught:
         compile_filters(
             (FilterChoice(rule="x"), FilterChoice(rule="empty"), FilterChoice(rule="y")), _where
@@ -241,7 +241,7 @@ def test_all_wrong_choices_are_told_at_once() -> None:
     assert [problem.where for problem in caught.value.problems] == ["run.yaml:10", "run.yaml:12"]
 
 
-def test_a_rule_named_twice_for_the_same_code_is_told() -> None:
+def test_a_rule_named_twice_for_the_same_code_is_refused() -> None:
     with pytest.raises(InputError, match="'empty' is named twice for the same findings"):
         compile_filters(
             (FilterChoice(rule="empty"), FilterChoice(rule="empty", action="tag")), _where

@@ -82,7 +82,7 @@ def _found(*spans: tuple[str, int, int]) -> list[Finding]:
     ("spans", "kept"),
     [
         pytest.param([("a", 2, 5), ("b", 3, 4)], "01[A]56789", id="within"),
-        pytest.param([("b", 3, 4), ("a", 2, 5)], "01[A]56789", id="within-told-first"),
+        pytest.param([("b", 3, 4), ("a", 2, 5)], "01[A]56789", id="within-found-first"),
         pytest.param([("a", 2, 5), ("b", 2, 5)], "01[A]56789", id="the-same-twice"),
         pytest.param([("a", 2, 4), ("b", 3, 8)], "01[B]89", id="overlap-named-for-the-longest"),
         pytest.param([("a", 2, 6), ("b", 5, 8)], "01[A]89", id="overlap"),

@@ -84,7 +84,7 @@ def test_what_repeats_by_nature_is_no_loop(text: str) -> None:
 
 def test_a_small_share_of_the_text_is_no_loop() -> None:
     tail = "and so on, " * 10
-    body = " ".join(f"sentence {n} tells something new." for n in range(100))
+    body = " ".join(f"sentence {n} says something new." for n in range(100))
     assert not _loop(body + tail)
     assert _loop(body + tail, RepetitionSettings(max_share=0.01))
 

@@ -87,7 +87,7 @@ def test_an_answer_of_another_form_is_found_with_what_is_wrong(
         ({"patern": "a"}, "did you mean 'pattern'"),
     ],
 )
-def test_settings_that_require_nothing_or_cannot_be_used_are_told(
+def test_settings_that_require_nothing_or_cannot_be_used_are_refused(
     settings: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(InputError, match=rf"(?s)run\.yaml:7: .*{says}"):

@@ -122,7 +122,7 @@ def test_there_is_a_key_of_every_format_in_these_tests() -> None:
 
 
 @pytest.mark.parametrize("code", SECRETS.codes)
-def test_a_key_of_a_known_format_is_found_wherever_it_stands(code: str) -> None:
+def test_a_key_of_a_known_format_is_found_in_any_place(code: str) -> None:
     for seed in range(20):
         for key in _keys(seed * 100)[code]:
             assert _codes(f'Set it: KEY = "{key}"\nThen run.') == [code]
@@ -153,7 +153,7 @@ def test_what_opens_nothing_is_no_secret(text: str) -> None:
     assert _codes(text) == []
 
 
-def test_a_secret_is_pointed_at_in_any_part_and_never_told() -> None:
+def test_a_secret_in_any_part_has_a_span_and_is_not_quoted() -> None:
     key = _keys(7)["stripe_key"][0]
     candidate = Candidate((Message("user", "hi"), Message("user", key)), "ok", reasoning=key)
     found = list(find_secrets(candidate, NoSettings()))

@@ -56,7 +56,7 @@ def test_an_answer_without_a_visible_character_is_empty(text: str, empty: bool) 
     assert any(find_empty(Candidate((), text), NoSettings())) is empty
 
 
-def test_log_probabilities_that_are_lost_are_told_and_drop_no_answer() -> None:
+def test_lost_log_probabilities_are_reported_and_drop_no_answer() -> None:
     lost = Candidate((), "An answer", lacks_logprobs=True)
     assert [it.code for it in find_lost_logprobs(lost, NoSettings())] == ["no_logprobs"]
     assert not [*find_lost_logprobs(Candidate((), "An answer"), NoSettings())]

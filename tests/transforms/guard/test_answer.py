@@ -76,7 +76,7 @@ def test_a_clause_whose_condition_is_not_met_does_not_apply(clause: Clause) -> N
 @pytest.mark.parametrize(
     ("clause", "status"), [(FORBID, "prohibited"), (ASK, "needs_authorisation"), (OWE, "silent")]
 )
-def test_what_nobody_declared_counts_against_the_use(clause: Clause, status: Status) -> None:
+def test_an_undeclared_fact_counts_against_the_use(clause: Clause, status: Status) -> None:
     answer = ask_document(
         terms("acme/terms", replace(clause, when=IF_RELEASED)), "service", UNDECLARED, "m"
     )
@@ -85,7 +85,7 @@ def test_what_nobody_declared_counts_against_the_use(clause: Clause, status: Sta
     assert bool(answer.duties) == (clause is OWE)
 
 
-def test_what_nobody_declared_permits_nothing() -> None:
+def test_an_undeclared_fact_permits_nothing() -> None:
     document = terms("acme/terms", replace(PERMIT, when=IF_INTERNAL))
     assert ask_document(document, "service", UNDECLARED, "m").status == "silent"
 

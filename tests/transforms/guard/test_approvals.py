@@ -1,4 +1,4 @@
-"""How what a team relies on stands: approved, open, unapproved, expiring, superseded."""
+"""The state of each document a team relies on: approved, open, unapproved, superseded."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def approval(expires: date | None = None, version: str = "1") -> Approval:
         (terms(effective=Effective(from_=date(2030, 1, 1))), (), "not_in_force"),
     ],
 )
-def test_a_document_stands_as_the_guard_would_take_it(
+def test_the_state_of_a_document_agrees_with_the_guard(
     document: TermsDocument, approvals: tuple[Approval, ...], state: str
 ) -> None:
-    (standing,) = stand(document, approvals=approvals)
-    assert standing.state == state
-    assert standing.routes == ("acme/model",)
+    (found,) = stand(document, approvals=approvals)
+    assert found.state == state
+    assert found.routes == ("acme/model",)
 
 
 def test_a_reading_that_is_too_old_is_expired() -> None:
@@ -61,14 +61,14 @@ def test_an_approval_that_ends_within_the_days_asked_about_is_expiring(
     days: int, expiring: bool
 ) -> None:
     ends = DAY + timedelta(days)
-    (standing,) = stand(terms(**CLOSED), approvals=(approval(ends),), within_days=30)
-    assert (standing.by, standing.expires, standing.expiring) == ("legal", ends, expiring)
+    (found,) = stand(terms(**CLOSED), approvals=(approval(ends),), within_days=30)
+    assert (found.by, found.expires, found.expiring) == ("legal", ends, expiring)
 
 
 def test_the_approval_that_lasts_longest_counts() -> None:
     approvals = (approval(DAY), approval(None), approval(DAY + timedelta(1)))
-    (standing,) = stand(terms(**CLOSED), approvals=approvals)
-    assert (standing.expires, standing.expiring) == (None, False)
+    (found,) = stand(terms(**CLOSED), approvals=approvals)
+    assert (found.expires, found.expiring) == (None, False)
 
 
 def test_an_approved_version_that_is_no_longer_in_force_is_superseded() -> None:
@@ -76,8 +76,8 @@ def test_an_approved_version_that_is_no_longer_in_force_is_superseded() -> None:
         version="1", effective=Effective(from_=date(2024, 1, 1), to=date(2025, 12, 31)), **CLOSED
     )
     new = terms(version="2", effective=Effective(from_=date(2026, 1, 1)), **CLOSED)
-    (standing,) = stand(old, new, approvals=(approval(),))
-    assert (standing.version, standing.state, standing.superseded) == ("2", "unapproved", ("1",))
+    (found,) = stand(old, new, approvals=(approval(),))
+    assert (found.version, found.state, found.superseded) == ("2", "unapproved", ("1",))
 
 
 def test_only_what_binds_the_routes_in_use_is_listed() -> None:
@@ -85,9 +85,7 @@ def test_only_what_binds_the_routes_in_use_is_listed() -> None:
         terms("a/t"), terms("b/t"), routes=[route("b/t", id="x/1"), route("b/t", id="x/2")]
     )
     listed = document_states(known, Registry(), known.routes.values(), DAY)
-    assert [(standing.document, standing.routes) for standing in listed] == [
-        ("b/t", ("x/1", "x/2"))
-    ]
+    assert [(found.document, found.routes) for found in listed] == [("b/t", ("x/1", "x/2"))]
 
 
 def changed(found: date, document: TermsDocument) -> ChangedTerms:
@@ -122,15 +120,15 @@ def test_what_was_signed_before_the_text_was_found_changed_counts_no_longer(
         approvals=(Approval(document="acme/terms", version="1", by="legal", on=signed),),
         changed=(changed(found, document),),
     )
-    (standing,) = document_states(known, registry, known.routes.values(), DAY)
-    assert standing.state == state
-    assert standing.changed == (found if found <= DAY else None)
+    (found,) = document_states(known, registry, known.routes.values(), DAY)
+    assert found.state == state
+    assert found.changed == (found if found <= DAY else None)
     verdict = Guard(known, registry).decide("acme/model", PURPOSE, DAY)
     assert verdict.permits == (state == "approved")
     assert Guard(known, registry, unapproved="allow").decide("acme/model", PURPOSE, DAY).permits
 
 
-def test_a_refusal_for_a_changed_text_tells_what_to_do() -> None:
+def test_a_denial_for_a_changed_text_says_what_to_do() -> None:
     document = terms("acme/terms", **CLOSED)
     guard = Guard(catalogue(document), Registry(changed=(changed(DAY, document),)))
     (clause,) = guard.decide("acme/model", PURPOSE, DAY).clauses

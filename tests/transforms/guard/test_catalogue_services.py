@@ -48,7 +48,7 @@ class Row:
         teacher: A route, or a document.
         competing: To a student that competes with every maker, is released, and has its corpus
             published.
-        internal: To one that competes with nobody and stays in the house, as its corpus does.
+        internal: To one that competes with no one and stays internal, as its corpus does.
         row: Where the reference says so.
     """
 
@@ -84,7 +84,7 @@ ROUTES = [
     Row("alibaba-model-studio/qwen", (U, U, U, U), (U, U, U, U), "3.2 Alibaba Model Studio; 3.6"),
     Row("zai-api/glm", (U, U, U, U), (U, U, U, U), "3.2 Z.ai; 3.6"),
     Row("minimax-api/minimax-m2", (U, U, U, U), (U, U, U, U), "3.2 MiniMax API; 3.6"),
-    # Its terms grant display in one's own application alone, and bind to others that nobody read.
+    # Its terms grant display in one's own application alone, and bind to others that no one has read.
     Row("perplexity-api/sonar", (X, X, X, U), (X, X, X, U), "1.1 Perplexity, and its policy 3(2)"),
 ]
 
@@ -189,7 +189,7 @@ def test_a_student_that_declares_nothing_fares_no_better_than_one_that_competes(
             assert not GUARD.decide(row.teacher, Purpose(use=use), TODAY).permits, row.row
 
 
-def test_no_reading_of_a_service_permits_while_nobody_has_signed_it_off() -> None:
+def test_no_reading_of_a_service_permits_without_an_approval() -> None:
     guard = Guard(CATALOGUE)
     permitted = [
         row.teacher
@@ -200,7 +200,7 @@ def test_no_reading_of_a_service_permits_while_nobody_has_signed_it_off() -> Non
     assert permitted == []
 
 
-def test_a_written_authorisation_lifts_metas_bar_and_nobody_elses() -> None:
+def test_a_written_authorisation_lifts_metas_bar_and_no_other() -> None:
     given = Authorisation(
         document="meta/model-api-terms",
         clause="10.1(ix)",
@@ -270,7 +270,7 @@ def test_images_of_flux_may_not_teach_what_resembles_them() -> None:
     [d for versions in CATALOGUE.documents.values() for d in versions if not d.reading],
     ids=lambda document: document.name,
 )
-def test_a_document_that_nobody_has_read_says_what_is_missing(document: TermsDocument) -> None:
+def test_an_unread_document_says_what_is_missing(document: TermsDocument) -> None:
     assert document.note
     assert document.clauses == ()
 

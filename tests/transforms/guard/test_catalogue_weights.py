@@ -46,7 +46,7 @@ class Row:
         released: Answers to a student that competes with everybody and is released, its corpus
             published, in commerce.
         owed: Kinds of duty for it, from any training; `disclose` is owed for the corpus.
-        internal: Answers to a student that competes with nobody and stays in the house, as its
+        internal: Answers to a student that competes with no one and stays internal, as its
             corpus does.
         kept: Kinds of duty for that one.
         row: Where the reference says so.
@@ -352,7 +352,7 @@ def test_mistrals_research_weights_permit_research_and_bind_what_comes_of_it(use
     assert "flow_down" in kinds(verdict)
 
 
-def test_command_r_stays_unknown_for_research_since_nobody_has_read_its_policy() -> None:
+def test_command_r_stays_unknown_for_research_since_its_policy_is_unread() -> None:
     for use in USES:
         verdict = ask("self-hosted/command-r", use, commercial=False)
         assert given(verdict) == ANSWERS["U"]
@@ -424,7 +424,7 @@ def test_a_plain_apache_student_cannot_carry_what_derivatives_pass_on() -> None:
     "name",
     sorted({terms.document for row in ROWS for terms in CATALOGUE.routes[row.route].terms}),
 )
-def test_a_reading_tells_what_was_read_and_its_absence_what_is_missing(name: str) -> None:
+def test_a_note_says_what_was_read_or_what_is_missing(name: str) -> None:
     for version in CATALOGUE.documents[name]:
         if version.reading is None:
             assert "Missing:" in version.note

@@ -33,7 +33,7 @@ def read(text: bytes = TEXT, **changes: Any) -> TermsDocument:
 
 
 def serving(**pages: bytes | str) -> Any:
-    """Returns what stands for the network: `at` is the page, or why there is none."""
+    """Returns a fake network: `at` is the page, or why there is none."""
 
     def fetch(addresses: Iterable[str]) -> Mapping[str, FetchedPage]:
         page = pages["at"]

@@ -1,4 +1,4 @@
-"""A condition holds, does not, or hangs on what nobody declared."""
+"""A condition holds, does not hold, or depends on an undeclared fact."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_any_of_needs_one_that_holds(
     assert check_condition(Condition(any_of=either), purpose, "m").holds is holds
 
 
-def test_a_finding_names_what_nobody_declared() -> None:
+def test_a_result_names_the_undeclared_facts() -> None:
     condition = Condition(
         competes_with=("acme",), student_distribution=("hosted",), domicile_in=("EU",)
     )

@@ -173,7 +173,7 @@ def test_unapproved_readings_may_be_allowed_and_the_verdict_shows_it(expires: da
 
 @pytest.mark.parametrize("unapproved", ["deny", "allow"])
 @pytest.mark.parametrize(("days", "expected"), [(21, "permitted"), (20, "expired")])
-def test_a_reading_that_is_too_old_denies_whoever_approved_it(
+def test_a_reading_that_is_too_old_denies_even_if_approved(
     days: int, expected: Status, unapproved: Any
 ) -> None:
     guard = Guard(

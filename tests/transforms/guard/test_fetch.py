@@ -1,4 +1,4 @@
-"""Pages are fetched with limits, from a real server on loopback; what goes wrong is told."""
+"""Pages are fetched with limits, from a real server on loopback; failures are reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Laws of the guard, over random terms and random purposes.
 
 "Adding a fact never removes a duty" needs care. To *declare* a fact may well remove one: a duty
-that counted only because nobody had said that the student stays internal. What must never pay is
+that counted only because the student was not declared internal. What must never pay is
 silence, so the law is the other way round: to forget a fact never wins a permission and never
 loses a duty. And what is added to the *terms*, a document or a clause that asks for something,
 never wins a permission and never loses a duty either; only an authorisation lifts a clause.

@@ -1,4 +1,4 @@
-"""A catalogue is read whole, or every mistake in it is told with file and line."""
+"""A catalogue is read whole, or every mistake in it is reported with file and line."""
 
 from __future__ import annotations
 
@@ -178,17 +178,17 @@ def test_versions_come_in_the_order_of_their_dates(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_and_line(
+def test_a_mistake_is_reported_with_file_and_line(
     tmp_path: Path, files: dict[str, str], where: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         load_catalogue(write(tmp_path / "catalogue", **files))
-    told = str(caught.value)
-    assert f"catalogue/{where}: " in told
-    assert message in told
+    text = str(caught.value)
+    assert f"catalogue/{where}: " in text
+    assert message in text
 
 
-def test_the_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_the_mistakes_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         terms=DOCUMENT.replace("layer: service", "layer: servise"),

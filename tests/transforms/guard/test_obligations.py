@@ -184,12 +184,12 @@ def test_the_fold_does_not_depend_on_the_order(parts: list[list[Duty]], random: 
         ((KEPT_STUDENT,), purpose(student="internal"), []),
     ],
 )
-def test_duties_that_cannot_all_be_met_are_told(
+def test_duties_that_cannot_all_be_met_are_found(
     owed: tuple[Duty, ...], declared: Purpose, found: list[str]
 ) -> None:
-    told = contradictions([verdict(duty) for duty in owed], declared)
-    assert len(told) == len(found)
-    assert all(part in text for part, text in zip(found, told, strict=True))
+    sentences = contradictions([verdict(duty) for duty in owed], declared)
+    assert len(sentences) == len(found)
+    assert all(part in text for part, text in zip(found, sentences, strict=True))
 
 
 def test_every_kind_of_duty_has_a_class() -> None:

@@ -105,7 +105,7 @@ def test_a_prompt_s_licence_answers_like_a_document(
     assert answer.clauses[0].layer == "prompt_licence"
 
 
-def test_a_refusal_tells_what_would_make_it_a_yes_and_what_nobody_declared() -> None:
+def test_a_denial_says_what_is_needed_and_what_is_undeclared() -> None:
     (clause,) = ask_licence("CC-BY-NC-4.0", UNDECLARED).clauses
     assert "nobody declared organisation.commercial" in clause.summary
     assert "For a yes: " in clause.summary

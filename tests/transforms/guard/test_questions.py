@@ -1,4 +1,4 @@
-"""Questions as people write them are answered one by one; a wrong one is told, not raised."""
+"""Questions in JSON are answered one by one; a mistake is an answer, not an exception."""
 
 from __future__ import annotations
 

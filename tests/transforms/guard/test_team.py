@@ -1,4 +1,4 @@
-"""A team's registry is checked against the catalogue; mistakes are told with file and line."""
+"""A registry is checked against the catalogue; mistakes are reported with file and line."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_limiter_is_read_with_its_line(tmp_path: Path, catalogue: Catalogue) -
         ("env:REDIS_URL", "wrong type"),
     ],
 )
-def test_a_mistaken_limiter_is_told_and_not_shown(
+def test_a_mistaken_limiter_is_reported_without_its_value(
     tmp_path: Path, catalogue: Catalogue, limiter: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
@@ -133,15 +133,15 @@ def test_an_empty_registry_is_one(tmp_path: Path, catalogue: Catalogue, text: st
         ("approvals:", "aprovals:", 9, "did you mean 'approvals'"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     tmp_path: Path, catalogue: Catalogue, old: str, new: str, line: int, message: str
 ) -> None:
     assert GOOD.count(old) >= 1
     with pytest.raises(InputError) as caught:
         read(tmp_path, catalogue, GOOD.replace(old, new))
-    told = str(caught.value)
-    assert f"teachers.yaml:{line}: " in told
-    assert message in told
+    text = str(caught.value)
+    assert f"teachers.yaml:{line}: " in text
+    assert message in text
 
 
 def test_a_key_written_into_the_file_is_not_repeated(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -150,7 +150,7 @@ def test_a_key_written_into_the_file_is_not_repeated(tmp_path: Path, catalogue: 
     assert "sk-secret" not in str(caught.value)
 
 
-def test_several_mistakes_are_told_at_once(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_several_mistakes_are_reported_at_once(tmp_path: Path, catalogue: Catalogue) -> None:
     text = GOOD.replace('version: "1"', 'version: "2"').replace('clause: "2"', 'clause: "9"')
     with pytest.raises(InputError) as caught:
         read(tmp_path, catalogue, text)
@@ -161,7 +161,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path, catalogue: Catalogue)
 
 
 @pytest.mark.parametrize(("today", "runs"), [(date(2026, 12, 31), True), (date(2027, 1, 1), False)])
-def test_an_authorisation_past_its_end_is_told_where_a_day_is_given(
+def test_an_authorisation_past_its_end_is_reported_if_a_day_is_given(
     tmp_path: Path, catalogue: Catalogue, today: date, runs: bool
 ) -> None:
     path = tmp_path / "teachers.yaml"
@@ -173,6 +173,6 @@ def test_an_authorisation_past_its_end_is_told_where_a_day_is_given(
             load_registry(path, catalogue, today=today)
 
 
-def test_a_registry_that_is_not_there_is_told(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_a_missing_registry_is_reported(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_registry(tmp_path / "missing.yaml", catalogue)

@@ -66,7 +66,7 @@ NEW = terms(version="2", effective=Effective(from_=date(2026, 1, 1)), **CLOSED)
         ([terms("acme/terms", ASK)], leave(DAY + timedelta(31)), []),
     ],
 )
-def test_each_thing_that_needs_attention_is_told(
+def test_each_problem_is_reported(
     documents: list[TermsDocument], registry: Registry | None, expected: list[str]
 ) -> None:
     assert [what for what, _ in flaws(*documents, registry=registry)] == expected
@@ -84,7 +84,7 @@ def test_unapproved_readings_that_are_used_on_purpose_need_no_attention() -> Non
     assert flaws(terms(**CLOSED), unapproved="allow") == []
 
 
-def test_a_changed_text_is_told_until_it_is_approved_anew() -> None:
+def test_a_changed_text_is_reported_until_it_is_approved_again() -> None:
     document = terms(**CLOSED)
     change = ChangedTerms(
         document="acme/terms",
