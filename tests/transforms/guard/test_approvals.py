@@ -111,7 +111,7 @@ def changed(found: date, document: TermsDocument) -> ChangedTerms:
     ],
     ids=["before", "the-same-day", "after", "found-today", "found-tomorrow"],
 )
-def test_what_was_signed_before_the_text_was_found_changed_counts_no_longer(
+def test_an_approval_before_the_text_was_found_changed_no_longer_counts(
     rules: dict[str, Any], signed: date, found: date, state: str
 ) -> None:
     document = terms("acme/terms", **rules)
@@ -120,9 +120,9 @@ def test_what_was_signed_before_the_text_was_found_changed_counts_no_longer(
         approvals=(Approval(document="acme/terms", version="1", by="legal", on=signed),),
         changed=(changed(found, document),),
     )
-    (found,) = document_states(known, registry, known.routes.values(), DAY)
-    assert found.state == state
-    assert found.changed == (found if found <= DAY else None)
+    (of_document,) = document_states(known, registry, known.routes.values(), DAY)
+    assert of_document.state == state
+    assert of_document.changed == (found if found <= DAY else None)
     verdict = Guard(known, registry).decide("acme/model", PURPOSE, DAY)
     assert verdict.permits == (state == "approved")
     assert Guard(known, registry, unapproved="allow").decide("acme/model", PURPOSE, DAY).permits

@@ -84,7 +84,7 @@ ROUTES = [
     Row("alibaba-model-studio/qwen", (U, U, U, U), (U, U, U, U), "3.2 Alibaba Model Studio; 3.6"),
     Row("zai-api/glm", (U, U, U, U), (U, U, U, U), "3.2 Z.ai; 3.6"),
     Row("minimax-api/minimax-m2", (U, U, U, U), (U, U, U, U), "3.2 MiniMax API; 3.6"),
-    # Its terms grant display in one's own application alone, and bind to others that no one has read.
+    # Its terms permit display in one's own application only, and refer to others that are unread.
     Row("perplexity-api/sonar", (X, X, X, U), (X, X, X, U), "1.1 Perplexity, and its policy 3(2)"),
 ]
 
