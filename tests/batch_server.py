@@ -1,18 +1,18 @@
-"""A provider of batches of the tests' own: OpenAI's and Anthropic's protocols, on loopback.
+"""A provider of batches for the tests: OpenAI's and Anthropic's protocols, on loopback.
 
     with BatchServer() as server:
         ...                                    # ask server.endpoint("openai-chat") in batches
         assert server.charged[request_id] == 1
 
-It answers each request as a `Teacher` would, charges for the answers, and keeps count. Tests tell
-it to make trouble:
+It answers each request as a `Teacher` does, and counts the answers that it charges for. Tests make it
+misbehave:
 
-    server.ends_after = 3                      a job ends when it was looked at so often
-    server.undone = lambda n: n % 3 == 0       the requests, by place, that expire
-    server.lines = reversed                    what it does to the lines of the results
-    server.fail("POST", "/batches", after=True)       does it, and hangs up instead of saying so
-    server.fail("POST", "/batches", status=429)       says 429 instead of doing it
-    server.on_call = lambda number, done: …    called as each call comes, and when it is done
+    server.ends_after = 3                      a job ends when it is polled the third time
+    server.expired = lambda n: n % 3 == 0      the requests, by place in their job, that expire
+    server.lines = reversed                    changes the lines of the results
+    server.fail("POST", "/batches", after=True)       makes the job, then closes the connection
+    server.fail("POST", "/batches", status=429)       answers 429 and makes no job
+    server.on_call = lambda number, done: …    called when each call comes, and when it is done
 
 Lists come in pages of two jobs, the newest first.
 """
@@ -40,16 +40,16 @@ _START_SECONDS = 10.0
 
 @dataclass
 class Job:
-    """A job as the server has it.
+    """A job in the server.
 
     Attributes:
         id: Its id.
-        requests: The requests by custom id, in the order in which they came.
+        requests: The requests by custom id, in order of arrival.
         created: Seconds since 1970 UTC.
-        metadata: What it was made with.
+        metadata: The metadata of its creation.
         input: Id of its input file, or "".
-        looks: How often it was looked at.
-        refused: The code that it fails with, or "".
+        polls: How often it was polled.
+        refused: The code with which it fails, or "".
     """
 
     id: str
@@ -57,7 +57,7 @@ class Job:
     created: float
     metadata: Mapping[str, str] = field(default_factory=dict)
     input: str = ""
-    looks: int = 0
+    polls: int = 0
     refused: str = ""
 
 
@@ -71,19 +71,19 @@ class _Fault:
 
 
 class BatchServer:
-    """The server, running for as long as the `with` block lasts.
+    """The server; it runs as long as the `with` block.
 
     Attributes:
-        jobs: Every job, in the order in which they were made.
-        charged: How often each request was answered, and charged for.
+        jobs: All jobs, in order of creation.
+        charged: How often each request was answered and charged.
         calls: Method and path of every call.
         headers: Headers of every call, names in lower case.
         uploads: The files that were uploaded, by id.
-        ends_after: A job ends when it was looked at so often; None: never.
-        undone: Tells of a request's place in its job whether it expires.
-        broken: Tells the same of those that come to HTTP 400.
-        lines: What is done to the lines of the results.
-        refuse_jobs: The code that jobs fail with, or "".
+        ends_after: A job ends after this many polls; None: never.
+        expired: Whether a request expires, by its place in its job.
+        broken: Whether a request gets HTTP 400, by its place in its job.
+        lines: Changes the lines of the results.
+        refuse_jobs: The code with which jobs fail, or "".
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class BatchServer:
         self.headers: list[Mapping[str, str]] = []
         self.uploads: dict[str, bytes] = {}
         self.ends_after: int | None = 1
-        self.undone: Callable[[int], bool] = lambda _: False
+        self.expired: Callable[[int], bool] = lambda _: False
         self.broken: Callable[[int], bool] = lambda _: False
         self.lines: Callable[[list[str]], Iterable[str]] = lambda lines: lines
         self.refuse_jobs = ""
@@ -103,7 +103,7 @@ class BatchServer:
         self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
 
     def endpoint(self, api: str) -> str:
-        """Returns the base address, as a route of an API has it."""
+        """Returns the base address for routes of an API."""
         root = f"http://127.0.0.1:{self._ready.result(_START_SECONDS)}"
         return f"{root}/v1" if api == "openai-chat" else root
 
@@ -116,14 +116,14 @@ class BatchServer:
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Makes one call go wrong.
+        """Makes one call fail.
 
         Args:
             method: Its method.
             path: The end of its path.
-            after: Whether what it asks for is done all the same.
-            status: What is said instead; None hangs up.
-            headers: Further headers of that.
+            after: Whether the call has its effect all the same.
+            status: The status of the answer; None closes the connection without one.
+            headers: Further headers of the answer.
         """
         self._faults.append(_Fault(method, path, after, status, headers or {}))
 
@@ -184,13 +184,13 @@ class BatchServer:
             case "POST", ["files"]:
                 return await self._upload(request)
             case "POST", ["batches"]:
-                return self._shown(self._make(json.loads(await request.read())), anthropic)
+                return self._job_response(self._make(json.loads(await request.read())), anthropic)
             case "GET", ["batches"]:
                 return self._list(request, anthropic)
             case "GET", ["batches", name]:
                 job = self._find(name)
-                job.looks += 1
-                return self._shown(job, anthropic)
+                job.polls += 1
+                return self._job_response(job, anthropic)
             case "GET", ["batches", name, "results"]:
                 return self._results(self._find(name), anthropic, errors=None)
             case "GET", ["files", name, "content"]:
@@ -226,7 +226,7 @@ class BatchServer:
         )
         self.jobs.append(job)
         for place, name in enumerate(requests):
-            answered = not (self.undone(place) or self.broken(place) or job.refused)
+            answered = not (self.expired(place) or self.broken(place) or job.refused)
             self.charged[name] += answered
         return job
 
@@ -242,21 +242,21 @@ class BatchServer:
         start = [job.id for job in newest].index(after) + 1 if after else 0
         page = newest[start : start + PAGE]
         for job in page:
-            job.looks += 1
+            job.polls += 1
         return web.json_response(
             {
-                "data": [self._say(job, anthropic) for job in page],
+                "data": [self._describe(job, anthropic) for job in page],
                 "has_more": start + PAGE < len(newest),
             }
         )
 
-    def _shown(self, job: Job, anthropic: bool) -> web.Response:
-        return web.json_response(self._say(job, anthropic))
+    def _job_response(self, job: Job, anthropic: bool) -> web.Response:
+        return web.json_response(self._describe(job, anthropic))
 
     def _ended(self, job: Job) -> bool:
-        return self.ends_after is not None and job.looks >= self.ends_after
+        return self.ends_after is not None and job.polls >= self.ends_after
 
-    def _say(self, job: Job, anthropic: bool) -> dict[str, Any]:
+    def _describe(self, job: Job, anthropic: bool) -> dict[str, Any]:
         ended = self._ended(job)
         if anthropic:
             created = datetime.fromtimestamp(job.created, UTC).isoformat()
@@ -268,7 +268,7 @@ class BatchServer:
                 "created_at": created.replace("+00:00", "Z"),
                 "results_url": "http://elsewhere.invalid/results" if ended else None,
             }
-        expired = any(self.undone(place) for place in range(len(job.requests)))
+        expired = any(self.expired(place) for place in range(len(job.requests)))
         status = "failed" if job.refused else "expired" if expired else "completed"
         said: dict[str, Any] = {
             "id": job.id,
@@ -288,7 +288,7 @@ class BatchServer:
         lines = [
             json.dumps(self._line(name, place, body, anthropic))
             for place, (name, body) in enumerate(job.requests.items())
-            if errors in (None, self.undone(place) or self.broken(place))
+            if errors in (None, self.expired(place) or self.broken(place))
         ]
         return web.Response(body="\n".join(self.lines(lines) if lines else ()).encode())
 
@@ -298,7 +298,7 @@ class BatchServer:
         text = f"You said: {body['messages'][-1]['content']}"
         if anthropic:
             return {"custom_id": name, "result": self._anthropic(place, text)}
-        if self.undone(place):
+        if self.expired(place):
             return {"custom_id": name, "response": None, "error": {"code": "batch_expired"}}
         status, answer = 200, _completion(body["model"], text)
         if self.broken(place):
@@ -311,7 +311,7 @@ class BatchServer:
         }
 
     def _anthropic(self, place: int, text: str) -> dict[str, Any]:
-        if self.undone(place):
+        if self.expired(place):
             return {"type": "expired"}
         if self.broken(place):
             error = {"type": "invalid_request_error", "message": "no"}

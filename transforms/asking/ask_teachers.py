@@ -1,4 +1,4 @@
-"""AskTeachers: the Beam transform that leaves the machine. Everything paid happens here."""
+"""AskTeachers: the Beam transform that sends requests to teachers and the judge."""
 
 from __future__ import annotations
 
@@ -47,18 +47,15 @@ _PROGRESS_SECONDS = 0.5
 def ask_slice(
     job: Job, part: Slice, buckets: Iterable[int], throttled: Callable[[int], None] = lambda _: None
 ) -> Progress:
-    """Asks every request of a slice that the ledger has no answer to.
+    """Asks every request of a slice that has no answer in the ledger; returns the counts by route.
 
-    A second try of the same slice asks only what the first did not bring home.
+    A second try of the slice asks only the requests that the first left unanswered.
 
     Args:
         job: The execution.
         part: The slice: its digits of the ledger, its share of quotas and budget.
-        buckets: The buckets of staged requests; those of other slices in them are passed over.
-        throttled: Told now and then how many more seconds were spent waiting for quotas.
-
-    Returns:
-        What became of the requests, by route.
+        buckets: The buckets of staged requests; requests of other slices are skipped.
+        throttled: Called twice a second with the new seconds spent waiting for quotas.
 
     Raises:
         LedgerBusy: Another run writes to these digits of the ledger. Nothing was asked.
@@ -78,7 +75,7 @@ def ask_slice(
             mine=part.holds,
             monthly=job.run.budget.usd_per_month is not None,
         )
-        if job.run.budget.usd_per_month is not None:  # the jobs of our own routes reserve their own
+        if job.run.budget.usd_per_month is not None:  # a route of this run reserves its own jobs
             used.month += IntentLog(ledger.notes, part.digits()).reserved(but=job.routes())
         work = list(_work(job, requests, ledger, used, stack))
         return uvloop.run(_ask(job, part, work, ledger, used, throttled))
@@ -97,7 +94,7 @@ async def _ask(
     async with (
         HttpClient() as client,
         _limiters(job, share) as limiter,
-        _noting(job, part, progress, throttled),
+        _reporting(job, part, progress, throttled),
     ):
         return await ask(
             work,
@@ -116,7 +113,7 @@ async def _ask(
 
 @contextlib.asynccontextmanager
 async def _limiters(job: Job, share: Fraction) -> AsyncIterator[MakeLimiter | None]:
-    """Connects to the limiter that others share, if there is one."""
+    """Connects to the shared limiter, if the run has one."""
     if job.limiter is None:
         yield None
         return
@@ -125,13 +122,13 @@ async def _limiters(job: Job, share: Fraction) -> AsyncIterator[MakeLimiter | No
 
 
 @contextlib.asynccontextmanager
-async def _noting(
+async def _reporting(
     job: Job, part: Slice, progress: Progress, throttled: Callable[[int], None]
 ) -> AsyncIterator[None]:
-    """Notes how far the slice has come, for as long as it is asked and once at its end."""
+    """Writes the slice's figures twice a second, and once at the end."""
     name = f"{job.role}-slice-{part.index}"
 
-    async def note() -> None:
+    async def report() -> None:
         reported = 0
         while True:
             write_progress(job.work, name, _figures(job, progress))
@@ -140,7 +137,7 @@ async def _noting(
             reported = waited
             await asyncio.sleep(_PROGRESS_SECONDS)
 
-    task = asyncio.create_task(note())
+    task = asyncio.create_task(report())
     try:
         yield
     finally:
@@ -165,7 +162,7 @@ def _figures(job: Job, progress: Progress) -> StageFigures:
 
 
 def _guard(job: Job) -> Callable[[Request], Verdict]:
-    """Returns the guard's verdict on sending a request now: terms may end while a run goes on."""
+    """Returns a function that gives the guard's verdict now: terms may end during a run."""
 
     def permits(request: Request) -> Verdict:
         return job.guard.decide(
@@ -198,11 +195,11 @@ def _work(
     used: PastUsage,
     stack: ExitStack,
 ) -> Iterator[RouteWork]:
-    """Yields what is to be asked of each route that has anything left to be asked."""
+    """Yields the work of each route; only routes with open requests get a key or a server."""
     routes = [
         route
         for name, route in job.routes().items()
-        if any(_open(ledger, find_api(route.api), request) for request in requests[name]())
+        if any(_is_open(ledger, find_api(route.api), request) for request in requests[name]())
     ]
     keys = resolve_keys(routes, wall=job.clock.wall)
     endpoint = _start_embedded(routes, stack)
@@ -214,7 +211,7 @@ def _work(
         yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, minute, batch)
 
 
-def _open(ledger: WriterLike, api: Api, request: Request) -> bool:
+def _is_open(ledger: WriterLike, api: Api, request: Request) -> bool:
     known = ledger.outcome(request.request_id)
     if known is None or not known.answered:
         return True
@@ -222,7 +219,7 @@ def _open(ledger: WriterLike, api: Api, request: Request) -> bool:
 
 
 def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
-    """Starts the embedded teacher where it is to be asked; returns its address, or ""."""
+    """Starts the embedded teacher if a route needs it; returns its address, or ""."""
     embedded = [route for route in routes if route.api == "embedded"]
     if not embedded:
         return ""
@@ -234,12 +231,12 @@ def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
 class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop]]]):
     """Asks all teachers, slice by slice, and emits each bucket when all its slices are done.
 
-    Or the judge, for a job in that role: what the teachers used of budget and quotas, the ledger
-    tells, as it does for a second try.
+    A job in the judge's role asks the judge. What the teachers have used of budget and quotas is
+    then read from the ledger, as for a second try.
 
     Input, bounded: buckets of staged requests. Output: the same buckets, and, on the output
-    `STOPS`, the reason for each route that was stopped early. A retried bundle asks only what the
-    ledger has no answer to.
+    `STOPS`, the reason for each route that was stopped early. A retried bundle asks only requests
+    without an answer in the ledger.
 
     Attributes:
         job: The execution.
@@ -258,7 +255,7 @@ class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCol
             | "GroupSlices" >> beam.GroupByKey()  # slice, its buckets
             | "Ask" >> beam.ParDo(_AskSliceFn(self.job)).with_outputs(STOPS, main="asked")
         )
-        # Grouping waits for all slices, and breaks fusion: a filter that fails asks nobody again.
+        # Grouping waits for all slices, and breaks fusion: no failing filter repeats the asking.
         done: PCollection[int] = (
             asked["asked"]
             | "GroupBuckets" >> beam.GroupByKey()  # bucket, its slices
@@ -268,9 +265,9 @@ class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCol
 
 
 def _by_slice(bucket: int, job: Job) -> Iterator[tuple[int, int]]:
-    # What a judge is asked is filed with the record that it is about: its id may be any slice's.
-    filed_by_id = job.role is ModelRole.TEACHER
-    for index in slices_of(bucket, job.bits, job.slices) if filed_by_id else range(job.slices):
+    # A judge's request is staged with the record that it rates, so its id may be in any slice.
+    staged_by_id = job.role is ModelRole.TEACHER
+    for index in slices_of(bucket, job.bits, job.slices) if staged_by_id else range(job.slices):
         yield index, bucket
 
 

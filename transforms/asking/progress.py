@@ -1,4 +1,4 @@
-"""What asking has come to so far: counters that a display may read from another thread."""
+"""Counts what was asked, route by route; a display may read the counts from another thread."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from schemas.codes import Outcome, StopReason
 
 @dataclass(slots=True)
 class RouteProgress:
-    """What became of the requests of one route.
+    """The counts of one route.
 
-    Every request ends in one of `from_ledger`, `answered`, `failed` and `pending`.
+    Every request is counted once in `from_ledger`, `answered`, `failed` or `pending`.
 
     Attributes:
-        from_ledger: Answered before: by an earlier run, or by an earlier try of this one.
-        answered: Answered now.
-        failed: Ended without an answer, by reason code.
-        pending: Not asked, or asked without an end: a later run will ask them.
+        from_ledger: Answered by an earlier run, or by an earlier try of this one.
+        answered: Answered by this try.
+        failed: Ended without an answer, by outcome.
+        pending: Left to a later run: not asked, or asked without an end.
         asked: Requests that were sent at least once.
-        attempts: How often something was sent.
-        in_flight: Attempts that wait for an answer at this moment.
+        attempts: Requests sent, retries included.
+        in_flight: Attempts that wait for an answer now.
         unrepaired: Follow-ups to answers that were not asked: a later run asks them.
-        uncertain: Attempts that may have been answered, and paid for, without our seeing it.
-        prompt_tokens: Sent, as the teacher counted.
-        completion_tokens: Received, as the teacher counted.
-        usd: What both cost, US dollars.
-        usd_uncertain: The most that the answers and attempts of unknown cost can have cost.
-        throttled_seconds: How long the route waited for its quota.
-        stopped: Why it was asked no more although requests were left.
-        detail: The same in a sentence, for a person.
+        uncertain: Attempts without an answer that may have been paid for.
+        prompt_tokens: Tokens sent, by the teacher's count.
+        completion_tokens: Tokens received, by the teacher's count.
+        usd: Cost of both, US dollars.
+        usd_uncertain: The most that answers and attempts of unknown cost can have cost.
+        throttled_seconds: Time that the route waited for its quota.
+        stopped: Why the route was stopped with requests left; None where it was not.
+        detail: The same as a sentence.
     """
 
     from_ledger: int = 0
@@ -56,11 +56,11 @@ class RouteProgress:
 
     @property
     def ended(self) -> int:
-        """Requests that are accounted for."""
+        """Requests that are counted."""
         return self.from_ledger + self.answered + self.failures + self.pending
 
     def count_ended(self, outcome: str) -> None:
-        """Counts a request of which nothing was left to be asked, by its outcome."""
+        """Counts a request that had ended before, by its outcome."""
         if outcome == Outcome.ANSWER:
             self.from_ledger += 1
         else:
@@ -71,5 +71,5 @@ class RouteProgress:
         self.failed[outcome] = self.failed.get(outcome, 0) + 1
 
 
-# By id of the route. It is filled before the first request is sent, and no key comes later.
+# By id of the route. All routes are added before the first request is sent.
 Progress = dict[str, RouteProgress]

@@ -1,8 +1,7 @@
-"""Asks once more for an answer that does not keep to the JSON Schema that was asked for.
+"""Makes the follow-up to an answer that violates the JSON Schema of its request.
 
-The follow-up shows the teacher its answer and what is wrong with it. It is a request like any
-other, with an id, a reservation and a place in the ledger of its own, and it is never followed by
-another one.
+The follow-up shows the teacher its answer and the error in it. It is a request like any other, with
+its own id, reservation and entry in the ledger. There is no follow-up to a follow-up.
 """
 
 from __future__ import annotations
@@ -17,25 +16,25 @@ from transforms.ledger import ReaderLike
 from transforms.providers.apis import Api
 from transforms.providers.tokens import TOKENS_PER_MESSAGE, Tokens, estimated_tokens, most_tokens
 
-_MOST_CHARACTERS = 400  # of what is wrong: it may quote the answer, however long that is
+_MOST_CHARACTERS = 400  # of the error, which may quote a long answer
 _REQUEST = (
     "Your answer does not keep to the JSON Schema that was asked for: {wrong}\n"
     "Answer again with the corrected JSON alone."
 )
 _MOST_ADDED_TOKENS = 2 * TOKENS_PER_MESSAGE + _MOST_CHARACTERS + len(_REQUEST)
-# A refusal is no mistake, what was cut would be cut again, and who calls a tool has not answered.
+# A filtered answer is no mistake, a cut one would be cut again, and a tool call is no answer.
 _FINAL = ("length", "content_filter", "tool_calls")
 
 
 def may_need_repair(request: Request) -> bool:
-    """Tells whether an answer to a request can lead to a follow-up."""
+    """Returns whether an answer to a request can have a follow-up."""
     return request.repair and bool(schema_asked_for(request.parameters))
 
 
 def repair_request(request: Request, completion: Completion) -> Request | None:
-    """Returns the follow-up to an answer, or None where there is nothing to be mended.
+    """Returns the follow-up to an answer, or None where there is nothing to repair.
 
-    Its id is that of the question and the answer to be mended, not of our wording. Its leading
+    Its id depends on the request and the answer, not on the wording of the follow-up. Its first
     digits are the request's own.
 
     Args:
@@ -60,18 +59,18 @@ def repair_request(request: Request, completion: Completion) -> Request | None:
 
 
 def mismatch(request: Request, completion: Completion) -> SchemaViolation | None:
-    """Returns how an answer violates the schema that was asked for; None where it does not."""
+    """Returns how an answer violates its request's schema; None where it does not."""
     schema = schema_asked_for(request.parameters)
     return violation(completion.text, schema) if schema else None
 
 
 def open_repair(ledger: ReaderLike, api: Api, request: Request) -> Request | None:
-    """Returns the follow-up to a request's answer in the ledger, where that is yet to be asked.
+    """Returns the follow-up to an answer in the ledger; None where there is none left to ask.
 
     Args:
         ledger: Holds the answer.
-        api: Reads it.
-        request: What was answered.
+        api: Reads the answer.
+        request: The answered request.
     """
     if not may_need_repair(request):
         return None
@@ -85,7 +84,7 @@ def open_repair(ledger: ReaderLike, api: Api, request: Request) -> Request | Non
 
 
 def repair_tokens(request: Request) -> Tokens:
-    """Returns how many tokens a follow-up to a request takes at most, by our own count."""
+    """Returns the most tokens of a follow-up to a request, by our own count."""
     asked, limit = estimated_tokens(request), most_tokens(request).completion
     return Tokens(asked.prompt + limit + _MOST_ADDED_TOKENS, limit)
 

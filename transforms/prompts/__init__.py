@@ -1,1 +1,1 @@
-"""Reading prompts, and making requests of them."""
+"""Reads prompts, makes requests of them, and stages the requests on disk."""

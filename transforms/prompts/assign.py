@@ -1,4 +1,4 @@
-"""Assigns teachers: a request for each sample that each teacher is asked for."""
+"""Makes requests: one for each teacher and sample of a prompt."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from schemas.requests import Request, make_request
 def assign_teachers(
     prompt: Prompt, run: RunFile, routes: Mapping[str, Route], extent: Extent
 ) -> Iterator[Request]:
-    """Makes the requests that one prompt leads to.
+    """Yields the requests of one prompt.
 
     Args:
-        prompt: What to ask.
-        run: Whom to ask, how often, with which settings.
-        routes: The routes that the run's teachers name.
+        prompt: The prompt.
+        run: Gives teachers, samples and settings.
+        routes: The routes of the run's teachers, by id.
         extent: How far the run goes.
 
     Yields:
-        One request a teacher and sample; none for a prompt beyond the extent.
+        One request for each teacher and sample; none for a prompt beyond the extent.
     """
     extra = extent.extra_samples(prompt.prompt_id)
     if extra is None:

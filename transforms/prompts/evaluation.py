@@ -1,4 +1,4 @@
-"""Reads the evaluation sets that a corpus must not contain."""
+"""Reads the evaluation sets whose items must not be in a corpus."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transforms.prompts.files import RawRecord, expand, read_records
 
 
 def evaluation_index(run: RunFile) -> EvaluationIndex | None:
-    """Builds the index of the evaluation sets that a run file names; None where it names none.
+    """Returns the index of the evaluation sets of a run file; None where it names none.
 
     Args:
         run: The run file.
 
     Raises:
-        InputError: A file is missing, or a record of it holds no text to keep out: an evaluation
-            set that is read in part would keep out a part.
+        InputError: A file is missing, or a record has no text. A set read in part would let
+            the rest of its items through.
     """
     if not run.decontaminate:
         return None

@@ -1,7 +1,7 @@
 """Reads the records of prompt files: JSONL, Parquet, CSV and text, one record at a time.
 
-A record that cannot be read is told apart from the file: it has its line and its reason, and the
-rest of the file goes on.
+A broken record does not end the file: it is yielded with its line and a reason, and reading
+continues.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ TEXT_FIELD = "text"  # the one field of a text file's records
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """One record as it stands in a file.
+    """One record of a prompt file.
 
     Attributes:
-        file: The file, as the run file would name it.
+        file: Name of the file, relative to the run file.
         line: Line, or record number where a file has no lines; from 1.
-        fields: Its fields, or None where it could not be read.
+        fields: Its fields; None where it could not be read.
         reason: Why not: `invalid_utf8`, `broken_json`, `wrong_type`; "" where it could.
         detail: The same for a person.
     """
@@ -44,7 +44,7 @@ class RawRecord:
 
 
 def expand(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, Path]]:
-    """Finds the files that patterns name, in an order that does not depend on the machine.
+    """Returns the files that match patterns, in an order that does not depend on the machine.
 
     Args:
         patterns: Paths or glob patterns, relative to `base`.
@@ -52,10 +52,10 @@ def expand(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, 
         where: The run file's line, for messages.
 
     Returns:
-        For each file its name in provenance and its path, by name.
+        The name in provenance and the path of each file, sorted by name.
 
     Raises:
-        InputError: A pattern finds nothing, or a file has an unknown ending.
+        InputError: A pattern matches nothing, or a file has an unknown ending.
     """
     found: dict[str, Path] = {}
     for pattern in patterns:
@@ -77,17 +77,17 @@ def expand(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, 
 
 
 def read_records(name: str, path: Path) -> Iterator[RawRecord]:
-    """Reads the records of one file.
+    """Yields the records of one file, in order.
 
     Args:
         name: The file's name in provenance.
         path: Where it is.
 
     Yields:
-        Its records, in order; blank lines are none.
+        Its records. Blank lines are skipped.
 
     Raises:
-        InputError: The file cannot be opened, or is no file of its kind.
+        InputError: The file cannot be opened, or its content does not match its ending.
     """
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     try:
@@ -152,7 +152,7 @@ def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
 
 
 def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
-    # Bytes that are not UTF-8 become lone surrogates here, and are found when they are.
+    # Bytes that are not UTF-8 become lone surrogates, which are then reported as invalid.
     text = (line.decode("utf-8-sig", "surrogateescape") for line in lines)
     try:
         reader = csv.DictReader(text, strict=True)

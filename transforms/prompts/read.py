@@ -1,4 +1,4 @@
-"""Reads prompts: each record of the prompt files becomes a prompt, or says why it is none."""
+"""Reads prompts: each record of the prompt files becomes a prompt or a rejection."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from transforms.prompts.files import TEXT_FIELD, RawRecord, expand, read_records
 
 
 def read_prompts(sources: Sequence[PromptSource], base: str) -> Iterator[Prompt | Rejected]:
-    """Reads all prompts of a run, each once.
+    """Yields all prompts of a run, each once.
 
     Args:
         sources: The run file's prompt sources.
         base: Folder of the run file.
 
     Yields:
-        In order of sources, file names and lines: a prompt, or what is wrong with the record.
-        Ids seen are held in memory: about 100 bytes a prompt.
+        A prompt or a rejection for each record, in order of sources, file names and lines. The ids
+        of prompts are held in memory, about 100 bytes each.
 
     Raises:
-        InputError: A file is missing or no file of its kind, or not one of its records names the
-            field that the run file asks for.
+        InputError: A file is missing or cannot be read, or no record of a source has the field that
+            the run file names.
     """
     seen: set[bytes] = set()
     for number, source in enumerate(sources, 1):
@@ -59,11 +59,11 @@ def _read_source(source: PromptSource, base: str, where: str) -> Iterator[Prompt
 
 
 def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
-    """Makes a prompt of a record.
+    """Returns the prompt of a record, or a rejection.
 
     Args:
         record: As read from a file.
-        source: The entry of the run file that named the file.
+        source: The entry of the run file for this file.
 
     Returns:
         The prompt; or, where the record is none, a rejection with the reason `invalid_utf8`,
@@ -88,7 +88,7 @@ def _conversation(record: RawRecord, source: PromptSource, value: object) -> Pro
     problem = problem_with(value, "prompt")
     if problem:
         return _rejected(record, UnreadReason.WRONG_TYPE, f"{source.messages}: {problem}")
-    assert isinstance(value, list)  # noqa: S101 - the schema has just said so
+    assert isinstance(value, list)  # noqa: S101 - the schema has checked it
     turns = tuple(Message(turn["role"], turn["content"]) for turn in value)
     if turns[-1].role != "user":
         detail = f"{source.messages}: expected the user's turn last, found the {turns[-1].role}'s"
@@ -150,7 +150,7 @@ def _gold(record: RawRecord, source: PromptSource) -> str | Rejected:
 def _own(record: RawRecord, field: str | None, default: str | None) -> str | None:
     """Returns a record's own text in a field, or the default of its file where it has none.
 
-    What is no text gets no default: somebody meant something by it.
+    A value of another type gets no default: it was meant to say something.
     """
     value = (record.fields or {}).get(field) if field else None
     if value is None:

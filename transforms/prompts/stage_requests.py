@@ -17,14 +17,13 @@ from transforms.work import REQUESTS, UNREAD, report_errors, write_staged
 
 
 def stage_requests(job: Job) -> list[int]:
-    """Reads the prompts of a run and stages a request for each teacher and sample.
+    """Stages the requests of a run and returns the buckets that hold one.
+
+    A repetition writes the same files.
 
     Args:
-        job: The execution; its work folder gets the requests, a file a bucket, and the records
-            that could not be read.
-
-    Returns:
-        The buckets that hold a request. Doing it again writes the same files.
+        job: The execution. Its work folder gets one file of requests for each bucket, and the
+            rejected records.
     """
     unread: list[Rejected] = []
     routes = job.routes()
@@ -44,8 +43,8 @@ def stage_requests(job: Job) -> list[int]:
 class StageRequests(beam.PTransform[PBegin, PCollection[int]]):
     """Stages the requests of a run on disk and emits the buckets that hold them (bounded).
 
-    One worker reads all prompts, in order: `limit` and the search for duplicates ask for it, and
-    reading is a thousand times faster than any teacher. A retry writes the same files again.
+    One worker reads all prompts in order, as `limit` and the removal of duplicates require. Reading
+    is a thousand times faster than any teacher. A retry writes the same files again.
 
     Attributes:
         job: The execution.
@@ -62,7 +61,7 @@ class StageRequests(beam.PTransform[PBegin, PCollection[int]]):
             begin
             | "Start" >> beam.Create([self.job.run_id])
             | "Stage" >> beam.ParDo(_StageRequestsFn(self.job))
-            # Breaks fusion: what follows may be retried without reading the prompts again.
+            # Breaks fusion: later steps may be retried without reading the prompts again.
             | "Spread" >> beam.Reshuffle()
         )
         return buckets

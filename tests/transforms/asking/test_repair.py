@@ -54,9 +54,9 @@ def test_the_follow_up_shows_the_answer_and_its_error() -> None:
     following = repair_request(request, said(BAD))
     assert following is not None
     assert following.messages[:-2] == request.messages
-    shown, told = following.messages[-2:]
-    assert (shown.role, shown.content, told.role) == ("assistant", BAD, "user")
-    assert "at $.n: 'seven' is not of type 'integer'" in told.content
+    answer_shown, error_shown = following.messages[-2:]
+    assert (answer_shown.role, answer_shown.content, error_shown.role) == ("assistant", BAD, "user")
+    assert "at $.n: 'seven' is not of type 'integer'" in error_shown.content
     assert following.parameters == request.parameters
 
 

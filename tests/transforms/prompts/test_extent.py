@@ -54,7 +54,7 @@ RUNS = st.builds(
 
 
 @given(RUNS, st.integers(1, 40), st.floats(0, 1))
-def test_each_extent_holds_all_before_it_and_the_last_is_the_widest(
+def test_each_extent_contains_the_one_before_and_the_last_is_the_widest(
     run: RunFile, prompts: int, share: float
 ) -> None:
     assert run.target is not None
@@ -72,7 +72,7 @@ def test_each_extent_holds_all_before_it_and_the_last_is_the_widest(
     assert before == asked(widest_extent(run), run, ids)
 
 
-def test_the_first_extent_would_do_if_all_were_accepted() -> None:
+def test_the_first_extent_reaches_the_target_if_all_are_accepted() -> None:
     run = make_run([2], Target(accepted=10))
     assert requests_in(first_extent(run, make_ids(100)), run, make_ids(100)) == 10
 
@@ -90,13 +90,13 @@ def test_more_samples_come_before_more_prompts() -> None:
     assert more.last > str(first.last)
 
 
-def test_an_extent_never_more_than_doubles() -> None:
+def test_an_extent_at_most_doubles() -> None:
     run, ids = make_run([1], Target(accepted=1000, extra_samples=0)), make_ids(5000)
     first = first_extent(run, ids)
     assert requests_in(wider_extent(first, run, ids, 1), run, ids) == 2000
 
 
-def test_without_a_target_all_is_asked() -> None:
+def test_without_a_target_everything_is_asked() -> None:
     run, ids = make_run([2, 1], None), make_ids(7)
     assert requests_in(first_extent(run, ids), run, ids) == 21
     assert not can_widen(first_extent(run, ids), run, ids)

@@ -1,4 +1,4 @@
-"""Each record of the prompt files becomes a prompt, or says why it is none."""
+"""Each record of the prompt files becomes a prompt or a rejection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _bad(items: list[Prompt | Rejected]) -> list[tuple[int | None, str]]:
     return [(item.line, item.reason) for item in items if isinstance(item, Rejected)]
 
 
-def test_every_bad_record_is_told_with_its_line_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_every_bad_record_is_rejected_with_its_line_and_the_rest_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_bytes(
         b'{"question": "one"}\n'
         b"{broken\n"
@@ -109,19 +109,19 @@ def test_provenance_names_the_file_as_the_run_file_does(tmp_path: Path) -> None:
     assert (item.file, item.line, item.source, item.license) == ("sub/p.jsonl", 1, "here", "MIT")
 
 
-def test_a_field_that_no_record_has_is_a_mistake_in_the_run_file(tmp_path: Path) -> None:
+def test_a_field_that_no_record_has_is_an_error_of_the_run_file(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"question": "one"}\n{"question": "two"}\n')
     with pytest.raises(InputError, match="did you mean 'question'"):
         _read(tmp_path, replace(SOURCE, text="qestion"))
 
 
-def test_a_pattern_without_a_file_is_a_mistake_in_the_run_file(tmp_path: Path) -> None:
+def test_a_pattern_without_a_file_is_an_error_of_the_run_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         _read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["p.parquet", "p.jsonl.gz"])
-def test_a_file_that_is_not_of_its_kind_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_with_other_content_than_its_ending_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"not what it says")
     with pytest.raises(InputError, match="cannot be read"):
         _read(tmp_path, replace(SOURCE, files=(name,)))
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_of_its_kind_is_told(tmp_path: Path, name: str) -> No
 GOLD = replace(SOURCE, answer="answer")
 
 
-def test_a_right_answer_comes_along_and_is_no_part_of_the_prompts_identity(tmp_path: Path) -> None:
+def test_a_right_answer_is_kept_but_does_not_change_the_prompts_id(tmp_path: Path) -> None:
     rows = [
         {"question": "one", "answer": "2 + 2 = 4\n#### 4"},
         {"question": "two", "answer": 4},
@@ -145,7 +145,7 @@ def test_a_right_answer_comes_along_and_is_no_part_of_the_prompts_identity(tmp_p
     assert [replace(prompt, gold="") for prompt in prompts] == without
 
 
-def test_what_is_no_answer_is_told(tmp_path: Path) -> None:
+def test_a_wrong_type_of_answer_is_rejected(tmp_path: Path) -> None:
     rows = [
         {"question": "one", "answer": ["4"]},
         {"question": "two", "answer": True},
@@ -157,7 +157,7 @@ def test_what_is_no_answer_is_told(tmp_path: Path) -> None:
     assert _bad(items) == [(1, "wrong_type"), (2, "wrong_type"), (3, "lone_surrogate")]
 
 
-def test_an_answer_that_no_record_has_is_a_mistake_in_the_run_file(tmp_path: Path) -> None:
+def test_an_answer_field_that_no_record_has_is_an_error_of_the_run_file(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"question": "one", "answers": "1"}\n')
     with pytest.raises(InputError, match="did you mean 'answers'"):
         _read(tmp_path, GOLD)
@@ -166,7 +166,7 @@ def test_an_answer_that_no_record_has_is_a_mistake_in_the_run_file(tmp_path: Pat
 BY_RECORD = replace(SOURCE, license_field="terms", source_field="from")
 
 
-def test_a_record_names_its_own_licence_and_source_and_the_files_are_for_the_rest(
+def test_a_records_own_licence_and_source_come_before_those_of_its_file(
     tmp_path: Path,
 ) -> None:
     rows = [
@@ -183,7 +183,7 @@ def test_a_record_names_its_own_licence_and_source_and_the_files_are_for_the_res
     ]
 
 
-def test_a_record_without_licence_or_source_is_no_prompt(tmp_path: Path) -> None:
+def test_a_record_without_licence_or_source_is_rejected(tmp_path: Path) -> None:
     rows = [
         {"question": "one", "terms": "MIT", "from": "there"},
         {"question": "two", "from": "there"},
@@ -197,7 +197,9 @@ def test_a_record_without_licence_or_source_is_no_prompt(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("last", ["assistant", "system"])
-def test_a_conversation_that_ends_with_another_turn_is_no_prompt(tmp_path: Path, last: str) -> None:
+def test_a_conversation_that_does_not_end_with_the_user_is_rejected(
+    tmp_path: Path, last: str
+) -> None:
     turns = [{"role": "user", "content": "Hi"}, {"role": last, "content": "Hello"}]
     (tmp_path / "p.jsonl").write_text(
         json.dumps({"chat": turns}) + "\n" + json.dumps({"chat": turns[:1]}) + "\n"

@@ -78,12 +78,12 @@ def test_a_route_may_have_its_own_price_factor_for_batches(tmp_path: Path, api: 
 @BOTH
 def test_the_answers_of_an_expired_job_are_stored(tmp_path: Path, api: str) -> None:
     with BatchServer() as server:
-        server.undone = lambda place: place >= 3
+        server.expired = lambda place: place >= 3
         done = ask_in_batches(server, api, tmp_path)
         assert (done.answered, done.pending, done.stopped) == (3, 2, "quota")
         assert "2 x batch_expired" in done.detail
         assert done.usd == pytest.approx(3 * HALF)
-        server.undone = lambda _: False
+        server.expired = lambda _: False
         again = ask_in_batches(server, api, tmp_path, run_id="run-2")
         assert (again.from_ledger, again.answered, again.pending) == (3, 2, 0)
         assert set(server.charged.values()) == {1}
