@@ -4,8 +4,8 @@
         ...                                    # ask server.endpoint("openai-chat") in batches
         assert server.charged[request_id] == 1
 
-It answers each request as a `Teacher` does, and counts the answers that it charges for. Tests make it
-misbehave:
+It answers each request as a `Teacher` does, and counts the answers that it charges for. Tests make
+it misbehave:
 
     server.ends_after = 3                      a job ends when it is polled the third time
     server.expired = lambda n: n % 3 == 0      the requests, by place in their job, that expire
