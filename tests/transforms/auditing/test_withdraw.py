@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from schemas.canonical import sha256
 from schemas.errors import InputError, StillroomError
-from schemas.manifest import Manifest
+from schemas.manifest import Compared, Manifest
 from tests.corpus_builder import (
     make_build,
     make_record,
@@ -33,15 +35,8 @@ NOW = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
 LLAMA = {record.record_id for record in typical_rows()[0] if record.provenance.duties}
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    publish_typical(folder)
-    return folder
-
-
 def no_audit() -> Audit:
-    raise AssertionError("nobody asked for an audit")
+    raise AssertionError("this selection needs no audit")
 
 
 def without(corpus: Path, where: str, to: Path) -> Manifest:
@@ -198,14 +193,12 @@ def _version(folder: Path) -> Path:
 
 
 def _other(folder: Path) -> Path:
-    from dataclasses import replace
-
     publish_rows(folder, [make_record(1)], build=replace(make_build(1), name="another"))
     return folder
 
 
 @pytest.mark.parametrize("target", [_version, _other], ids=["a-version", "another-corpus"])
-def test_what_stands_elsewhere_is_not_published_over(
+def test_a_version_or_another_corpus_is_not_published_over(
     published: Path, tmp_path: Path, target: Callable[[Path], Path]
 ) -> None:
     folder = target(tmp_path / "there")
@@ -213,6 +206,23 @@ def test_what_stands_elsewhere_is_not_published_over(
     with pytest.raises(InputError, match="cannot be published here"):
         without(published, "route=our-vllm/llama", folder)
     assert everything(tmp_path) == before
+
+
+def test_the_new_manifest_keeps_the_facts_of_its_parent(tmp_path: Path) -> None:
+    compared = (Compared(name="earlier", version="0" * 16, sha256="1" * 64, own=False),)
+    build = replace(make_build(2), usd_judge=0.5, usd_uncertain=0.25, against=compared)
+    publish_rows(tmp_path, [make_record(1), make_record(2, llama=True)], build=build)
+    before = open_corpus(tmp_path).manifest
+    after = without(tmp_path, "route=our-vllm/llama", tmp_path / "new")
+    changed = {"version", "shards", "funnel", "spend", "pending_duties", "run_id", "created_at"}
+    for field in dataclasses.fields(before):
+        if field.name not in changed | {"parent", "removed"}:
+            assert getattr(after, field.name) == getattr(before, field.name)
+    assert (after.spend.usd_judge, after.spend.usd_uncertain) == (0.5, 0.25)
+    assert (after.run_id, after.created_at) == (
+        "withdrawal-20270102T030405",
+        "2027-01-02T03:04:05+00:00",
+    )
 
 
 def test_a_damaged_corpus_is_not_published_again(tmp_path: Path) -> None:
@@ -227,14 +237,14 @@ def test_a_damaged_corpus_is_not_published_again(tmp_path: Path) -> None:
     assert not (tmp_path / "new/LATEST.json").exists()
 
 
-def test_a_corpus_with_nothing_rejected_gets_its_first_tombstones(tmp_path: Path) -> None:
+def test_a_corpus_with_nothing_rejected_gets_its_first_withdrawn_rows(tmp_path: Path) -> None:
     publish_rows(tmp_path, [make_record(1), make_record(2, llama=True)])
     manifest = without(tmp_path, "route=our-vllm/llama", tmp_path / "new")
     assert manifest.funnel.rejected == {"withdrawn": 1}
     assert verify(tmp_path / "new").ok
 
 
-def test_a_removal_that_the_files_do_not_bear_out_is_found(tmp_path: Path) -> None:
+def test_a_removal_that_differs_from_the_files_is_found(tmp_path: Path) -> None:
     publish_rows(tmp_path, [make_record(1), make_record(2, llama=True)], [make_rejected(5)])
     manifest = without(tmp_path, "route=our-vllm/llama", tmp_path / "new")
     path = tmp_path / "new" / manifest.version / "manifest.json"

@@ -1,0 +1,72 @@
+"""Helpers to damage a published corpus and to read what verifying it finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from schemas.canonical import sha256
+from schemas.files import structure, unstructure
+from schemas.manifest import Manifest, version_of
+from schemas.records import Provenance, Record
+from tests.corpus_builder import (
+    make_record,
+)
+from transforms.auditing.verify import FileProblem
+
+
+def version_folder(corpus: Path) -> Path:
+    version: str = json.loads((corpus / "LATEST.json").read_text())["version"]
+    return corpus / version
+
+
+def first_shard(corpus: Path) -> Path:
+    return min((version_folder(corpus) / "data").rglob("*.parquet"))
+
+
+def files_of(problems: Sequence[FileProblem]) -> set[str]:
+    return {problem.file for problem in problems}
+
+
+def text_of(problems: Sequence[FileProblem]) -> str:
+    return "\n".join(f"{problem.file}: {problem.what}" for problem in problems)
+
+
+def rewrite_manifest(corpus: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Changes the manifest of a corpus and makes all digests of it right again."""
+    folder = version_folder(corpus)
+    data = json.loads((folder / "manifest.json").read_text())
+    change(data)
+    manifest = structure(data, Manifest)
+    text = json.dumps(unstructure(replace(manifest, version=version_of(manifest))))
+    renamed = folder.rename(corpus / version_of(manifest))
+    (renamed / "manifest.json").write_text(text)
+    (corpus / "LATEST.json").write_text(
+        json.dumps(
+            {
+                "version": renamed.name,
+                "manifest": f"{renamed.name}/manifest.json",
+                "sha256": sha256(text.encode()),
+            }
+        )
+    )
+    return corpus
+
+
+def with_provenance(record: Record, **changes: Any) -> Record:
+    """Changes parts of a record's provenance: `teacher={"host": ""}`, or a part as a whole."""
+    provenance: Provenance = record.provenance
+    for name, change in changes.items():
+        if isinstance(change, dict):
+            change = replace(getattr(provenance, name), **change)
+        provenance = replace(provenance, **{name: change})
+    return replace(record, provenance=provenance)
+
+
+GOOD = make_record(1)
+
+
+OTHER_DUTY = make_record(4, llama=True).provenance.duties[:1]
