@@ -99,7 +99,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         outcome: What it came to.
         seconds: Wall-clock time.
     """
-    funnel, tally, manifest = outcome.funnel, outcome.tally, outcome.manifest
+    funnel, counts, manifest = outcome.funnel, outcome.counts, outcome.manifest
     missed = _missed(job, outcome)
     version = manifest.version if manifest else None
     return Result(
@@ -107,8 +107,8 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         version=version,
         corpus=job.run.corpus,
         requests=funnel.requests,
-        asked=tally.asked,
-        from_ledger=tally.from_ledger,
+        asked=counts.asked,
+        from_ledger=counts.from_ledger,
         accepted=funnel.accepted,
         preferences=manifest.rows("preferences") if manifest else 0,
         rejected=funnel.rejected,
@@ -116,12 +116,12 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         failed=funnel.failed,
         pending=funnel.pending,
         unread=funnel.unread,
-        judged=tally.judged,
-        usd=(tally.spent + tally.judging).usd,
-        usd_judge=tally.judging.usd,
+        judged=counts.judged,
+        usd=(counts.spent + counts.judging).usd,
+        usd_judge=counts.judging.usd,
         spend=outcome.spend,
-        prompt_tokens=tally.prompt_tokens,
-        completion_tokens=tally.completion_tokens,
+        prompt_tokens=counts.prompt_tokens,
+        completion_tokens=counts.completion_tokens,
         seconds=round(seconds, 3),
         stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
         stops=(*(f"{stop.route}: {stop.detail}" for stop in outcome.stops), *missed.values()),

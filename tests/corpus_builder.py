@@ -32,7 +32,7 @@ from schemas.records import (
     duplicate_detail,
 )
 from schemas.terms import ClauseStatus, Duty, TermsVersion, Verdict
-from transforms.choosing.rejected_sides import Side, make_preference
+from transforms.choosing.rejected_sides import RejectedSide, make_preference
 from transforms.corpus.manifest import Build
 from transforms.corpus.publish import publish
 from transforms.corpus.shards import BucketShards, write_bucket
@@ -227,7 +227,10 @@ def make_rejected(
 
 def make_pair(chosen: Record, rejected: Record) -> Preference:
     """Makes the pair of a better and a worse answer; the worse one scores 3, the better one 1."""
-    return make_preference(chosen, Side(chosen.record_id, 1.0, 3.0, rejected), "length")
+    side = RejectedSide(
+        chosen_id=chosen.record_id, chosen_score=1.0, rejected_score=3.0, record=rejected
+    )
+    return make_preference(chosen, side, "length")
 
 
 def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:

@@ -1,7 +1,7 @@
 """The work folder of an execution: what its stages leave there for one another and the launcher.
 
     requests/      requests by bucket          (transforms.prompts.staging)
-    sifted/        what became of them         (transforms.records.filtered_bucket)
+    filtered/      what became of them         (transforms.records.filtered_bucket)
     judging/       the judge's requests        (transforms.judging)
     judged/        what became of them then    (transforms.records.filtered_bucket)
     best_of/       the samples of each prompt  (transforms.choosing.choose_samples)

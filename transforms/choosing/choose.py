@@ -1,7 +1,7 @@
-"""Chooses among the samples of one prompt: pure functions, whatever the order of the samples.
+"""Chooses among the samples of one prompt, independent of their order.
 
-Of equal scores the lower id is better, so that content alone decides. A sample that nothing scored
-is worse than any other, and stands in no pair.
+Of two equal scores, the lower id is better. A sample without a score is the worst, and is in no
+pair.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def choose_best(
     """Chooses the best samples of a prompt.
 
     Args:
-        samples: Its samples, one at least.
-        keep: How many are kept.
+        samples: Its samples, at least one.
+        keep: How many to keep.
         lowest: Whether lower scores are better.
 
     Returns:
-        Those that are kept, the best first; and the others.
+        The samples to keep, the best first; and the others.
     """
     best = ranked(samples, lowest=lowest)
     return best[:keep], best[keep:]
@@ -55,17 +55,16 @@ def choose_best(
 def choose_pairs(samples: Sequence[Sample], gap: float, *, lowest: bool, every: bool) -> list[Pair]:
     """Pairs the best sample of a prompt with worse ones.
 
-    The chosen side is the best of the accepted ones. What reads like it is no worse answer,
-    whatever it scores.
+    The chosen side is the best accepted sample. A sample with the same text is not paired with it.
 
     Args:
         samples: Samples of one prompt, accepted or not.
-        gap: By how much the better score is better, at least.
+        gap: Least difference of the two scores.
         lowest: Whether lower scores are better.
-        every: Whether the best is paired with every worse one, or with the worst alone.
+        every: Whether to pair the best sample with every worse one, or with the worst alone.
 
     Returns:
-        The pairs, none where no sample is so much worse.
+        The pairs; empty if no sample is worse by `gap`.
     """
     scored = [s for s in ranked(samples, lowest=lowest) if s.score is not None]
     best = next((sample for sample in scored if sample.accepted), None)
@@ -88,5 +87,5 @@ def _ahead(best: Sample, other: Sample, *, lowest: bool) -> float:
 
 
 def _reaches(difference: float, gap: float) -> bool:
-    """Whether a difference is a gap, though 0.3 - 0.1 falls short of 0.2 in the last digit."""
+    """Whether a difference is at least a gap, despite rounding: 0.3 - 0.1 is less than 0.2."""
     return difference >= gap or math.isclose(difference, gap, rel_tol=1e-9)

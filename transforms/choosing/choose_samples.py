@@ -29,13 +29,13 @@ from transforms.records.filtered_bucket import (
     CHOSEN,
     FilteredBucket,
     read_filtered,
-    stage_before,
+    previous_stage,
     write_filtered,
 )
 from transforms.records.rows import make_not_best
 from transforms.work import BEST_OF, report_errors
 
-# A sample that is not among the best, and the best one, by their ids.
+# Id of a sample to reject, and of the best sample of its prompt.
 LOSS = np.dtype([("id", "V32"), ("best", "V32")])
 
 _Placed = tuple[int, RowSlice]
@@ -49,13 +49,13 @@ class ChooseSamples(beam.PTransform[PCollection[int], PCollection[int]]):
 
         SplitSamples ─partition→ ChooseBest ─bucket→ ApplyChoice
 
-    Input, bounded: buckets whose stage before is done. Output: the same buckets; their rows stay
-    in the work folder. Only ids and scores travel, packed. A retry writes the same files again;
-    content alone decides, so another order of arrival or number of workers keeps the same ones.
+    Input, bounded: buckets after their previous stage. Output: the same buckets; their rows are
+    written to the work folder. Only packed ids and scores are shuffled. The choice depends on the
+    samples alone, so a retry, or another number of workers, writes the same files.
 
     Attributes:
         job: The execution.
-        best_of: How the samples are compared.
+        best_of: How to compare the samples.
     """
 
     job: Job
@@ -74,9 +74,9 @@ class ChooseSamples(beam.PTransform[PCollection[int], PCollection[int]]):
         )
         chosen: PCollection[int] = (
             {"buckets": buckets | "Buckets" >> beam.Map(_with_nothing), "lost": lost}
-            | "GroupLost" >> beam.CoGroupByKey()  # bucket, places of what it loses
+            | "GroupLost" >> beam.CoGroupByKey()  # bucket, places of its losses
             | "ApplyChoice" >> beam.ParDo(_ApplyChoiceFn(self.job, self.best_of))
-            # Breaks fusion: what follows does not choose again when it is retried.
+            # Breaks fusion: a retry of a later step does not choose again.
             | "KeepChosen" >> beam.Reshuffle()
         )
         return chosen
@@ -93,9 +93,9 @@ class _ApplyChoiceFn(beam.DoFn):
         job = self._job
         with report_errors(job.work):
             lost = _losses(job).read(joined["lost"])
-            sifted = read_filtered(job, stage_before(job.run, CHOSEN), bucket)
+            filtered = read_filtered(job, previous_stage(job.run, CHOSEN), bucket)
             chosen = apply_choice(
-                sifted, lost, self._best_of, pairs=job.run.preferences is not None
+                filtered, lost, self._best_of, pairs=job.run.preferences is not None
             )
             write_filtered(job, CHOSEN, bucket, chosen)
         self._lost.inc(len(lost))
@@ -103,30 +103,27 @@ class _ApplyChoiceFn(beam.DoFn):
 
 
 def apply_choice(
-    sifted: FilteredBucket, lost: Rows, best_of: BestOf, *, pairs: bool
+    filtered: FilteredBucket, lost: Rows, best_of: BestOf, *, pairs: bool
 ) -> FilteredBucket:
-    """Moves the samples that were not chosen to the rejected ones.
+    """Returns a bucket with the samples that were not chosen moved to the rejected rows.
 
     Args:
-        sifted: What became of a bucket so far.
-        lost: Rows of dtype `LOSS`.
+        filtered: The bucket.
+        lost: The samples to reject, rows of dtype `LOSS`.
         best_of: How the samples were compared.
-        pairs: Whether the records that lost stay aside, whole, for pairs.
-
-    Returns:
-        What became of it now.
+        pairs: Whether the records of these samples are kept as candidates for pairs.
     """
     witnesses = {name.hex(): best.hex() for name, best in lost.tolist()}
-    losers = [record for record in sifted.records if record.record_id in witnesses]
+    losers = [record for record in filtered.records if record.record_id in witnesses]
     rows = [
         make_not_best(record, witnesses[record.record_id], _detail(record, best_of.by))
         for record in losers
     ]
     return FilteredBucket(
-        records=[record for record in sifted.records if record.record_id not in witnesses],
-        rejected=[*sifted.rejected, *rows],
-        aside=[*sifted.aside, *(losers if pairs else ())],
-        tally=sifted.tally,
+        records=[record for record in filtered.records if record.record_id not in witnesses],
+        rejected=[*filtered.rejected, *rows],
+        pair_candidates=[*filtered.pair_candidates, *(losers if pairs else ())],
+        counts=filtered.counts,
     )
 
 
@@ -137,7 +134,7 @@ def _detail(record: Record, by: str) -> str:
 
 def _split_samples(bucket: int, job: Job, best_of: BestOf) -> Iterator[_Placed]:
     with report_errors(job.work):
-        records = read_filtered(job, stage_before(job.run, CHOSEN), bucket).records
+        records = read_filtered(job, previous_stage(job.run, CHOSEN), bucket).records
         samples = (make_sample(record, best_of.by) for record in records)
         yield from _samples(job).write(bucket, split_samples(samples))
 

@@ -14,7 +14,7 @@ from schemas.buckets import bucket_of
 from schemas.inputs.run import Preferences
 from schemas.records import Record
 from transforms.choosing.choose import Pair, choose_pairs
-from transforms.choosing.rejected_sides import Side, write_sides
+from transforms.choosing.rejected_sides import RejectedSide, write_sides
 from transforms.choosing.samples import (
     SAMPLE,
     Sample,
@@ -30,7 +30,7 @@ from transforms.job import Job
 from transforms.records.filtered_bucket import FilteredBucket, last_stage, read_filtered
 from transforms.work import PAIRS, REJECTED_SIDES, read_staged, report_errors, write_staged
 
-# The two sides of a pair, by their ids, and what they score.
+# Ids and scores of the two sides of a pair.
 PAIR = np.dtype(
     [("chosen", "V32"), ("rejected", "V32"), ("chosen_score", "<f8"), ("rejected_score", "<f8")]
 )
@@ -44,19 +44,19 @@ _Joined = tuple[int, dict[str, Iterable[RowSlice]]]
 class PairSamples(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollection[int]]):
     """Pairs the best record of each prompt with worse answers to it.
 
-        SplitSamples ─partition→ ChoosePairs ─bucket of the worse side→ TakeSides
+        SplitSamples ─partition→ ChoosePairs ─bucket of the rejected side→ WriteSides
 
-    It comes after deduplication, so that the better side of every pair is a record of the corpus.
-    The worse side is any other record of the corpus, or an answer that was set aside; a duplicate
-    is neither.
+    It runs after deduplication, so the chosen side of every pair is a record of the corpus. The
+    rejected side is another record of the corpus, or one of `FilteredBucket.pair_candidates`; a
+    duplicate is neither.
 
-    Input, bounded: the verdicts of each bucket. Output: each bucket whose worse sides are on disk,
-    for the buckets of the better sides to take; when all are there, all can. Only ids and scores
-    travel, packed. A retry writes the same files again; content alone decides.
+    Input, bounded: the verdicts of each bucket. Output: each bucket whose rejected sides are
+    written, for the buckets of the chosen sides to read. Only packed ids and scores are shuffled.
+    The choice depends on the samples alone: a retry writes the same files.
 
     Attributes:
         job: The execution.
-        preferences: How the samples are compared.
+        preferences: How to compare the samples.
     """
 
     job: Job
@@ -75,8 +75,9 @@ class PairSamples(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollec
         )
         taken: PCollection[int] = (
             {"buckets": verdicts | "Buckets" >> beam.Map(_bucket), "pairs": pairs}
-            | "GroupPairs" >> beam.CoGroupByKey()  # bucket, places of pairs whose worse side it has
-            | "TakeSides" >> beam.Map(_take_sides, self.job)
+            | "GroupPairs"
+            >> beam.CoGroupByKey()  # bucket, places of the pairs whose rejected side it holds
+            | "WriteSides" >> beam.Map(_write_sides, self.job)
         )
         return taken
 
@@ -86,19 +87,19 @@ def _split_samples(
 ) -> Iterator[_Placed]:
     bucket, verdicts = element
     with report_errors(job.work):
-        # The verdicts' clusters are wanted once more, by `_take_sides`: they stay on disk.
+        # `_write_sides` needs the clusters of the verdicts again.
         write_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle", verdicts)
-        sifted = read_filtered(job, last_stage(job.run), bucket)
-        samples = _samples_of(sifted, verdicts, preferences.by)
+        filtered = read_filtered(job, last_stage(job.run), bucket)
+        samples = _samples_of(filtered, verdicts, preferences.by)
         yield from _samples(job).write(bucket, split_samples(samples))
 
 
-def _samples_of(sifted: FilteredBucket, verdicts: VerdictBlock, by: str) -> Iterator[Sample]:
-    """Yields what may be paired; a pair holds texts alone, so calls of tools make none."""
-    for record in sifted.records:
+def _samples_of(filtered: FilteredBucket, verdicts: VerdictBlock, by: str) -> Iterator[Sample]:
+    """Yields the samples that may be paired: without tool calls, as a pair holds texts alone."""
+    for record in filtered.records:
         if record.record_id not in verdicts.removed and not record.tool_calls:
             yield make_sample(record, by)
-    for record in sifted.aside:
+    for record in filtered.pair_candidates:
         if not record.tool_calls:
             yield make_sample(record, by, accepted=False)
 
@@ -130,24 +131,31 @@ def _packed(pairs: list[Pair]) -> Rows:
     )
 
 
-def _take_sides(element: _Joined, job: Job) -> int:
-    """Leaves the records that are worse sides for the buckets of their better ones."""
+def _write_sides(element: _Joined, job: Job) -> int:
+    """Writes the rejected sides of a bucket, by the bucket of their chosen sides."""
     bucket, joined = element
     with report_errors(job.work):
         records = _records(job, bucket)
-        parts: dict[int, list[Side]] = defaultdict(list)
+        parts: dict[int, list[RejectedSide]] = defaultdict(list)
         for chosen, rejected, better, worse in _pairs(job).read(joined["pairs"]).tolist():
-            side = Side(chosen.hex(), better, worse, records[rejected.hex()])
+            side = RejectedSide(
+                chosen_id=chosen.hex(),
+                chosen_score=better,
+                rejected_score=worse,
+                record=records[rejected.hex()],
+            )
             parts[bucket_of(side.chosen_id, job.bits)].append(side)
         write_sides(job.work / REJECTED_SIDES, bucket, parts, 1 << job.bits)
     return bucket
 
 
 def _records(job: Job, bucket: int) -> dict[str, Record]:
-    """Returns a bucket's records by id, each with the cluster that it stands for."""
-    sifted = read_filtered(job, last_stage(job.run), bucket)
+    """Returns the records of a bucket by id, with their clusters."""
+    filtered = read_filtered(job, last_stage(job.run), bucket)
     verdicts: VerdictBlock = read_staged(job.work / PAIRS / "verdicts" / f"{bucket:04d}.pickle")
-    records = {record.record_id: record for record in (*sifted.records, *sifted.aside)}
+    records = {
+        record.record_id: record for record in (*filtered.records, *filtered.pair_candidates)
+    }
     for name, cluster in verdicts.clusters.items():
         provenance = replace(records[name].provenance, dedupe=cluster)
         records[name] = replace(records[name], provenance=provenance)

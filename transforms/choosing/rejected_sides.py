@@ -1,7 +1,7 @@
-"""The worse sides of pairs, on their way from their own bucket to that of the better side.
+"""Files of the rejected sides of pairs, from their own bucket to that of the chosen side.
 
-Their text does not travel: each bucket leaves one file, with a part for every bucket and an index
-of the parts in front, and each bucket reads its part of every file.
+Their text is not shuffled: each bucket writes one file, with an index and then a part for every
+bucket, and each bucket reads its part of every file.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from transforms.storage.files import partial_file
 _OFFSET = np.dtype("<i8")
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The worse side of a pair.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedSide:
+    """The rejected side of a pair.
 
     Attributes:
-        chosen_id: Id of the better side.
-        chosen_score: What that one scores.
-        rejected_score: What this one scores.
-        record: The whole record.
+        chosen_id: Id of the chosen side.
+        chosen_score: Score of the chosen side.
+        rejected_score: Score of this side.
+        record: The record of this side.
     """
 
     chosen_id: str
@@ -36,14 +36,16 @@ class Side:
     record: Record
 
 
-def write_sides(folder: Path, bucket: int, parts: Mapping[int, Sequence[Side]], count: int) -> None:
-    """Writes the worse sides that lie in a bucket, all or nothing.
+def write_sides(
+    folder: Path, bucket: int, parts: Mapping[int, Sequence[RejectedSide]], count: int
+) -> None:
+    """Writes the rejected sides of a bucket as one file, whole or not at all.
 
     Args:
-        folder: Where all buckets' files stand; it is made.
-        bucket: Where the worse sides lie.
-        parts: The worse sides by the bucket of their better side.
-        count: How many buckets there are.
+        folder: Folder of the files of all buckets; it is made.
+        bucket: Bucket of the rejected sides.
+        parts: The rejected sides, by the bucket of their chosen side.
+        count: Number of buckets.
     """
     data = [pickle.dumps(parts.get(to, ()), pickle.HIGHEST_PROTOCOL) for to in range(count)]
     start = (count + 1) * _OFFSET.itemsize
@@ -53,16 +55,13 @@ def write_sides(folder: Path, bucket: int, parts: Mapping[int, Sequence[Side]], 
         hidden.replace(_file(folder, bucket))
 
 
-def read_sides(folder: Path, bucket: int, count: int) -> Iterator[Side]:
-    """Reads what all buckets left for one.
+def read_sides(folder: Path, bucket: int, count: int) -> Iterator[RejectedSide]:
+    """Yields the rejected sides of all buckets whose chosen side is in one bucket.
 
     Args:
-        folder: Where all buckets' files stand.
-        bucket: Where the better sides lie.
-        count: How many buckets there are.
-
-    Yields:
-        The worse sides.
+        folder: Folder of the files of all buckets.
+        bucket: Bucket of the chosen sides.
+        count: Number of buckets.
     """
     for other in range(count):
         with _file(folder, other).open("rb") as file:
@@ -72,13 +71,13 @@ def read_sides(folder: Path, bucket: int, count: int) -> Iterator[Side]:
             yield from pickle.loads(file.read(end - start))  # noqa: S301 - our own work folder
 
 
-def make_preference(chosen: Record, side: Side, by: str) -> Preference:
-    """Makes the row of a pair.
+def make_preference(chosen: Record, side: RejectedSide, by: str) -> Preference:
+    """Returns the row of a pair.
 
     Args:
-        chosen: The better side.
-        side: The worse one.
-        by: What scored them.
+        chosen: Record of the chosen side.
+        side: The rejected side.
+        by: What scored both: `judge`, or the name of a rule.
     """
     rejected = side.record
     return Preference(

@@ -1,4 +1,4 @@
-"""What choosing knows of a sample: which prompt it answers, what it scores, never its text.
+"""A sample as it is compared with others: its prompt, score and ids, without its text.
 
 The samples of a prompt lie in different buckets. So their rows travel packed, by `RowFiles`, to one
 of 64 partitions by the prompt's id: 89 bytes a sample on the way, some 400 in the memory of the
@@ -30,9 +30,9 @@ class Sample(NamedTuple):
 
     Attributes:
         prompt: The prompt's id, as bytes.
-        id: The record's, the same.
-        text: Key of the completion: equal for two that read alike.
-        score: What it scores; None where nothing scored it.
+        id: The record's id, as bytes.
+        text: Key of the completion; equal for equal texts.
+        score: Its score; None if nothing scored it.
         accepted: Whether it is a record of the corpus.
     """
 
@@ -44,15 +44,15 @@ class Sample(NamedTuple):
 
 
 def score_of(record: Record, by: str) -> float | None:
-    """Returns what a record scores.
+    """Returns the score of a record.
 
     Args:
-        record: The record, with all that was found in it.
+        record: The record with its findings and judgements.
         by: `judge`, or the name of a rule.
 
     Returns:
-        For a rule, the sum of the values that it found, 1 for a finding without a value; 0 where
-        it found nothing. For the judge, its score. None where nothing scored the record.
+        For a rule, the sum of the values of its findings, 1 for a finding without a value and 0
+        without findings. For the judge, its score. None if nothing scored the record.
     """
     if by == JUDGE:
         judgements = record.provenance.judgements
@@ -63,14 +63,14 @@ def score_of(record: Record, by: str) -> float | None:
 
 
 def lowest_is_best(choice: BestOf | Preferences) -> bool:
-    """Tells which way scores go: by default a judge's up, a rule's down, as it finds defects."""
+    """Returns whether lower scores are better: by default a rule's, as rules find defects."""
     if choice.prefer:
         return choice.prefer == "lowest"
     return choice.by != JUDGE
 
 
 def make_sample(record: Record, by: str, *, accepted: bool = True) -> Sample:
-    """Makes what choosing knows of a record."""
+    """Returns the sample of a record."""
     return Sample(
         prompt=bytes.fromhex(record.prompt_id),
         id=bytes.fromhex(record.record_id),
@@ -81,7 +81,7 @@ def make_sample(record: Record, by: str, *, accepted: bool = True) -> Sample:
 
 
 def split_samples(samples: Iterable[Sample]) -> Iterator[tuple[int, Rows]]:
-    """Spreads samples over the partitions by their prompts, packed.
+    """Packs samples, by the partition of their prompt.
 
     Yields:
         Partition, and its rows of dtype `SAMPLE`.
@@ -101,7 +101,7 @@ def split_samples(samples: Iterable[Sample]) -> Iterator[tuple[int, Rows]]:
 
 
 def by_prompt(rows: Rows) -> Iterator[list[Sample]]:
-    """Yields the samples of each prompt in some rows, in whatever order they come."""
+    """Yields the samples of each prompt in packed rows; their order does not matter."""
     samples = sorted(_unpack(rows), key=attrgetter("prompt", "id"))
     for _, group in groupby(samples, key=attrgetter("prompt")):
         yield list(group)

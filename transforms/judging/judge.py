@@ -1,7 +1,7 @@
-"""Judges one record by what its judge answered. Asks nobody and reads no clock.
+"""Applies a judge's answer to one record. Sends nothing and reads no clock.
 
-What the judge says is kept with the record, and so is what its terms ask for: it touched the
-record as its teacher did. Whether an opinion is more than that, the run file says.
+The judge's opinion, and the duties of the judge's terms, are kept with the record. The run file
+decides whether a low score rejects it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from transforms.guard.obligations import merge_duties, obligation_class
 from transforms.job import Job
 from transforms.judging.opinion import Opinion, read_opinion
 from transforms.judging.question import VERSION
-from transforms.records.filtered_bucket import SetAside
+from transforms.records.filtered_bucket import PairCandidate
 from transforms.records.replies import Replies
 from transforms.records.rows import reject_record
 
-RULE = "judge"  # the name under which findings tell of it
+RULE = "judge"  # name of the rule in findings
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """Everything that judging needs; made once a bucket.
+class RecordJudge:
+    """What is needed to judge the records of a run.
 
     Attributes:
-        job: The execution in the role of its judge.
-        judge: What the judge is asked, and what follows.
+        job: The execution, with the judge as the model that is asked.
+        judge: The judge's entry in the run file.
         route: The judge's route.
     """
 
@@ -46,17 +46,17 @@ class Bench:
 
     def judge_record(
         self, record: Record, request: Request, replies: Replies
-    ) -> Record | Rejected | SetAside | None:
-        """Judges a record.
+    ) -> Record | Rejected | PairCandidate | None:
+        """Returns a record with the judgement on it, or the row of its rejection.
 
         Args:
             record: The record.
-            request: What the judge was asked about it.
-            replies: What the ledger holds for that.
+            request: The request to the judge.
+            replies: What the ledger holds for that request.
 
         Returns:
-            The record with the judgement; or a rejection, with its record where the run wants
-            pairs and it may be shown in one; or None where the judge gave no final answer yet.
+            The record; a rejected row; a rejected row with its record, if the run makes pairs and
+            the answer may be published in one; or None if the judge has no final answer yet.
         """
         response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
@@ -71,7 +71,7 @@ class Bench:
         return denied or self._judged(record, response, completion, decision, replies.usd)
 
     def _denied(self, record: Record, request: Request, decision: Verdict) -> Rejected | None:
-        """Both clocks must permit: the day of collection, and today."""
+        """Returns the row of a record that the guard denies: by the day of judging, or today."""
         for reason, decided in (
             (Reason.TERMS_AT_COLLECTION, decision),
             (Reason.TERMS_AT_BUILD, self._decide(request, self.job.today)),
@@ -88,9 +88,9 @@ class Bench:
         completion: Completion,
         decision: Verdict,
         usd: float,
-    ) -> Record | Rejected | SetAside:
+    ) -> Record | Rejected | PairCandidate:
         opinion = read_opinion(completion, self.judge)
-        found = self._against(opinion)
+        found = self._finding_of(opinion)
         judgement = Judgement(
             route=self.route.id,
             model=completion.response_model,
@@ -108,11 +108,11 @@ class Bench:
         touched = _touched(record, judgement, decision)
         row = _apply(touched, found, opinion.rationale)
         if found and self._may_pair(row):
-            return SetAside(row, _with_finding(touched, found))
+            return PairCandidate(row, _with_finding(touched, found))
         return row
 
     def _may_pair(self, row: Record | Rejected) -> TypeGuard[Rejected]:
-        """Whether pairs are wanted, and this answer may be the worse side of one."""
+        """Whether the run makes pairs and this answer may be the rejected side of one."""
         wanted = self.job.run.preferences is not None
         return wanted and isinstance(row, Rejected) and is_publishable(row.findings)
 
@@ -125,16 +125,16 @@ class Bench:
             confidential=request.prompt.confidential,
         )
 
-    def _against(self, opinion: Opinion) -> RecordedFinding | None:
-        """Returns what an opinion tells against a record."""
+    def _finding_of(self, opinion: Opinion) -> RecordedFinding | None:
+        """Returns the finding of an opinion that has no score, or too low a score."""
         judge, score = self.judge, opinion.score
         if score is None:
             expected = f"no score from {judge.lowest} to {judge.highest} could be read"
             return _finding(Reason.JUDGE_UNREADABLE, judge.unreadable, None, expected)
         if judge.minimum is None or score >= judge.minimum:
             return None
-        told = f"scored {score:g} of {judge.highest}, at least {judge.minimum:g} is asked for"
-        return _finding(Reason.JUDGED_LOW, judge.action, score, told)
+        detail = f"scored {score:g} of {judge.highest}, at least {judge.minimum:g} is asked for"
+        return _finding(Reason.JUDGED_LOW, judge.action, score, detail)
 
 
 _VERDICTS: dict[str, JudgeVerdict] = {
@@ -144,7 +144,7 @@ _VERDICTS: dict[str, JudgeVerdict] = {
 
 
 def _failure(route: Route, response: Response, completion: Completion | Malformed | None) -> str:
-    """Returns why there is no answer of this judge; "" where there is one."""
+    """Returns why the judge gave no answer; "" if it gave one."""
     if completion is None:
         return ": ".join(filter(None, (response.outcome, response.detail)))
     if isinstance(completion, Malformed):
@@ -155,14 +155,14 @@ def _failure(route: Route, response: Response, completion: Completion | Malforme
     return ""
 
 
-def _finding(code: str, action: Action, value: float | None, told: str) -> RecordedFinding:
+def _finding(code: str, action: Action, value: float | None, detail: str) -> RecordedFinding:
     return RecordedFinding(
-        rule=RULE, version=VERSION, code=code, action=action, value=value, finding=told
+        rule=RULE, version=VERSION, code=code, action=action, value=value, finding=detail
     )
 
 
 def _touched(record: Record, judgement: Judgement, decision: Verdict) -> Record:
-    """Returns a record that another model has touched: what its terms ask for is owed too."""
+    """Returns a record with a judgement, and with the duties of the judge's terms added."""
     before = record.provenance
     duties = merge_duties((*before.duties, *decision.duties))
     generator = Generator(

@@ -1,4 +1,4 @@
-"""Reads a judge's opinion out of its answer: a score on the scale, and why."""
+"""Reads the score and the reason out of a judge's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transforms.judging.question import wants_json
 _DECORATION = r"[\s*_`#>\"']*"
 _NUMBER = r"(?P<score>[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?)(?:\s*(?:/|out of)\s*(?P<of>[0-9]{1,9}))?"
 _NAMED = rf"(?:(?:final|overall)\s+)?score{_DECORATION}[:=]"
-# A line that gives a score and says nothing else.
+# A line with a score and nothing else.
 _SCORE = re.compile(
     rf"{_DECORATION}{_NAMED}{_DECORATION}{_NUMBER}{_DECORATION}\.?{_DECORATION}", re.IGNORECASE
 )
@@ -22,11 +22,11 @@ _BARE = re.compile(rf"{_DECORATION}{_NUMBER}{_DECORATION}\.?{_DECORATION}", re.I
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge said.
+    """A judge's opinion of an answer.
 
     Attributes:
-        score: A number on the scale; None where none could be read.
-        rationale: What it said beside the score.
+        score: A number on the scale; None if none could be read.
+        rationale: The rest of the judge's text.
     """
 
     score: float | None
@@ -34,14 +34,14 @@ class Opinion:
 
 
 def read_opinion(completion: Completion, judge: Judge) -> Opinion:
-    """Reads an opinion out of a judge's answer. Never raises, whatever the answer holds.
+    """Reads an opinion out of a judge's answer. Raises nothing.
 
-    The last score counts: a judge that quotes one before it comes to its own is read right. One
-    that is off the scale is none, and no earlier one takes its place.
+    The last score in a text counts, as a judge may quote another one first. If the last one is off
+    the scale, there is no score.
 
     Args:
         completion: The judge's answer.
-        judge: What it was asked for.
+        judge: The judge's entry in the run file.
 
     Returns:
         The opinion.
@@ -53,7 +53,7 @@ def read_opinion(completion: Completion, judge: Judge) -> Opinion:
 def _read_text(completion: Completion, judge: Judge) -> Opinion:
     lines = completion.text.strip().splitlines()
     if completion.finish_reason == "length":
-        lines = lines[:-1]  # it was cut, and a score in it may lack a digit
+        lines = lines[:-1]  # cut short: a score in it may lack a digit
     for index in range(len(lines) - 1, -1, -1):
         last = index == len(lines) - 1
         found = _SCORE.fullmatch(lines[index]) or (_BARE.fullmatch(lines[index]) if last else None)
@@ -64,7 +64,7 @@ def _read_text(completion: Completion, judge: Judge) -> Opinion:
 
 
 def _on_scale(found: re.Match[str], judge: Judge) -> float | None:
-    """Returns a score that is on the scale: `8/10` is none on a scale that ends at 5."""
+    """Returns a score on the scale, else None: `8/10` is not on a scale that ends at 5."""
     if found["of"] and int(found["of"]) != judge.highest:
         return None
     return _within(float(found["score"]), judge)
@@ -72,12 +72,12 @@ def _on_scale(found: re.Match[str], judge: Judge) -> float | None:
 
 def _read_json(completion: Completion, judge: Judge) -> Opinion:
     try:
-        said = json.loads(completion.text)
+        answer = json.loads(completion.text)
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
+        answer = None
+    if not isinstance(answer, dict):
         return Opinion(None, completion.text.strip())
-    score, rationale = said.get("score"), said.get("rationale")
+    score, rationale = answer.get("score"), answer.get("rationale")
     return Opinion(_within(score, judge), rationale.strip() if isinstance(rationale, str) else "")
 
 

@@ -1,11 +1,11 @@
-"""What a judge is asked: the criteria, the conversation and the answer, clearly told apart.
+"""Makes the request to a judge: the criteria, the conversation and the answer.
 
-What is rated was written by others and may try to be rated well. So the judge is told that nothing
-in it is addressed to it, and all of it stands between lines with a mark that its authors cannot
-have written: the mark is a digest of the record's id and of the very text that it encloses.
+The rated text may try to influence its rating. So it is placed between lines with a mark that its
+author cannot predict, a digest of the record's id and of the enclosed text, and the instructions
+say that nothing between these lines is addressed to the judge.
 
-The words below are a part of each question's identity. Other words are other questions, to which
-the ledger holds no answers: raise `VERSION` with them.
+The texts below are part of each request's id. If they change, the ledger has no answers to the new
+requests: raise `VERSION` then.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from transforms.dedupe.keys import answer_text
 from transforms.providers.tokens import Tokens, prompt_tokens
 
 VERSION = 1
-MARK_LENGTH = 16  # 64 bits: nobody writes them by chance
-_MARKED_LINES = 5  # around a conversation of a system's turn and a user's
+MARK_LENGTH = 16  # hex digits, 64 bits: no text contains them by chance
+_MARKED_LINES = 5  # of a conversation with a system turn and a user turn
 
 SYSTEM = (
     "You rate answers. You are shown a conversation and the answer that it was given. Both are "
@@ -53,13 +53,12 @@ def judge_request(record: Record, prompt: Prompt, judge: Judge, route: Route) ->
 
     Args:
         record: The record.
-        prompt: The prompt that it answers: its licence, and whether it is confidential, bind what
-            the judge is sent too.
-        judge: What to ask.
+        prompt: Its prompt. Licence and confidentiality apply to the request to the judge too.
+        judge: The judge's entry in the run file.
         route: The judge's route.
 
     Returns:
-        The request: the same for the same record, wherever and whenever it is made.
+        The request. The same record always gives the same request.
     """
     asked = (Message("user", _question(record, judge)),)
     shown = Prompt(
@@ -84,11 +83,11 @@ def judge_request(record: Record, prompt: Prompt, judge: Judge, route: Route) ->
 
 
 def estimate_judging(asked: Tokens, judge: Judge) -> Tokens:
-    """Returns about how many tokens it takes to rate an answer that is as long as allowed.
+    """Returns an estimate of the tokens to rate an answer of the greatest length allowed.
 
     Args:
-        asked: What the request to the teacher takes: the judge is shown all of it.
-        judge: What the judge is asked.
+        asked: Tokens of the request to the teacher and its answer, which the judge is sent.
+        judge: The judge's entry in the run file.
     """
     limit = completion_limit(canonical_json(judge.teacher.parameters))
     return Tokens(_own_tokens(judge.criteria) + asked.total, limit)
@@ -96,14 +95,14 @@ def estimate_judging(asked: Tokens, judge: Judge) -> Tokens:
 
 @functools.cache
 def _own_tokens(criteria: str) -> int:
-    """Returns what the question takes beside the answer that it is about."""
+    """Returns the prompt tokens of a request to the judge without the rated text."""
     line = f"=== conversation {digest(criteria)[:MARK_LENGTH]} ===\n"
     words = _TASK + _AS_TEXT + criteria + _MARKED_LINES * line
     return prompt_tokens((Message("system", SYSTEM), Message("user", words)))
 
 
 def wants_json(judge: Judge) -> bool:
-    """Tells whether a judge is asked for JSON by a schema."""
+    """Returns whether a judge is asked for JSON by a schema."""
     return "response_format" in judge.teacher.parameters
 
 

@@ -1,4 +1,4 @@
-"""StageJudgements: the Beam transform that stages what the judge is to be asked, by bucket."""
+"""StageJudgements: the Beam transform that writes the requests to the judge, by bucket."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from transforms.work import report_errors
 
 
 def stage_judgements(job: Job, judge: Judge, bucket: int) -> None:
-    """Stages a request to the judge for each record of a bucket.
+    """Writes a request to the judge for each record of a bucket. A retry writes the same file.
 
     Args:
-        job: The execution; its work folder gets the requests, in a file with the number of the
-            records' bucket. Doing it again writes the same file.
+        job: The execution. The file in its work folder has the number of the records' bucket.
         judge: The run's judge.
-        bucket: Which bucket.
+        bucket: Number of the bucket.
     """
     records = read_filtered(job, FILTERED, bucket).records
     requests = (request for _, request in judge_requests(job, judge, bucket, records))
@@ -35,16 +34,13 @@ def stage_judgements(job: Job, judge: Judge, bucket: int) -> None:
 def judge_requests(
     job: Job, judge: Judge, bucket: int, records: Iterable[Record]
 ) -> Iterator[tuple[Record, Request]]:
-    """Yields records with what the judge is asked about them.
+    """Yields each record with the request to the judge about it.
 
     Args:
-        job: The execution; its prompts are read from the requests that were staged for teachers.
+        job: The execution. Prompts are read from the requests staged for its teachers.
         judge: The run's judge.
-        bucket: The bucket of the records.
+        bucket: Number of the records' bucket.
         records: The records.
-
-    Yields:
-        One pair a record.
     """
     route = job.guard.route(judge.teacher.id)
     waiting = {record.record_id: record for record in records}
@@ -56,13 +52,13 @@ def judge_requests(
 
 @dataclass
 class StageJudgements(beam.PTransform[PCollection[int], PCollection[int]]):
-    """Stages on disk what the judge is to be asked about the records of each bucket.
+    """Writes the requests to the judge about the records of each bucket.
 
-    Input, bounded: sifted buckets. Output: the same buckets. A retry writes the same files again.
+    Input, bounded: filtered buckets. Output: the same buckets. A retry writes the same files.
 
     Attributes:
         job: The execution.
-        judge: Its judge.
+        judge: The run's judge.
     """
 
     job: Job

@@ -1,4 +1,4 @@
-"""Finishes a run: applies the verdicts on duplicates, writes the shards, publishes the corpus."""
+"""Finishes a run: removes duplicates, writes the shards and publishes the corpus."""
 
 from __future__ import annotations
 
@@ -18,59 +18,61 @@ from transforms.corpus.publish import publish
 from transforms.corpus.shards import BucketShards, write_bucket
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
-from transforms.records.filtered_bucket import Tally, last_stage, read_filtered
+from transforms.records.filtered_bucket import RequestCounts, last_stage, read_filtered
 from transforms.records.rows import make_duplicate
 from transforms.work import REJECTED_SIDES, SHARDS, UNREAD, read_staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What a run came to, for the launcher.
+    """The result of a run, for the launcher.
 
     Attributes:
         funnel: Where every request ended.
-        spend: What it cost.
-        manifest: Of the published version; None where no record was accepted.
-        tally: Counts of all requests.
-        stops: Why routes were stopped early.
-        falls_short: Whether fewer records were accepted than are wanted, with nothing in the way
-            of asking for more: nothing is published yet.
+        spend: Cost of the answers.
+        manifest: Manifest of the published version; None if no record was accepted.
+        counts: Counts of all requests.
+        stops: Routes that were stopped early.
+        falls_short: Whether fewer records were accepted than the target and more can be asked
+            for. Nothing is published then.
     """
 
     funnel: Funnel
     spend: SpendSummary
     manifest: Manifest | None
-    tally: Tally
+    counts: RequestCounts
     stops: tuple[Stop, ...]
     falls_short: bool = False
 
 
-def write_verdicts(job: Job, bucket: int, verdicts: VerdictBlock) -> tuple[BucketShards, Tally]:
-    """Writes a bucket's shards, now that it is known which of its records stay.
+def write_shards(
+    job: Job, bucket: int, verdicts: VerdictBlock
+) -> tuple[BucketShards, RequestCounts]:
+    """Writes a bucket's shards, without duplicates. A retry writes the same files.
 
     Args:
         job: The execution.
-        bucket: Which bucket.
-        verdicts: Which of its records go, and which stand for others.
+        bucket: Number of the bucket.
+        verdicts: Its duplicates, and the clusters of the records that stay.
 
     Returns:
-        The shards, and counts of the bucket's requests. Doing it again writes the same files.
+        The shards, and counts of the bucket's requests.
     """
-    sifted = read_filtered(job, last_stage(job.run), bucket)
+    filtered = read_filtered(job, last_stage(job.run), bucket)
     kept: list[Record] = []
-    rejected = list(sifted.rejected)
-    for record in sifted.records:
+    rejected = list(filtered.rejected)
+    for record in filtered.records:
         row = apply_verdict(record, verdicts)
         if isinstance(row, Record):
             kept.append(row)
         else:
             rejected.append(row)
     pairs = _pairs(job, bucket, kept)
-    return write_bucket(kept, rejected, job.work / SHARDS, bucket, pairs), sifted.tally
+    return write_bucket(kept, rejected, job.work / SHARDS, bucket, pairs), filtered.counts
 
 
 def _pairs(job: Job, bucket: int, kept: Iterable[Record]) -> list[Preference]:
-    """Returns the pairs whose better side is a record of this bucket."""
+    """Returns the pairs whose chosen side is a record of this bucket."""
     wanted = job.run.preferences
     if wanted is None:
         return []
@@ -80,7 +82,7 @@ def _pairs(job: Job, bucket: int, kept: Iterable[Record]) -> list[Preference]:
 
 
 def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
-    """Returns a record with the cluster that it stands for, or the row of a duplicate."""
+    """Returns a record with its cluster, or the row of a duplicate."""
     removal = verdicts.removed.get(record.record_id)
     if removal:
         return make_duplicate(
@@ -93,34 +95,39 @@ def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
 
 
 def publish_run(
-    job: Job, written: Iterable[tuple[BucketShards, Tally]], stops: Iterable[Stop]
+    job: Job, written: Iterable[tuple[BucketShards, RequestCounts]], stops: Iterable[Stop]
 ) -> RunOutcome:
-    """Publishes what all buckets came to, unless not one record was accepted, or too few yet.
+    """Publishes the shards of all buckets, unless no record, or too few yet, were accepted.
 
     Args:
         job: The execution.
         written: The shards and counts of each bucket, in any order.
-        stops: Why routes were stopped early.
+        stops: Routes that were stopped early.
 
     Returns:
-        What the run came to.
+        The result of the run.
 
     Raises:
         StillroomError: The requests do not balance: nothing is published.
     """
     buckets = sorted(written, key=lambda bucket: bucket[0].bucket)
-    tally = sum((tally for _, tally in buckets), Tally())
+    counts = sum((counts for _, counts in buckets), RequestCounts())
     unread = write_bucket([], read_staged(job.work / UNREAD), job.work / SHARDS, 1 << job.bits)
     shards = [*(shards for shards, _ in buckets), unread]
-    build = _build(job, shards, tally)
+    build = _build(job, shards, counts)
     funnel, spend = make_funnel(shards, build), make_spend(shards, build)
     stopped = tuple(stops)
     if _falls_short(job, funnel, stopped):
         return RunOutcome(
-            funnel=funnel, spend=spend, manifest=None, tally=tally, stops=stopped, falls_short=True
+            funnel=funnel,
+            spend=spend,
+            manifest=None,
+            counts=counts,
+            stops=stopped,
+            falls_short=True,
         )
     manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
-    return RunOutcome(funnel=funnel, spend=spend, manifest=manifest, tally=tally, stops=stopped)
+    return RunOutcome(funnel=funnel, spend=spend, manifest=manifest, counts=counts, stops=stopped)
 
 
 def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
@@ -128,7 +135,7 @@ def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:
     return job.widens and funnel.accepted < wanted and not (funnel.pending or stops)
 
 
-def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
+def _build(job: Job, shards: Collection[BucketShards], counts: RequestCounts) -> Build:
     return Build(
         name=job.run.name,
         purpose=job.run.purpose,
@@ -138,17 +145,17 @@ def _build(job: Job, shards: Collection[BucketShards], tally: Tally) -> Build:
         verdicts=job.verdicts,
         decisions=gather_decisions(_provenances(shards), job.guard, job.run.purpose),
         requests=job.requests,
-        pending=tally.pending,
-        usd_judge=tally.judgements.usd,
+        pending=counts.pending,
+        usd_judge=counts.judgements.usd,
         run_id=job.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         against=tuple(index.version for index in job.against),
-        usd_uncertain=tally.uncertain.usd,
+        usd_uncertain=counts.uncertain.usd,
     )
 
 
 def _provenances(shards: Iterable[BucketShards]) -> Iterator[tuple[Path, str]]:
-    """Yields where the records, and the worse sides of pairs, tell their provenance."""
+    """Yields the files of records and of pairs, each with its column of provenance."""
     for bucket in shards:
         yield from ((Path(part.shard.path), RECORD_PROVENANCE) for part in bucket.partitions)
         yield from ((Path(part.shard.path), REJECTED_PROVENANCE) for part in bucket.preferences)

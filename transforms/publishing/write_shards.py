@@ -1,4 +1,4 @@
-"""WriteShards and Publish: the Beam transforms that turn staged buckets into a corpus."""
+"""WriteShards and Publish: the Beam transforms that make a corpus of the filtered buckets."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from schemas.stops import Stop
 from transforms.corpus.shards import BucketShards
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
-from transforms.publishing.outcome import publish_run, write_verdicts
-from transforms.records.filtered_bucket import Tally
+from transforms.publishing.outcome import publish_run, write_shards
+from transforms.records.filtered_bucket import RequestCounts
 from transforms.work import OUTCOME, report_errors, write_staged
 
-Written = tuple[BucketShards, Tally]
+Written = tuple[BucketShards, RequestCounts]
 
 
 @dataclass
 class WriteShards(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollection[Written]]):
-    """Writes the shards of each bucket. Bounded; a retry writes the same files again.
+    """Writes the shards of each bucket. Bounded; a retry writes the same files.
 
     Attributes:
         job: The execution.
-        sides: The buckets whose worse sides of pairs are on disk; a bucket's pairs may have theirs
-            in any other. None where the run makes no pairs.
+        sides: The buckets whose rejected sides of pairs are written; empty if the run makes no
+            pairs. Any of them may hold a side of a bucket's pairs.
     """
 
     job: Job
@@ -39,7 +39,7 @@ class WriteShards(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollec
         """Wires the transform."""
         written: PCollection[Written] = (
             verdicts
-            # The side input makes it wait for all of them.
+            # The side input makes each bucket wait for the rejected sides of all buckets.
             | "Write" >> beam.ParDo(_WriteFn(self.job), AsList(self.sides))
         )
         return written
@@ -47,11 +47,11 @@ class WriteShards(beam.PTransform[PCollection[tuple[int, VerdictBlock]], PCollec
 
 @dataclass
 class Publish(beam.PTransform[PCollection[Written], PCollection[str]]):
-    """Publishes the corpus when all its shards are written. Bounded; a retry changes nothing.
+    """Publishes the corpus after all shards are written. Bounded; a retry changes nothing.
 
     Attributes:
-        job: The execution. Its work folder gets the outcome, for the launcher.
-        stops: Why routes were stopped early.
+        job: The execution. The outcome is written to its work folder, for the launcher.
+        stops: Routes that were stopped early.
     """
 
     job: Job
@@ -77,7 +77,7 @@ class _WriteFn(beam.DoFn):
     def process(self, element: tuple[int, VerdictBlock], sides: list[int]) -> Iterator[Written]:
         del sides
         with report_errors(self._job.work):
-            yield write_verdicts(self._job, *element)
+            yield write_shards(self._job, *element)
 
 
 class _PublishFn(beam.DoFn):

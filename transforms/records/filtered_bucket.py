@@ -1,15 +1,18 @@
-"""What became of a bucket's requests, on its way from `StageBucket` to `WriteShards`."""
+"""The rows of a bucket between two stages, from `MakeRecords` to `WriteShards`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from schemas.codes import RowKind
 from schemas.inputs.run import RunFile
+from schemas.progress import StageFigures
 from schemas.records import Record, Rejected
 from transforms.job import Job
 from transforms.limits.budget import Spend
-from transforms.work import read_staged, write_staged
+from transforms.work import read_staged, write_progress, write_staged
 
 FILTERED = "filtered"
 JUDGED = "judged"
@@ -17,21 +20,21 @@ CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Counts of a bucket's requests, or of several buckets'.
+class RequestCounts:
+    """Counts of the requests of one bucket, or of several.
 
     Attributes:
         requests: Requests.
-        pending: Those without a final answer.
-        asked: Those answered in this very run.
-        from_ledger: Those answered by an earlier one.
-        spent: What answers cost in this very run.
-        uncertain: The most that may have been paid for nothing, in whatever run.
-        prompt_tokens: Sent for them, as the teachers counted.
-        completion_tokens: Received for them, as the teachers counted.
-        judged: Records that the judge rated in this very run; both counts of tokens include its.
-        judging: What that cost.
-        judgements: What the judge's answers cost, those of earlier runs among them.
+        pending: Requests without a final answer.
+        asked: Requests answered in this run.
+        from_ledger: Requests answered by an earlier run.
+        spent: Cost of the answers of this run.
+        uncertain: Most that attempts without a usable answer may have cost, in all runs.
+        prompt_tokens: Tokens sent in this run, as the teachers and the judge counted.
+        completion_tokens: Tokens received in this run, as the teachers and the judge counted.
+        judged: Records that the judge rated in this run.
+        judging: Cost of those ratings.
+        judgements: Cost of all ratings, of earlier runs too.
     """
 
     requests: int = 0
@@ -46,28 +49,17 @@ class Tally:
     judging: Spend = field(default_factory=Spend)
     judgements: Spend = field(default_factory=Spend)
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            requests=self.requests + other.requests,
-            pending=self.pending + other.pending,
-            asked=self.asked + other.asked,
-            from_ledger=self.from_ledger + other.from_ledger,
-            spent=self.spent + other.spent,
-            uncertain=self.uncertain + other.uncertain,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            judged=self.judged + other.judged,
-            judging=self.judging + other.judging,
-            judgements=self.judgements + other.judgements,
-        )
+    def __add__(self, other: RequestCounts) -> RequestCounts:
+        names = [each.name for each in fields(self)]
+        return RequestCounts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """A rejected answer that may be the worse side of a pair.
+class PairCandidate:
+    """A rejected answer that may become the rejected side of a pair.
 
     Attributes:
-        row: Its row, as any other's.
+        row: Its rejected row.
         record: The record that it would have been.
     """
 
@@ -75,66 +67,73 @@ class SetAside:
     record: Record
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class FilteredBucket:
-    """What became of a bucket's requests, before duplicates are taken out.
+    """The rows of a bucket before deduplication.
 
     Attributes:
-        records: Records so far.
-        rejected: Those that were answered or failed, and are no records.
-        aside: Of those, whole, the ones that may be the worse side of a pair.
-        tally: Counts.
+        records: Accepted so far.
+        rejected: Rows of the requests that were rejected or failed.
+        pair_candidates: Records of rejected answers that may become the rejected side of a pair.
+        counts: Counts of the bucket's requests.
     """
 
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    aside: list[Record] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    pair_candidates: list[Record] = field(default_factory=list)
+    counts: RequestCounts = field(default_factory=RequestCounts)
 
-    def add(self, row: Record | Rejected | SetAside | None) -> None:
-        """Files what became of a request; one that is pending, None, is filed nowhere."""
+    def add(self, row: Record | Rejected | PairCandidate | None) -> None:
+        """Adds the row of a request. None, for a pending request, adds nothing."""
         if isinstance(row, Record):
             self.records.append(row)
-        elif isinstance(row, SetAside):
+        elif isinstance(row, PairCandidate):
             self.rejected.append(row.row)
-            self.aside.append(row.record)
+            self.pair_candidates.append(row.record)
         elif row is not None:
             self.rejected.append(row)
 
 
-def stages(run: RunFile) -> list[str]:
-    """Returns the stages that a run's buckets pass before deduplication, in order."""
+def bucket_stages(run: RunFile) -> list[str]:
+    """Returns the stages of a run's buckets before deduplication, in order."""
     wanted = {FILTERED: True, JUDGED: run.judge, CHOSEN: run.best_of}
     return [stage for stage, choice in wanted.items() if choice]
 
 
 def last_stage(run: RunFile) -> str:
-    """Returns the last stage that a run's buckets pass before deduplication."""
-    return stages(run)[-1]
+    """Returns the last stage of a run's buckets before deduplication."""
+    return bucket_stages(run)[-1]
 
 
-def stage_before(run: RunFile, stage: str) -> str:
-    """Returns the stage that a run's buckets pass before another one of theirs."""
-    passed = stages(run)
-    return passed[passed.index(stage) - 1]
+def previous_stage(run: RunFile, stage: str) -> str:
+    """Returns the stage of a run's buckets before `stage`."""
+    stages = bucket_stages(run)
+    return stages[stages.index(stage) - 1]
 
 
-def write_filtered(job: Job, stage: str, bucket: int, sifted: FilteredBucket) -> None:
-    """Leaves what became of a bucket's requests for the next stage; again is the same file.
+def write_filtered(job: Job, stage: str, bucket: int, filtered: FilteredBucket) -> None:
+    """Writes a bucket's rows for the next stage. A retry writes the same file.
 
     Args:
         job: The execution.
-        stage: Which stage wrote it; each has files of its own, so that a retry finds its input.
-        bucket: Which bucket.
-        sifted: What became of its requests.
+        stage: The stage that made the rows. Each has its own files, so a retry finds its input.
+        bucket: Number of the bucket.
+        filtered: Its rows.
     """
-    write_staged(_file(job, stage, bucket), sifted)
+    write_staged(_file(job, stage, bucket), filtered)
 
 
 def read_filtered(job: Job, stage: str, bucket: int) -> FilteredBucket:
-    """Reads what `write_sifted` wrote in this execution."""
-    sifted: FilteredBucket = read_staged(_file(job, stage, bucket))
-    return sifted
+    """Reads the rows that `write_filtered` wrote in this execution."""
+    filtered: FilteredBucket = read_staged(_file(job, stage, bucket))
+    return filtered
+
+
+def note_progress(job: Job, bucket: int, filtered: FilteredBucket) -> None:
+    """Writes how many answers of a bucket are accepted and rejected, for the display."""
+    rejected = Counter(row.reason for row in filtered.rejected if row.kind is RowKind.REJECTED)
+    figures = StageFigures(accepted=len(filtered.records), rejected=rejected)
+    write_progress(job.work, f"bucket-{bucket}", figures)
 
 
 def _file(job: Job, stage: str, bucket: int) -> Path:

@@ -1,8 +1,7 @@
-"""StageBucket: the Beam transform that turns a bucket's responses into records and rejections."""
+"""MakeRecords: the Beam transform that makes records of the answers in the ledger."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,64 +9,53 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from schemas.codes import RowKind
-from schemas.progress import StageFigures
 from transforms.filters.decontaminate import EvaluationIndex
 from transforms.job import Job
 from transforms.ledger import ReaderLike, open_ledger
 from transforms.limits.budget import Spend
 from transforms.prompts.evaluation import evaluation_index
 from transforms.prompts.staging import read_requests
-from transforms.records.filter_bucket import BucketFilter
-from transforms.records.filtered_bucket import FILTERED, FilteredBucket, Tally, write_filtered
+from transforms.records.filter_answer import AnswerFilter
+from transforms.records.filtered_bucket import (
+    FILTERED,
+    FilteredBucket,
+    RequestCounts,
+    note_progress,
+    write_filtered,
+)
 from transforms.records.replies import Replies, read_all_replies
-from transforms.work import REQUESTS, report_errors, write_progress
+from transforms.work import REQUESTS, report_errors
 
 
-def stage_bucket(job: Job, bucket: int, evaluation: EvaluationIndex | None) -> None:
-    """Sifts the responses to a bucket's requests. Doing it again writes the same file.
-
-    Args:
-        job: The execution. Its work folder gets what became of the bucket.
-        bucket: Which bucket.
-        evaluation: Evaluation sets to keep out, or None.
-    """
-    sifted = sift_bucket(job, bucket, evaluation, open_ledger(job.run.ledger).reader())
-    write_filtered(job, FILTERED, bucket, sifted)
-    rejected = Counter(row.reason for row in sifted.rejected if row.kind is RowKind.REJECTED)
-    figures = StageFigures(accepted=len(sifted.records), rejected=rejected)
-    write_progress(job.work, f"bucket-{bucket}", figures)
-
-
-def sift_bucket(
+def make_records(
     job: Job, bucket: int, evaluation: EvaluationIndex | None, ledger: ReaderLike
 ) -> FilteredBucket:
-    """Sifts the responses to a bucket's requests.
+    """Parses and filters the answers to a bucket's requests, and asks the guard about each.
 
     Args:
-        job: The execution.
-        bucket: Which bucket.
+        job: The execution, with the staged requests in its work folder.
+        bucket: Number of the bucket.
         evaluation: Evaluation sets to keep out, or None.
         ledger: Holds the responses.
 
     Returns:
-        What became of each request, held in memory.
+        Records, rejected rows and counts, held in memory.
     """
     routes = job.routes()
-    sifter, sifted = BucketFilter(job, routes, evaluation), FilteredBucket()
+    answer_filter, filtered = AnswerFilter(job, routes, evaluation), FilteredBucket()
     requests = read_requests(job.work / REQUESTS, bucket)
     for request, replies in read_all_replies(ledger, routes, requests):
-        row = sifter.sift(request, replies)
-        sifted.tally += _count(job, replies, pending=row is None)
-        sifted.add(row)
-    return sifted
+        row = answer_filter.filter(request, replies)
+        filtered.counts += _count(job, replies, pending=row is None)
+        filtered.add(row)
+    return filtered
 
 
-def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
-    """Counts one request. The ledger knows who asked, so that no retried bundle counts twice."""
+def _count(job: Job, replies: Replies, *, pending: bool) -> RequestCounts:
+    """Counts one request, by the run that the ledger names: a retry counts the same."""
     paid = [each for each in replies.paid if each.run_id == job.run_id]
     asked = bool(replies.paid) and replies.paid[0].run_id == job.run_id
-    return Tally(
+    return RequestCounts(
         requests=1,
         pending=int(pending),
         asked=int(asked),
@@ -81,10 +69,10 @@ def _count(job: Job, replies: Replies, *, pending: bool) -> Tally:
 
 @dataclass
 class MakeRecords(beam.PTransform[PCollection[int], PCollection[int]]):
-    """Sifts the responses of each bucket.
+    """Makes the records and rejected rows of each bucket; see `make_records`.
 
-    Input, bounded: buckets of staged requests. Output: the same buckets; their rows stay in the
-    work folder. A retry writes the same files again.
+    Input, bounded: buckets of staged requests. Output: the same buckets; their rows are written
+    to the work folder. A retry writes the same files.
 
     Attributes:
         job: The execution.
@@ -97,19 +85,19 @@ class MakeRecords(beam.PTransform[PCollection[int], PCollection[int]]):
 
     def expand(self, buckets: PCollection[int]) -> PCollection[int]:
         """Wires the transform."""
-        staged: PCollection[int] = (
+        filtered: PCollection[int] = (
             buckets
-            | "Sift" >> beam.ParDo(_StageBucketFn(self.job))
-            # Breaks fusion: what follows does not sift again when it is retried.
-            | "KeepSifted" >> beam.Reshuffle()
+            | "Filter" >> beam.ParDo(_MakeRecordsFn(self.job))
+            # Breaks fusion: a retry of a later step does not filter again.
+            | "KeepFiltered" >> beam.Reshuffle()
         )
-        return staged
+        return filtered
 
 
-class _StageBucketFn(beam.DoFn):
+class _MakeRecordsFn(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._sifted = Metrics.counter("stillroom", "sifted_buckets")
+        self._filtered = Metrics.counter("stillroom", "filtered_buckets")
 
     def setup(self) -> None:
         with report_errors(self._job.work):
@@ -117,6 +105,9 @@ class _StageBucketFn(beam.DoFn):
 
     def process(self, bucket: int) -> Iterator[int]:
         with report_errors(self._job.work):
-            stage_bucket(self._job, bucket, self._evaluation)
-        self._sifted.inc()
+            ledger = open_ledger(self._job.run.ledger).reader()
+            filtered = make_records(self._job, bucket, self._evaluation, ledger)
+            write_filtered(self._job, FILTERED, bucket, filtered)
+            note_progress(self._job, bucket, filtered)
+        self._filtered.inc()
         yield bucket

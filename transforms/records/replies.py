@@ -1,4 +1,4 @@
-"""What the ledger holds for one request: the answer that counts, and all that was paid for it."""
+"""Reads what the ledger holds for a request: the answer to use, and the cost of all answers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from transforms.providers.tokens import Tokens, most_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
-    """What one answer cost.
+class PaidAnswer:
+    """The cost of one answer.
 
     Attributes:
         run_id: The run that paid for it.
-        usage: Tokens.
-        spend: By those, at the prices of its day; nothing where they are not known.
+        usage: Its tokens.
+        spend: Their cost at the price recorded with the answer; zero if they are not known.
     """
 
     run_id: str
@@ -38,28 +38,28 @@ class Replies:
     """What the ledger holds for one request.
 
     Attributes:
-        response: The response that counts; None where there is none.
-        completion: What could be read out of it; None where it is no answer.
-        repairs: The first answer, where the one that counts is a better one asked for later.
-        paid: What each answer cost, the first one first.
-        uncertain: The most that may have been paid for nothing: attempts that broke off, answers
-            that do not tell what they used, and further answers to what had been answered.
+        response: The response to use; None if there is none.
+        completion: The completion parsed from it, or why there is none; None without an answer.
+        repairs: The first answer, if a follow-up to it is used instead.
+        paid: Cost of each answer, in order.
+        uncertain: Most that may have been paid beyond that: for attempts that broke off, answers
+            without token counts, and second answers to the same request.
     """
 
     response: Response | None = None
     completion: Completion | Malformed | None = None
     repairs: Response | None = None
-    paid: tuple[Paid, ...] = ()
+    paid: tuple[PaidAnswer, ...] = ()
     uncertain: Spend = field(default_factory=Spend)
 
     @property
     def repair_of(self) -> str:
-        """SHA-256 of the body of the first answer, where it is not the one that counts, or ""."""
+        """SHA-256 of the body of the first answer if a follow-up is used instead, else ""."""
         return sha256(self.repairs.body) if self.repairs else ""
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all answers together; None where those of one of them are not known."""
+        """Tokens of all answers together; a count is None if one answer does not report it."""
         each = [paid.usage for paid in self.paid]
         return Usage(
             prompt_tokens=_sum(usage.prompt_tokens for usage in each),
@@ -70,27 +70,27 @@ class Replies:
 
     @property
     def spend(self) -> Spend:
-        """What all answers cost together."""
+        """Cost of all answers together."""
         return sum((each.spend for each in self.paid), Spend())
 
     @property
     def usd(self) -> float:
-        """The same in US dollars."""
+        """Cost of all answers together, US dollars."""
         return self.spend.usd
 
 
 def read_all_replies(
     ledger: ReaderLike, routes: Mapping[str, Route], requests: Iterable[Request]
 ) -> Iterator[tuple[Request, Replies]]:
-    """Reads what the ledger holds for some requests, as many at once as it bears.
+    """Reads what the ledger holds for some requests, several at once.
 
     Args:
-        ledger: Holds the responses.
+        ledger: Holds the responses; it limits how many are read at once.
         routes: Routes by id.
-        requests: What was asked; a few are drawn ahead.
+        requests: The requests. Some are drawn before the first is returned.
 
     Returns:
-        Each request with its replies, in the order given, as they are read.
+        Each request with its replies, in the order given.
     """
 
     def read(request: Request) -> tuple[Request, Replies]:
@@ -100,12 +100,12 @@ def read_all_replies(
 
 
 def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
-    """Reads what the ledger holds for a request, the follow-up to its answer included.
+    """Reads what the ledger holds for a request and for the follow-up to its answer.
 
     Args:
         ledger: Holds the responses.
-        route: Whom it was asked of.
-        request: What was asked.
+        route: The route asked.
+        request: The request.
     """
     api = find_api(route.api)
     attempts = ledger.attempts(request.request_id)
@@ -116,47 +116,47 @@ def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
     completion, paid = _read(api, first)
     alone = replace(alone, completion=completion, paid=(paid,))
     following = repair_request(request, completion) if isinstance(completion, Completion) else None
-    return _mended(ledger, api, following, alone) if following else alone
+    return _with_repair(ledger, api, following, alone) if following else alone
 
 
-def _mended(ledger: ReaderLike, api: Api, following: Request, alone: Replies) -> Replies:
-    """Returns what the follow-up makes of an answer; the answer itself where that is no better."""
+def _with_repair(ledger: ReaderLike, api: Api, following: Request, alone: Replies) -> Replies:
+    """Returns an answer with its follow-up, which is used if it matches the JSON Schema."""
     attempts = ledger.attempts(following.request_id)
     second = _deciding(attempts)
     uncertain = alone.uncertain + _uncertain(api, following, attempts)
     if second is None or not second.answered:
         return replace(alone, uncertain=uncertain)
-    mended, paid = _read(api, second)
+    repaired, paid = _read(api, second)
     both = replace(alone, paid=(*alone.paid, paid), uncertain=uncertain)
-    if not isinstance(mended, Completion) or mismatch(following, mended) is not None:
+    if not isinstance(repaired, Completion) or mismatch(following, repaired) is not None:
         return both
-    return replace(both, response=second, completion=mended, repairs=alone.response)
+    return replace(both, response=second, completion=repaired, repairs=alone.response)
 
 
 def _deciding(attempts: list[Response]) -> Response | None:
-    """Returns the response that counts, as `ReaderLike.read` does."""
+    """Returns the response to use, as `ReaderLike.read` does: the first answer, else the last."""
     answers = (response for response in attempts if response.answered)
     return next(answers, attempts[-1] if attempts else None)
 
 
 def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
-    """Adds up what attempts may have cost beyond the answer that counts."""
-    total, counted = Spend(), _deciding(attempts)
+    """Returns the most that attempts may have cost, without the answer that is used."""
+    total, used = Spend(), _deciding(attempts)
     for response in attempts:
-        told = reported_tokens(response, api)
-        if told is None:
+        tokens = reported_tokens(response, api)
+        if tokens is None:
             total += cost(most_tokens(request), recorded_price(response))
-        elif response.answered and response is not counted:
-            total += cost(told, recorded_price(response))
+        elif response.answered and response is not used:
+            total += cost(tokens, recorded_price(response))
     return total
 
 
-def _read(api: Api, response: Response) -> tuple[Completion | Malformed, Paid]:
+def _read(api: Api, response: Response) -> tuple[Completion | Malformed, PaidAnswer]:
     answer = api.parse(response.body)
     usage = answer.usage if isinstance(answer, Completion) else api.usage(response.body)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     spend = cost(Tokens(prompt or 0, completion or 0), recorded_price(response))
-    return answer, Paid(response.run_id, usage, spend)
+    return answer, PaidAnswer(response.run_id, usage, spend)
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

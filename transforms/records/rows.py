@@ -1,4 +1,4 @@
-"""Makes the rows of the corpus: a record of an accepted answer, a rejected row of any other."""
+"""Makes the rows of the corpus: records, and rejected rows."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _VERSION = version("stillroom")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRequest:
-    """An answered request with all that is known of it.
+    """A request with its answer and the results of all checks.
 
     Attributes:
         request: What was asked.
-        replies: What the ledger holds for it.
-        response: The response that counts.
-        completion: What could be read out of it.
+        replies: All that the ledger holds for it.
+        response: The response that is used.
+        completion: The completion parsed from it.
         route: The route asked.
         verdict: The guard's verdict on the day of collection.
         language: ISO 639-1 code of the completion, or "".
@@ -64,7 +64,7 @@ class AnsweredRequest:
 
 
 def make_record(answer: AnsweredRequest, split: str, config_digest: str) -> Record:
-    """Makes the record of an accepted answer.
+    """Returns the record of an accepted answer.
 
     Args:
         answer: The answer.
@@ -72,7 +72,7 @@ def make_record(answer: AnsweredRequest, split: str, config_digest: str) -> Reco
         config_digest: Digest of the run file.
 
     Returns:
-        The record, as a cluster of its own.
+        The record, in a cluster of one.
     """
     request, completion = answer.request, answer.completion
     logprobs = completion.logprobs if asks_for_logprobs(request.parameters) else None
@@ -103,7 +103,7 @@ def make_rejected(
     completion: Completion | None = None,
     findings: tuple[RecordedFinding, ...] = (),
 ) -> Rejected:
-    """Makes the row of a request that did not make it into the corpus.
+    """Returns the rejected row of a request.
 
     Args:
         request: What was asked.
@@ -112,11 +112,11 @@ def make_rejected(
         kind: `rejected` or `failed`.
         reason: Reason code.
         detail: What was found, for a person.
-        completion: The answer, where one could be read.
-        findings: What the rules found.
+        completion: The completion, if one could be parsed.
+        findings: Findings of the rules.
 
     Returns:
-        The row. It has no line, since that is not the same for the same prompts in another order.
+        The row. Its line is None: the order of the prompts must not change a row.
     """
     return Rejected(
         record_id=request.request_id,
@@ -151,17 +151,14 @@ def reject_record(
     detail: str,
     findings: tuple[RecordedFinding, ...] = (),
 ) -> Rejected:
-    """Makes the row of a record that a stage after filtering keeps out of the corpus.
+    """Returns the rejected row of a record that a stage after filtering rejects.
 
     Args:
-        record: The record that goes.
+        record: The record.
         stage: Where it ended.
         reason: Reason code.
         detail: What was found, for a person.
-        findings: What the stage found, beside what the rules did.
-
-    Returns:
-        The row.
+        findings: Findings of the stage, in addition to those of the rules.
     """
     provenance = record.provenance
     return Rejected(
@@ -190,15 +187,12 @@ def reject_record(
 
 
 def make_not_best(record: Record, witness: str, detail: str) -> Rejected:
-    """Makes the row of a sample that is not among the best ones of its prompt.
+    """Returns the rejected row of a sample that is not among the best of its prompt.
 
     Args:
-        record: The record that goes.
+        record: The sample.
         witness: Id of the best sample.
-        detail: What the record scores, for a person.
-
-    Returns:
-        The row.
+        detail: Its score, for a person.
     """
     row = reject_record(record, stage=Stage.CHOOSE, reason=Reason.NOT_BEST, detail=detail)
     return replace(row, witness=witness)
@@ -211,17 +205,14 @@ def make_duplicate(
     method: DedupeMethod,
     of: Compared | None = None,
 ) -> Rejected:
-    """Makes the row of a record that duplicates a surviving one.
+    """Returns the rejected row of a duplicate.
 
     Args:
-        record: The record that goes.
+        record: The duplicate.
         witness: Id of the record that stays.
-        similarity: How alike the two are, from 0 to 1.
+        similarity: Similarity of the two, from 0 to 1.
         method: How it was found.
-        of: The earlier version of a corpus that the witness is of; None for this corpus's own.
-
-    Returns:
-        The row.
+        of: The earlier version of a corpus that holds the witness; None for this corpus's own.
     """
     detail = duplicate_detail(witness, of)
     reason = Reason.EXACT_DUPLICATE if method is DedupeMethod.EXACT else Reason.NEAR_DUPLICATE

@@ -1,4 +1,4 @@
-"""SketchBuckets: the Beam transform that leaves for `Deduplicate` what it compares records by."""
+"""SketchBuckets: the Beam transform that writes the sketches that `Deduplicate` compares."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SketchBuckets(beam.PTransform[PCollection[int], PCollection[SketchBlock]])
     """Sketches the records of each bucket.
 
     Input, bounded: buckets whose last stage before deduplication is done. Output: one
-    `SketchBlock` a bucket; the sketches themselves stay in the work folder. A retry writes the
-    same files again.
+    `SketchBlock` per bucket; the sketches are written to the work folder. A retry writes the same
+    files.
 
     Attributes:
         job: The execution.
@@ -37,7 +37,7 @@ class SketchBuckets(beam.PTransform[PCollection[int], PCollection[SketchBlock]])
         blocks: PCollection[SketchBlock] = (
             buckets
             | "Sketch" >> beam.ParDo(_SketchFn(self.job))
-            # Breaks fusion: what follows does not sketch again when it is retried.
+            # Breaks fusion: a retry of a later step does not sketch again.
             | "KeepSketches" >> beam.Reshuffle()
         )
         return blocks

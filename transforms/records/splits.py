@@ -1,4 +1,4 @@
-"""Cuts a corpus into splits, by prompt: all samples of a prompt go the same way."""
+"""Assigns prompts to splits: all samples of a prompt are in the same split."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _DIGITS = 13  # hex digits of an id that a float holds exactly: 52 bits
 
 
 def split_of(prompt_id: str, splits: Mapping[str, float]) -> str:
-    """Returns the split that a prompt belongs to.
+    """Returns the split of a prompt.
 
-    The id, a digest, serves as a number between 0 and 1, so that a prompt's split depends on
-    nothing but itself and the shares: adding prompts moves none.
+    The end of the id, a digest, is read as a number from 0 to 1 and compared with the shares. So a
+    prompt's split depends on the prompt and the shares alone, and adding prompts moves none.
 
     Args:
         prompt_id: SHA-256 in hex.
-        splits: Share of each split, in order; sums to 1.
+        splits: Share of each split, in order; they add up to 1.
 
     Returns:
         The name of a split.

@@ -1,7 +1,6 @@
-"""Sifts one response: parse it, ask the guard again, filter it, and make a record of it.
+"""Makes a record of one answer, or the row that gives the reason why it is rejected.
 
-Whatever is not a record says where it ended and why. Nothing here asks anybody or reads a clock:
-the same request, response and job give the same record.
+Sends nothing and reads no clock: the same request, response and job give the same row.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from transforms.filters.structure import asks_for_logprobs
 from transforms.filters.tool_calls import tools_asked_for
 from transforms.job import Job
 from transforms.providers.tokens import count_tokens
-from transforms.records.filtered_bucket import SetAside
+from transforms.records.filtered_bucket import PairCandidate
 from transforms.records.replies import Replies
 from transforms.records.rows import AnsweredRequest, make_record, make_rejected
 from transforms.records.splits import split_of
@@ -34,7 +33,7 @@ from transforms.records.splits import split_of
 
 @dataclass(frozen=True, slots=True)
 class _Reason:
-    """Why an answer is no record."""
+    """Why an answer is rejected."""
 
     stage: Stage
     reason: str
@@ -42,12 +41,12 @@ class _Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class BucketFilter:
-    """Everything that sifting a response needs; made once a bucket.
+class AnswerFilter:
+    """What is needed to filter the answers of a run.
 
     Attributes:
         job: The execution.
-        routes: The routes that the run's teachers name.
+        routes: Routes of the run's teachers, by id.
         evaluation: Evaluation sets to keep out, or None.
     """
 
@@ -55,16 +54,18 @@ class BucketFilter:
     routes: Mapping[str, Route]
     evaluation: EvaluationIndex | None
 
-    def sift(self, request: Request, replies: Replies) -> Record | Rejected | SetAside | None:
-        """Makes a record of the answer to a request, or tells why it is none.
+    def filter(
+        self, request: Request, replies: Replies
+    ) -> Record | Rejected | PairCandidate | None:
+        """Returns the record of the answer to a request, or the row of its rejection.
 
         Args:
             request: What was asked.
             replies: What the ledger holds for it.
 
         Returns:
-            A record; or a rejection, with its record where the run wants pairs and it may be shown
-            in one; or None where the request has no final answer yet.
+            A record; a rejected row; a rejected row with its record, if the run makes pairs and
+            the answer may be published in one; or None if the request has no final answer yet.
         """
         response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
@@ -73,11 +74,11 @@ class BucketFilter:
             return self._failed(request, replies, Stage.ASK, response.outcome, response.detail)
         if isinstance(completion, Malformed):
             return self._failed(request, replies, Stage.PARSE, completion.reason, completion.detail)
-        return self._sift_answer(request, replies, response, completion)
+        return self._filter_answer(request, replies, response, completion)
 
-    def _sift_answer(
+    def _filter_answer(
         self, request: Request, replies: Replies, response: Response, completion: Completion
-    ) -> Record | Rejected | SetAside:
+    ) -> Record | Rejected | PairCandidate:
         candidate = _candidate(request, completion)
         contaminated = self._contaminated(candidate)
         findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
@@ -100,17 +101,17 @@ class BucketFilter:
         if reason is None:
             return self._record(answer)
         row = _rejected(answer, reason)
-        return SetAside(row, self._record(answer)) if self._may_pair(row) else row
+        return PairCandidate(row, self._record(answer)) if self._may_pair(row) else row
 
     def _may_pair(self, row: Rejected) -> bool:
-        """Whether pairs are wanted, and only filter rules stand against this answer."""
+        """Whether the run makes pairs and only filter rules reject this answer."""
         wanted = self.job.run.preferences is not None
         return wanted and row.stage is Stage.FILTER and is_publishable(row.findings)
 
     def _failed(
         self, request: Request, replies: Replies, stage: Stage, reason: str, detail: str
     ) -> Rejected:
-        """A prompt that got no answer is published beside the corpus, redacted like any other."""
+        """Returns the row of a request without an answer, its prompt redacted like any other."""
         asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
         request = _with_messages(request, asked)
         return make_rejected(
@@ -131,7 +132,7 @@ class BucketFilter:
         )
 
     def _terms(self, answer: AnsweredRequest) -> _Reason | None:
-        """Both clocks must permit: the day of collection, and today."""
+        """Returns why the guard denies the answer: by the day of collection, or by today."""
         first = answer.replies.repairs or answer.response
         for reason, verdict in (
             (Reason.TERMS_AT_COLLECTION, self._verdict(answer.request, _day(first))),
@@ -183,9 +184,9 @@ def _served_model(answer: AnsweredRequest) -> _Reason | None:
 def _with_texts(
     request: Request, completion: Completion, kept: Candidate
 ) -> tuple[Request, Completion]:
-    """Puts a candidate's texts back where they came from. Ids stay: they name what was asked.
+    """Returns the request and completion with a candidate's redacted texts, and the same ids.
 
-    Log probabilities go: token by token they spell out what was redacted.
+    Log probabilities are dropped: their tokens spell out what was redacted.
     """
     return (
         _with_messages(request, kept),
