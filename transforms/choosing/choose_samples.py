@@ -28,8 +28,8 @@ from transforms.job import Job
 from transforms.records.filtered_bucket import (
     CHOSEN,
     FilteredBucket,
-    read_filtered,
     previous_stage,
+    read_filtered,
     write_filtered,
 )
 from transforms.records.rows import make_not_best
