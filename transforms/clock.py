@@ -1,4 +1,4 @@
-"""The clock that asking goes by: passed in, so that a test need not wait."""
+"""The clock of all asking. It is passed in, so that tests need not wait."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, and how to let it pass.
+    """The time, and how to wait.
 
     Attributes:
-        wall: Seconds since 1970 UTC: for days, dates and what is written down.
+        wall: Seconds since 1970 UTC: for days, dates and times in files.
         monotonic: Seconds that never go back: for quotas and patience.
-        sleep: Lets seconds pass.
+        sleep: Waits for some seconds.
     """
 
     wall: Callable[[], float] = time.time
@@ -28,15 +28,15 @@ class Clock:
         return int(self.wall() * 1000)
 
     def today(self) -> date:
-        """Returns the day, UTC: the one that the guard decides for."""
+        """Returns the day, UTC. The guard decides for this day."""
         return datetime.fromtimestamp(self.wall(), UTC).date()
 
     async def pause(self, seconds: float, until: asyncio.Event) -> None:
-        """Waits until time has passed or an event has come, whichever is first.
+        """Waits for some seconds, or until an event is set.
 
         Args:
-            seconds: How long at most.
-            until: What ends the pause early.
+            seconds: The longest wait.
+            until: Ends the wait early.
         """
         if until.is_set():
             return

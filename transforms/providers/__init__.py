@@ -1,1 +1,1 @@
-"""The providers' side: wire formats, HTTP, keys, retries, and the embedded model."""
+"""What belongs to providers: APIs and wire formats, HTTP, keys, retries, the embedded model."""

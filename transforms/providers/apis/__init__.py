@@ -1,6 +1,6 @@
-"""The APIs that teachers speak: one module each, named as a route's `api` with `_` for `-`.
+"""The APIs of teachers: one module each, named as a route's `api` with `_` for `-`.
 
-A module holds a constant `API`. Adding an API is adding a module; nothing else knows them by name.
+A module holds a constant `API`. To add an API, add a module; no other code names them.
 Parameters have the names of OpenAI's chat API (`schemas.inputs.run.TeacherChoice`); each module
 lists those that its API has, and translates them.
 """
@@ -23,7 +23,7 @@ from transforms.providers.key import Key
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """What is posted.
+    """A call to an API.
 
     Attributes:
         path: Appended to the route's endpoint.
@@ -35,7 +35,7 @@ class HttpCall:
 
 
 class Api(Protocol):
-    """How one API is asked and how its answers are read."""
+    """Makes the calls of one API and reads its answers."""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -43,15 +43,15 @@ class Api(Protocol):
         ...
 
     def build(self, request: Request) -> HttpCall:
-        """Makes the call that asks a request."""
+        """Returns the call that asks a request."""
         ...
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Returns the headers of every call; with the key among them, unless it is ""."""
+        """Returns the headers of all calls, with the key unless it is ""."""
         ...
 
     def parse(self, body: bytes) -> Completion | Malformed:
-        """Reads an answer. Depends on nothing but the bytes, and never raises on any.
+        """Reads an answer. The result depends on the bytes alone; no bytes raise an error.
 
         Args:
             body: Body of a response with status 2xx, as received.
@@ -62,7 +62,7 @@ class Api(Protocol):
         ...
 
     def usage(self, body: bytes) -> Usage:
-        """Reads what an answer used, and nothing else: also where there is no completion to read.
+        """Returns what an answer used, even if its completion is unreadable.
 
         Args:
             body: Body of a response with status 2xx, as received.
@@ -78,12 +78,12 @@ def find_api(name: str) -> Api:
         name: The route's `api`.
 
     Raises:
-        InputError: This version does not speak it.
+        InputError: This version does not support it.
     """
     known = {module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)}
     if name not in known:
         raise InputError(
-            "this version of stillroom does not speak the API",
+            "this version of stillroom does not support the API",
             found=repr(name),
             expected=f"one of {', '.join(sorted(known))}",
             remedy=nearest(name, known),
@@ -94,11 +94,11 @@ def find_api(name: str) -> Api:
 
 
 def headers_for(api: Api, key: Key | None) -> Mapping[str, str]:
-    """Returns the headers of a call: the API's own, and those that show the key.
+    """Returns the headers of a call: the API's own, and the one with the key.
 
     Args:
         api: The API.
-        key: The route's key as it is now, or None for a route that needs none.
+        key: The route's present key; None for a route that needs none.
     """
     if key is None:
         return api.headers("")
@@ -108,31 +108,28 @@ def headers_for(api: Api, key: Key | None) -> Mapping[str, str]:
 
 
 def unsupported_parameters(api: str, parameters: Iterable[str]) -> list[str]:
-    """Returns the sampling parameters that an API does not have.
+    """Returns the sampling parameters that an API does not have, sorted.
 
-    Nothing is ever left out of a request in silence: whoever asks checks this before the first one.
+    It is checked before the first request, so that no parameter is left out of a request.
 
     Args:
         api: The route's `api`.
-        parameters: Names of sampling parameters as run files have them.
-
-    Returns:
-        Those that the API does not have, in alphabetical order.
+        parameters: Names of sampling parameters in a run file.
 
     Raises:
-        InputError: This version does not speak the API.
+        InputError: This version does not support the API.
     """
     return sorted(set(parameters) - find_api(api).parameters)
 
 
 def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
-    """Parts instructions from conversation, for an API whose conversations have no system turns.
+    """Separates the system prompt from the turns, for an API that has no system turns.
 
     Args:
         messages: A request's messages.
 
     Returns:
-        All system turns as one text, a blank line between two, "" for none; and the other turns.
+        All system turns as one text, separated by blank lines, "" for none; and the other turns.
     """
     turns = list(messages)
     system = "\n\n".join(turn.content for turn in turns if turn.role == "system")
@@ -140,17 +137,17 @@ def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
 
 
 def rename_parameters(parameters: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Returns sampling parameters in an API's own words.
+    """Returns sampling parameters under an API's own names.
 
     Args:
-        parameters: As run files have them. `stop` may be one text or a list.
+        parameters: As in a run file. `stop` may be one text or a list.
         names: The API's names for them.
 
     Returns:
-        The same under the API's names, `stop` as a list.
+        The same values, `stop` as a list.
 
     Raises:
-        KeyError: One has no name in the API: `unsupported_parameters` was not heeded.
+        KeyError: The API has no such parameter: `unsupported_parameters` was not checked.
     """
     settings = dict(parameters)
     if isinstance(settings.get("stop"), str):

@@ -36,7 +36,7 @@ VERSION = "2023-06-01"  # https://platform.claude.com/docs/en/api/versioning: th
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# `pause_turn` is of tools that the server runs; we ask for none.
+# `pause_turn` belongs to tools that the server runs; we offer none.
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -63,10 +63,10 @@ class AnthropicMessages:
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
 
     def build(self, request: Request) -> HttpCall:
-        """Makes the call that asks a request; see `Api.build`.
+        """Returns the call that asks a request; see `Api.build`.
 
-        The API wants to be told how long an answer may be. A run file that does not say so means
-        what is reserved for the answer.
+        The API requires `max_tokens`. If the run file does not set it, what is reserved for the
+        answer is sent.
         """
         system, turns = split_system(request.messages)
         body = {
@@ -79,26 +79,18 @@ class AnthropicMessages:
         return HttpCall(PATH, _ENCODER.encode(body).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Returns the headers that show a key; see `Api.headers`."""
+        """Returns the headers of all calls; see `Api.headers`."""
         return {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
 
     def parse(self, body: bytes) -> Completion | Malformed:
-        """Reads an answer.
-
-        Args:
-            body: Body of a response with status 2xx, as received.
-
-        Returns:
-            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
-            `wire.text_of`, `error_object` or `no_content`.
-        """
+        """Reads an answer; see `Api.parse`."""
         try:
             return _completion(read_object(body))
         except Unreadable as error:
             return error.malformed
 
     def usage(self, body: bytes) -> Usage:
-        """Reads what an answer used; see `Api.usage`."""
+        """Returns what an answer used; see `Api.usage`."""
         return _usage(read_field(body, "usage"))
 
 
@@ -154,7 +146,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
 
 
 def _texts(blocks: Iterable[Mapping[str, Any]], kind: str) -> list[str]:
-    """Returns the texts of all blocks of a kind, which stand under the kind's own name."""
+    """Returns the texts of all blocks of a kind, whose field is named as the kind."""
     return [read_text(block.get(kind), kind) for block in blocks if block.get("type") == kind]
 
 

@@ -1,4 +1,4 @@
-"""The embedded teacher speaks the API of the others."""
+"""The embedded teacher's API: that of OpenAI."""
 
 from transforms.providers.apis.openai_chat import OpenAiChat
 

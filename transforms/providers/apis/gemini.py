@@ -1,9 +1,9 @@
-"""Gemini's generateContent, of Google AI with an API key and of Vertex AI with that or a token.
+"""Gemini's generateContent, at Google AI with an API key, at Vertex AI with a key or a token.
 
 Fields, finish and block reasons: https://ai.google.dev/api/generate-content, and for Vertex AI
 https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse.
-Tools: https://ai.google.dev/gemini-api/docs/function-calling. Of messages in JSON, Google leaves
-out what is empty, zero or false.
+Tools: https://ai.google.dev/gemini-api/docs/function-calling. Google's JSON leaves out fields that
+are empty, zero or false.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from transforms.providers.wire import (
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# The answer was withheld for what it says; MODEL_ARMOR is Vertex AI's.
+# The answer was withheld for its content; MODEL_ARMOR is Vertex AI's.
 _REFUSALS = frozenset({"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"})
 _FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -49,7 +49,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "TOO_MANY_TOOL_CALLS": "tool_calls",
     **dict.fromkeys(_REFUSALS, "content_filter"),
 }
-# Endings that explain an answer of which there is nothing.
+# Endings that explain an empty answer.
 _MAY_BE_SILENT = ("content_filter", "tool_calls", "length")
 _NAMES = {
     "frequency_penalty": "frequencyPenalty",
@@ -71,7 +71,7 @@ class Gemini:
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
 
     def build(self, request: Request) -> HttpCall:
-        """Makes the call that asks a request; see `Api.build`."""
+        """Returns the call that asks a request; see `Api.build`."""
         system, turns = split_system(request.messages)
         parameters = json.loads(request.parameters)
         tools = _tools(parameters)
@@ -86,28 +86,20 @@ class Gemini:
         return HttpCall(path, _ENCODER.encode(body).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Returns the headers that show a key; see `Api.headers`."""
+        """Returns the headers of all calls; see `Api.headers`."""
         return {"x-goog-api-key": key} if key else {}
 
     def parse(self, body: bytes) -> Completion | Malformed:
-        """Reads an answer.
-
-        Args:
-            body: Body of a response with status 2xx, as received.
-
-        Returns:
-            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
-            `wire.text_of`, `error_object`, `no_candidates` or `null_content`.
-        """
+        """Reads an answer; see `Api.parse`."""
         try:
             return _completion(read_object(body))
         except Unreadable as error:
             return error.malformed
 
     def usage(self, body: bytes) -> Usage:
-        """Reads what an answer used; see `Api.usage`.
+        """Returns what an answer used; see `Api.usage`.
 
-        What a number that was left out means depends on the answer, so all of it is read.
+        The meaning of a missing number depends on the answer, so all of it is read.
         """
         answer = self.parse(body)
         return answer.usage if isinstance(answer, Completion) else Usage()
@@ -119,9 +111,9 @@ def _content(turn: Message) -> dict[str, Any]:
 
 
 def _tools(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Takes tools and the choice among them out of parameters, in the words of the API.
+    """Removes tools and the choice among them from parameters; returns them in the API's form.
 
-    Calls are held to their schemas where one must be made (ANY), and else in the mode VALIDATED.
+    The API checks calls against their schemas in the modes ANY and VALIDATED.
     """
     tools, choice = parameters.pop("tools", None), parameters.pop("tool_choice", "auto")
     if tools is None:
@@ -180,7 +172,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
 def _candidate(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the first candidate: we never ask for more than one.
 
-    There is none where the prompt was blocked, which is a refusal, whatever it was blocked for.
+    There is none if the prompt was blocked, which counts as a refusal whatever the reason.
     """
     candidates = data.get("candidates")
     if candidates is not None and candidates != []:
@@ -213,7 +205,7 @@ def _tool_calls(parts: list[Mapping[str, Any]]) -> tuple[ToolCall, ...]:
 
 
 def _logprobs(value: object) -> Iterator[TokenLogprob]:
-    """Reads what was chosen, and the likeliest at each step where they were asked for."""
+    """Reads the chosen tokens, and the likeliest ones at each step if they were asked for."""
     result = object_or_empty(value)
     chosen = read_objects(result.get("chosenCandidates"), "chosenCandidates")
     steps = read_objects(result.get("topCandidates") or [{}] * len(chosen), "topCandidates")
@@ -228,7 +220,7 @@ def _logprob(candidate: Mapping[str, Any]) -> TopLogprob:
 
 
 def _joined(parts: list[Mapping[str, Any]], *, thought: bool) -> str:
-    """Returns what was thought, or what was said."""
+    """Returns the text of the thoughts, or of the answer."""
     chosen = [part for part in parts if (part.get("thought") is True) is thought]
     return "".join(read_text(part.get("text"), "text") for part in chosen)
 
@@ -239,13 +231,13 @@ def _refusal(candidate: Mapping[str, Any]) -> str:
 
 
 def _usage(value: object, *, silent: bool) -> Usage:
-    """Reads usage: thoughts are counted apart from the candidates, cached tokens in the prompt.
+    """Reads usage. Thoughts are not counted in the candidates; cached tokens are, in the prompt.
 
     https://googleapis.github.io/js-genai/release_docs/classes/types.GenerateContentResponseUsageMetadata.html
 
     Args:
-        value: What stands in the body.
-        silent: Whether nothing was answered: a number that was left out is then a zero.
+        value: The value in the body.
+        silent: Whether the answer is empty: then a missing number is a zero.
     """
     usage = object_or_empty(value)
     prompt = read_token_count(usage.get("promptTokenCount"))

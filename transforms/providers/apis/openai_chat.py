@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, as spoken by vLLM, SGLang, llama.cpp, Together, Mistral and others.
+"""OpenAI's chat completions, also the API of vLLM, SGLang, llama.cpp, Together, Mistral and others.
 
-They agree on the request and differ in the answer: where reasoning stands, what a finish reason is
-called, whether content is a text or a list of parts. All of it is read here, none of it guessed.
+Their requests are the same. Their answers differ: in which field reasoning is, what a finish reason
+is called, whether content is a text or a list of parts. All these forms are read here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PATH = "/chat/completions"
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# OpenAI's five, and what others say for the same: `eos` Together, `model_length` Mistral.
+# OpenAI's five, and other names of the same: `eos` (Together), `model_length` (Mistral).
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -49,7 +49,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 }
 # `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-# Models write it where no server takes it apart; it is cut short when the tokens run out.
+# Models write it into the text if the server does not separate it; it is cut if the tokens run out.
 _THINKING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 # Endings that explain an answer without a text.
 _MAY_BE_SILENT = ("content_filter", "tool_calls")
@@ -58,7 +58,7 @@ _MAY_BE_SILENT = ("content_filter", "tool_calls")
 class OpenAiChat:
     """The client of the API `openai-chat`."""
 
-    # What a run file may say, it says in the words of this API: a test holds the two equal.
+    # A run file uses the names of this API: a test keeps the two equal.
     parameters = frozenset(
         {
             "frequency_penalty",
@@ -79,32 +79,24 @@ class OpenAiChat:
     )
 
     def build(self, request: Request) -> HttpCall:
-        """Makes the call that asks a request; see `Api.build`."""
+        """Returns the call that asks a request; see `Api.build`."""
         turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
         body = {"model": request.model, "messages": turns, **json.loads(request.parameters)}
         return HttpCall(PATH, _ENCODER.encode(body).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Returns the headers that show a key; see `Api.headers`."""
+        """Returns the headers of all calls; see `Api.headers`."""
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def parse(self, body: bytes) -> Completion | Malformed:
-        """Reads an answer.
-
-        Args:
-            body: Body of a response with status 2xx, as received.
-
-        Returns:
-            The completion; or a reason code: those of `wire.read_object`, `wire.objects_in` and
-            `wire.text_of`, `error_object`, `no_choices`, `no_message` or `null_content`.
-        """
+        """Reads an answer; see `Api.parse`."""
         try:
             return _completion(read_object(body))
         except Unreadable as error:
             return error.malformed
 
     def usage(self, body: bytes) -> Usage:
-        """Reads what an answer used; see `Api.usage`."""
+        """Returns what an answer used; see `Api.usage`."""
         return _usage(read_field(body, "usage"))
 
 
@@ -150,7 +142,7 @@ def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str]:
-    """Returns the text and the reasoning, which stand in different places with each server."""
+    """Returns the text and the reasoning, which each server puts into other fields."""
     content = message.get("content")
     parts = _parts(content) if isinstance(content, list) else (content, "")
     text, thought = _without_thinking(read_text(parts[0], "content"))
@@ -164,7 +156,7 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _parts(content: list[Any]) -> tuple[str, str]:
-    """Reads content in parts: Mistral's models that think give a list of `thinking` and `text`."""
+    """Reads content in parts: Mistral's reasoning models return a list of `thinking` and `text`."""
     thinking = [
         part.get("thinking") for part in _of_type("thinking", content) if part.get("thinking")
     ]
@@ -209,7 +201,7 @@ def _logprobs(value: object) -> Iterator[TokenLogprob]:
 
 
 def _usage(value: object) -> Usage:
-    """Reads usage, with its parts where OpenAI has them, or where DeepSeek and SGLang do."""
+    """Reads usage, with its details in the fields of OpenAI, or of DeepSeek and SGLang."""
     usage = object_or_empty(value)
     asked = object_or_empty(usage.get("prompt_tokens_details"))
     said = object_or_empty(usage.get("completion_tokens_details"))
