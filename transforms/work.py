@@ -30,7 +30,7 @@ from typing import Any
 
 from schemas.errors import Interrupted, StillroomError
 from schemas.progress import StageFigures
-from transforms.storage.files import partial_file
+from transforms.storage.files import write_file
 
 REQUESTS = "requests"
 JUDGING = "judging"
@@ -88,7 +88,7 @@ def write_staged(path: Path, value: Any) -> None:
         path: A file in a work folder; its own folder is made.
         value: Frozen dataclasses, or a list of them.
     """
-    _write_whole(path, pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+    write_file(path, pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL), durable=False)
 
 
 def read_staged(path: Path) -> Any:
@@ -104,7 +104,7 @@ def write_progress(work: Path, name: str, figures: StageFigures) -> None:
         name: The stage and its part: `slice-0`, `bucket-12`.
         figures: What this part has done so far.
     """
-    _write_whole(work / PROGRESS / f"{name}.json", figures.encode())
+    write_file(work / PROGRESS / f"{name}.json", figures.encode(), durable=False)
 
 
 def ask_to_stop(work: Path) -> None:
@@ -152,9 +152,3 @@ def raise_reported(work: Path) -> None:
         raise Interrupted("stopped")
     if (work / _ERROR).exists():
         raise read_staged(work / _ERROR)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    with partial_file(path.parent) as hidden:
-        hidden.write_bytes(data)
-        hidden.replace(path)

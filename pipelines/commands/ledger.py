@@ -72,19 +72,19 @@ def export(
     ] = None,
 ) -> None:
     """Write every response with its request, a JSON object a line."""
-    from transforms.ledger.index import write_whole
+    from transforms.storage.files import translate_os_errors, write_parts
 
     lines = _lines(_open(address))
     if to is None:
         sys.stdout.buffer.writelines(lines)
         sys.stdout.buffer.flush()
         return
-    try:
-        write_whole(to, lines)
-    except OSError as error:
-        raise InputError(
+    with translate_os_errors(
+        lambda error: InputError(
             "the export cannot be written", where=str(to), found=error.strerror or str(error)
-        ) from error
+        )
+    ):
+        write_parts(to, lines)
 
 
 def migrate(address: Address, as_json: AsJson = False) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.records import Preference, Record, pair_id
-from transforms.storage.files import partial_file
+from transforms.storage.files import commit, partial_file
 
 _OFFSET = np.dtype("<i8")
 
@@ -52,7 +52,7 @@ def write_sides(
     offsets = np.cumsum([start, *map(len, data)], dtype=_OFFSET)
     with partial_file(folder) as hidden:
         hidden.write_bytes(offsets.tobytes() + b"".join(data))
-        hidden.replace(_file(folder, bucket))
+        commit(hidden, _file(folder, bucket), durable=False)
 
 
 def read_sides(folder: Path, bucket: int, count: int) -> Iterator[RejectedSide]:

@@ -7,7 +7,6 @@ nothing. A crash at any moment leaves the previous version current.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -41,9 +40,9 @@ from transforms.corpus.read import (
 from transforms.corpus.report import render_report
 from transforms.corpus.shards import BucketShards
 from transforms.storage.files import (
+    commit_folder,
     explain_os_errors,
     link_or_copy,
-    make_durable,
     partial_file,
     sha256_of,
     write_file,
@@ -122,10 +121,7 @@ def _commit_version(
         for part in staged:
             link_or_copy(part.source, hidden / part.shard.path)
         _write_texts(Corpus(hidden, manifest), facts)
-        for inner, _, _ in os.walk(hidden, topdown=False):
-            make_durable(Path(inner))
-        hidden.rename(folder)
-        make_durable(folder.parent)
+        commit_folder(hidden, folder)
 
 
 def _write_texts(corpus: Corpus, facts: Facts) -> None:

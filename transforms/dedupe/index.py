@@ -30,7 +30,13 @@ from transforms.dedupe.golden import SKETCH_SPEC, golden_digest
 from transforms.dedupe.keys import answer_text
 from transforms.dedupe.sidecar import sidecar_file
 from transforms.dedupe.sketch import sketch, write_sketches
-from transforms.storage.files import explain_os_errors, make_durable, sha256_of, write_file
+from transforms.storage.files import (
+    commit_folder,
+    explain_os_errors,
+    make_durable,
+    sha256_of,
+    write_file,
+)
 from transforms.work import open_work_folder, work_folder
 
 INDEX = "index.json"
@@ -163,11 +169,10 @@ def _answer(row: dict[str, Any]) -> str:
 
 def _commit(hidden: Path, target: Path) -> None:
     try:
-        hidden.rename(target)
+        commit_folder(hidden, target)
     except OSError:
         if not target.exists():  # an index that another run made meanwhile is as good
             raise
-    make_durable(target.parent)
 
 
 def _differences(path: Path, found: IndexManifest, expected: IndexManifest) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from transforms.dedupe.rows import Rows, join
-from transforms.storage.files import partial_file
+from transforms.storage.files import commit, partial_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RowFiles:
                     stream.write(rows.tobytes())
                     places.append((part, RowSlice(file, start, len(rows))))
                     start += len(rows)
-            hidden.replace(self._path(file))
+            commit(hidden, self._path(file), durable=False)
         yield from places
 
     def read(self, slices: Iterable[RowSlice]) -> Rows:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transforms.dedupe.keys import KEY_BYTES, Shingles
 from transforms.dedupe.signature import BANDS, SPEC
-from transforms.storage.files import partial_file
+from transforms.storage.files import commit, partial_file
 
 _ID_BYTES = 32
 _SCHEMA = pa.schema(
@@ -66,7 +66,7 @@ def write_sidecar(path: Path, sketches: list[Sketch], bands: NDArray[np.uint64])
     with partial_file(path.parent) as hidden:
         with pa.OSFile(str(hidden), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
             writer.write_batch(batch)
-        hidden.replace(path)
+        commit(hidden, path, durable=False)
 
 
 class Sidecar:

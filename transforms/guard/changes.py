@@ -11,7 +11,6 @@ removed when the old text is found again, and has no effect once the catalogue h
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +23,7 @@ from schemas.inputs.registry import ChangedTerms
 from transforms.guard.catalogue.team import CHANGED, read_changed
 from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import plain_text, text_digest
+from transforms.storage.files import write_file
 
 Fetch = Callable[[Iterable[str]], Mapping[str, FetchedPage]]
 
@@ -140,6 +140,4 @@ def _write(path: Path, changed: tuple[ChangedTerms, ...]) -> None:
         path.unlink(missing_ok=True)
         return
     text = json.dumps({"changed": unstructure(changed)}, indent=2, ensure_ascii=False) + "\n"
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    hidden.write_text(text, encoding="utf-8")
-    os.replace(hidden, path)
+    write_file(path, text.encode())

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from transforms.ledger.entries import encode, make_line
 from transforms.ledger.folder import Ledger
-from transforms.ledger.index import ROW, IndexEntry, write_index, write_whole
+from transforms.ledger.index import ROW, IndexEntry, write_index
 from transforms.ledger.reader import LedgerReader
-from transforms.ledger.segments import COMPACTED, next_number, sync_folder
+from transforms.ledger.segments import COMPACTED, next_number
+from transforms.storage.files import make_durable, write_parts
 from transforms.storage.locks import ALL_DIGITS
 
 
@@ -34,7 +35,7 @@ def compact(ledger: Ledger, run_id: str) -> int:
         StillroomError: An entry is damaged. Nothing has changed.
     """
     ledger.prepare(any_scheme=True)
-    with ledger.naming(), ledger.held(ALL_DIGITS, run_id):
+    with ledger.explain_os_errors(), ledger.held(ALL_DIGITS, run_id):
         merged = closed_segments(ledger.segments)
         if len(merged) < 2:
             return 0
@@ -63,8 +64,7 @@ def _write(ledger: Ledger, reader: LedgerReader, run_id: str) -> None:
     header = make_line([encode(ledger.header(run_id))])
     size = len(header) + sum(entry.length for entry in _entries(reader))
     write_index(target, size, _rows(reader, len(header)))
-    write_whole(target, _lines(reader, header))
-    sync_folder(ledger.segments)
+    write_parts(target, _lines(reader, header))
 
 
 def _entries(reader: LedgerReader) -> Iterator[IndexEntry]:
@@ -91,4 +91,4 @@ def remove_segments(merged: list[Path], damaged: set[Path]) -> None:
         else:
             path.unlink()
         path.with_suffix(".idx").unlink(missing_ok=True)
-    sync_folder(merged[0].parent)
+    make_durable(merged[0].parent)

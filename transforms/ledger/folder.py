@@ -21,7 +21,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,11 +40,11 @@ from transforms.ledger.index import (
     Segment,
     decision_key,
     response_flags,
-    write_whole,
 )
 from transforms.ledger.notes import NOTES, FolderNotes
 from transforms.ledger.reader import LedgerReader, RequestOutcome, outcome_of
-from transforms.ledger.segments import OpenSegment, open_segments, sync_folder
+from transforms.ledger.segments import OpenSegment, open_segments
+from transforms.storage.files import make_durable, translate_os_errors, write_parts
 from transforms.storage.locks import ALL_DIGITS, Holder, hold
 
 NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
@@ -105,7 +105,7 @@ class Ledger:
             LedgerBusy: Another run is writing to it.
         """
         self.prepare()
-        with self.naming(), self.held(ALL_DIGITS, run_id):
+        with self.explain_os_errors(), self.held(ALL_DIGITS, run_id):
             with tempfile.TemporaryFile(dir=self.segments) as file:
                 file.write(b"probe")
             free = shutil.disk_usage(self.path).free
@@ -127,15 +127,15 @@ class Ledger:
         Raises:
             InputError: It is no ledger, or of another format or scheme, or cannot be written.
         """
-        with self.naming():
+        with self.explain_os_errors():
             if not self.path.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
-                sync_folder(self.path.parent)
+                make_durable(self.path.parent)
             if self.scheme(any_scheme=any_scheme) is None:
                 self.write_format()
             self.segments.mkdir(exist_ok=True)
             (self.path / "locks").mkdir(exist_ok=True)
-            sync_folder(self.path)
+            make_durable(self.path)
 
     def reader(self, *, any_scheme: bool = False) -> LedgerReader:
         """Opens the ledger as it is now; a folder that is missing or empty is an empty ledger.
@@ -147,7 +147,7 @@ class Ledger:
             InputError: The folder is no ledger, or of another format or scheme, or cannot be read.
             StillroomError: It was compacted just now.
         """
-        with self.naming():
+        with self.explain_os_errors():
             known = self.path.exists() and self.scheme(any_scheme=any_scheme) is not None
             return LedgerReader(open_segments(self.segments) if known else ())
 
@@ -202,25 +202,18 @@ class Ledger:
     def write_format(self) -> None:
         """Writes what the folder is: a ledger whose ids are of today's scheme."""
         content = encode_format("responses of teachers, append-only")
-        write_whole(self.path / FORMAT_FILE, [content])
-        sync_folder(self.path)
+        write_parts(self.path / FORMAT_FILE, [content])
 
-    @contextlib.contextmanager
-    def naming(self) -> Iterator[None]:
-        """Turns what the system refuses into an error that names the ledger.
-
-        Raises:
-            InputError: The system refused something.
-        """
-        try:
-            yield
-        except OSError as error:
-            raise InputError(
+    def explain_os_errors(self) -> AbstractContextManager[None]:
+        """Raises an `InputError` that names the ledger, in place of an OSError."""
+        return translate_os_errors(
+            lambda error: InputError(
                 "the ledger cannot be used",
                 where=str(self.path),
                 found=f"{error.strerror}: {error.filename}" if error.filename else str(error),
                 expected="a folder that can be written, on a disk with room",
-            ) from error
+            )
+        )
 
 
 class LedgerWriter:
@@ -258,7 +251,7 @@ class LedgerWriter:
         """
         ledger = self._ledger
         ledger.prepare()
-        with ledger.naming(), ExitStack() as stack:
+        with ledger.explain_os_errors(), ExitStack() as stack:
             stack.enter_context(ledger.held(self.digits, self._run_id))
             self.snapshot = ledger.reader()
             self._committer = Committer(

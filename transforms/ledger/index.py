@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from schemas.errors import StillroomError
 from transforms.ledger.entries import is_intact, read_line
+from transforms.storage.files import write_parts
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ def write_index(segment: Path, size: int, rows: Iterable[bytes]) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_whole(segment.with_suffix(".idx"), [_HEADER.pack(_MAGIC, size), *rows])
+    write_parts(segment.with_suffix(".idx"), [_HEADER.pack(_MAGIC, size), *rows])
 
 
 def read_index(segment: Path) -> Rows | None:
@@ -191,16 +191,3 @@ def read_index(segment: Path) -> Rows | None:
             return np.memmap(file, _ROW_TYPE, "r", offset=len(header), shape=(count,))
     except FileNotFoundError:
         return None
-
-
-def write_whole(path: Path, parts: Iterable[bytes]) -> None:
-    """Writes a file so that it is there, whole and safe on disk, or not at all."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with partial.open("wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -17,7 +17,6 @@ from transforms.ledger.index import (
     ROW,
     IndexEntry,
     write_index,
-    write_whole,
 )
 from transforms.ledger.migrate import (
     DerivedRequests,
@@ -29,7 +28,7 @@ from transforms.ledger.migrate import (
 from transforms.ledger.notes import NOTES, FolderNotes
 from transforms.ledger.reader import LedgerReader
 from transforms.ledger.scheme import Asked
-from transforms.ledger.segments import sync_folder
+from transforms.storage.files import write_parts
 from transforms.storage.locks import ALL_DIGITS
 
 _PLACE = np.dtype([("id", "S32"), ("segment", "<u4"), ("row", "<u8")])
@@ -52,7 +51,7 @@ def migrate_folder(ledger: Ledger, run_id: str, derived: DerivedRequests) -> Mig
         StillroomError: An entry is damaged. Nothing has changed.
     """
     ledger.prepare(any_scheme=True)
-    with ledger.naming(), ledger.held(ALL_DIGITS, run_id):
+    with ledger.explain_os_errors(), ledger.held(ALL_DIGITS, run_id):
         if ledger.scheme(any_scheme=True) == SCHEME:
             return Migration()
         check_no_open_batches(FolderNotes(ledger.path / NOTES).names())
@@ -95,8 +94,7 @@ def _write(
             yield line
         write_index(target, size, [bytes(rows)])  # before the segment has its name
 
-    write_whole(target, lines())
-    sync_folder(ledger.segments)
+    write_parts(target, lines())
 
 
 def _in_new_order(

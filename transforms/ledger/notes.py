@@ -7,13 +7,12 @@ stands in its name, so that a listing is enough.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from schemas.errors import StillroomError
-from transforms.ledger.index import write_whole
-from transforms.ledger.segments import sync_folder
+from transforms.storage.files import make_durable, translate_os_errors, write_parts
 
 NOTES = "batches"
 
@@ -46,7 +45,7 @@ class FolderNotes:
 
     def names(self) -> list[str]:
         """Returns the names of all notes, sorted."""
-        with self._naming():
+        with self._explain():
             if not self._folder.exists():
                 return []
             return sorted(
@@ -55,33 +54,30 @@ class FolderNotes:
 
     def get(self, name: str) -> bytes | None:
         """Returns a note; None where there is none of that name."""
-        with self._naming(), contextlib.suppress(FileNotFoundError):
+        with self._explain(), contextlib.suppress(FileNotFoundError):
             return (self._folder / name).read_bytes()
         return None
 
     def put(self, name: str, data: bytes = b"") -> None:
         """Makes a note; it is safe on disk when this returns."""
         path = self._folder / name
-        with self._naming():
+        with self._explain():
             if path.exists():
                 return
             if not self._folder.exists():
                 self._folder.mkdir(exist_ok=True)
-                sync_folder(self._folder.parent)
-            write_whole(path, [data])
-            sync_folder(self._folder)
+                make_durable(self._folder.parent)
+            write_parts(path, [data])
 
     def drop(self, name: str) -> None:
         """Removes a note, if it is there."""
-        with self._naming():
+        with self._explain():
             (self._folder / name).unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def _naming(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StillroomError(
+    def _explain(self) -> AbstractContextManager[None]:
+        return translate_os_errors(
+            lambda error: StillroomError(
                 f"the ledger's folder {self._folder} cannot be used: {error.strerror or error}\n"
                 f"  what the ledger holds is safe; mend it, then run again"
-            ) from error
+            )
+        )

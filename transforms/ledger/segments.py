@@ -36,12 +36,12 @@ from transforms.ledger.index import (
     response_flags,
     sorted_rows,
 )
+from transforms.storage.files import make_durable, sync_data
 
 _log = logging.getLogger(__name__)
 
 COMPACTED = "-compacted"
 _NO_ID = bytes(32)
-_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class OpenSegment:
@@ -66,7 +66,7 @@ class OpenSegment:
         self.flags: dict[bytes, int] = {}
         self._rows = bytearray()
         self._append(make_line([encode(header)]))
-        sync_folder(folder)
+        make_durable(folder)
 
     def __len__(self) -> int:
         return len(self._rows) // ROW.size
@@ -101,7 +101,7 @@ class OpenSegment:
         try:
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            _fdatasync(descriptor)
+            sync_data(descriptor)
         except OSError:
             with contextlib.suppress(OSError):  # else the next who opens the segment cuts it
                 os.ftruncate(descriptor, self.size)
@@ -150,15 +150,6 @@ def next_number(folder: Path) -> int:
     return max((int(path.name[:8]) for path in folder.glob("*.jsonl")), default=0) + 1
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _create(folder: Path) -> tuple[Path, IO[bytes]]:
     """Makes and locks the next segment; no two writers get the same."""
     for number in count(next_number(folder)):
@@ -194,7 +185,7 @@ def _adopt(path: Path, file: IO[bytes]) -> Rows:
     if unfinished:
         _log.warning("%s: cut an unfinished entry: %d bytes from byte %d", path, unfinished, end)
         file.truncate(end)
-    os.fsync(file.fileno())
+    make_durable(path)
     if end:
         keep_index(path, end, rows)
     return rows

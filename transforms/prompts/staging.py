@@ -21,7 +21,7 @@ from schemas.buckets import bucket_of
 from schemas.files import unstructure
 from schemas.prompts import Message, Prompt
 from schemas.requests import Request
-from transforms.storage.files import partial_file
+from transforms.storage.files import commit, partial_file
 
 _ROWS = 512  # requests of one bucket that are held in memory before they are written
 
@@ -108,7 +108,7 @@ def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> No
         with pa.ipc.new_stream(str(hidden), _SCHEMA, options=_OPTIONS) as writer:
             while rows := [_row(request) for request in islice(requests, _ROWS)]:
                 writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
-        hidden.replace(bucket_file(folder, bucket))
+        commit(hidden, bucket_file(folder, bucket), durable=False)
 
 
 def read_requests(folder: Path, bucket: int, teacher: str = "") -> Iterator[Request]:

@@ -7,11 +7,13 @@ An upload that is repeated after its answer was lost finds its own object in the
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import google.auth
 import google_crc32c
 from google.api_core.exceptions import (
     GoogleAPICallError,
@@ -20,7 +22,9 @@ from google.api_core.exceptions import (
     PreconditionFailed,
     RetryError,
 )
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -28,6 +32,7 @@ from requests.adapters import HTTPAdapter
 
 from schemas.errors import InputError, StillroomError
 
+_EMULATOR = "STORAGE_EMULATOR_HOST"
 _TIMEOUT_SECONDS = (10, 60)  # to connect, and between two pieces of an answer
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 20.0
 _LISTED_FIELDS = "items(name,metadata),nextPageToken"
@@ -210,11 +215,19 @@ def is_lost_race(error: GoogleAPICallError | InvalidResponse) -> bool:
 
 
 def _make_client(connections: int) -> Any:
-    client = storage.Client(project=None)  # the address says all: no project is needed
-    # Else no more than ten connections are kept, and each further thread makes its own each time.
-    client._http.mount("https://", HTTPAdapter(pool_maxsize=connections))
-    client._http.mount("http://", HTTPAdapter(pool_maxsize=connections))
-    return client
+    credentials = AnonymousCredentials() if os.getenv(_EMULATOR) else _default_credentials()
+    session = AuthorizedSession(credentials)
+    # By default ten connections are kept, and each further thread connects anew each time.
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
+    # The client library documents no other way to a session of one's own. The address names the
+    # bucket, so there is no project.
+    return storage.Client(project=None, credentials=credentials, _http=session)
+
+
+def _default_credentials() -> Any:
+    credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
+    return credentials
 
 
 def _crc32c(data: bytes) -> str:
