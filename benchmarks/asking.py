@@ -39,7 +39,7 @@ from schemas.requests import Request
 from transforms.providers.apis import find_api
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """One load for both contestants.
 
@@ -57,9 +57,9 @@ class Load:
 
 
 LOADS = (
-    Load(0.0, 256, 0.60, 12_000),
-    Load(0.02, 100, None, 12_000),
-    Load(0.1, 100, 0.90, 8_000),
+    Load(latency_seconds=0.0, concurrency=256, target=0.60, requests=12_000),
+    Load(latency_seconds=0.02, concurrency=100, target=None, requests=12_000),
+    Load(latency_seconds=0.1, concurrency=100, target=0.90, requests=8_000),
 )
 
 
@@ -87,7 +87,12 @@ def run_bare(endpoint: str, load: Load) -> Result:
         return answered
 
     answered, cost = timed(lambda: uvloop.run(work()))
-    return Result(answered, cost.seconds, cost.cpu_seconds, peak_bytes())
+    return Result(
+        answered=answered,
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        peak=peak_bytes(),
+    )
 
 
 def run_engine(endpoint: str, load: Load) -> Result:

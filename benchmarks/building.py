@@ -86,7 +86,7 @@ def apply_rules(count: int) -> tuple[float, float]:
     return count / rules, count / (rules + timed(prepare)[1].cpu_seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What a build made and took.
 
@@ -110,7 +110,7 @@ def build(project: Project) -> Built:
     """Builds a project on the local runner from its ledger alone; returns what it took."""
     quiet = Console(quiet=True)
     result, cost = timed(lambda: launch(project.run, [], slices=1, asks=False, console=quiet))
-    return Built(result.accepted, cost, peak_bytes())
+    return Built(records=result.accepted, cost=cost, peak=peak_bytes())
 
 
 def fill(folder: Path, count: int) -> Project:

@@ -33,7 +33,7 @@ ROUTE = "bench/teacher"
 _WHOLE = Slice(index=0, count=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one run did.
 
@@ -98,7 +98,12 @@ def run_slice(
     mine = (request for request in requests if part.holds(request.request_id))
     work, permits = RouteWork(route, mine), _guard(route)
     progress, cost = timed(lambda: uvloop.run(_ask(folder, work, permits, stop, part)))
-    return Result(progress[ROUTE].answered, cost.seconds, cost.cpu_seconds, peak_bytes())
+    return Result(
+        answered=progress[ROUTE].answered,
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        peak=peak_bytes(),
+    )
 
 
 async def _ask(

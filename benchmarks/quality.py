@@ -20,7 +20,7 @@ from pipelines.launch import launch
 THRESHOLD = 0.8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """The place of a text in a published corpus: accepted, or a duplicate of another.
 
@@ -33,7 +33,7 @@ class Published:
     witness: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One figure of the gate, and whether it meets its target."""
 
@@ -50,7 +50,9 @@ def publish_planted(folder: Path) -> tuple[list[Planted], dict[str, Published]]:
     rows = {}
     for kind, witness in (("data", False), ("rejected", True)):
         for row in _rows(f"{result.folder}/{kind}"):
-            rows[row["completion"]] = Published(row["record_id"], row["witness"] if witness else "")
+            rows[row["completion"]] = Published(
+                id=row["record_id"], witness=row["witness"] if witness else ""
+            )
     return planted, rows
 
 
@@ -72,7 +74,7 @@ def judge(planted: list[Planted], rows: dict[str, Published]) -> Iterator[Figure
     missing = [text for text in planted if text.text not in rows]
     yield _figure("texts that are in no output", len(missing), 0, at_most=True)
     removed = [text for text in planted if rows[text.text].witness]
-    yield Figure("texts removed", len(removed), f"of {len(planted)}")
+    yield Figure(name="texts removed", value=len(removed), rating=f"of {len(planted)}")
     for similarity, target in ((0.85, 0.995), (0.80, 0.98)):
         recall = _recall(planted, rows, similarity)
         yield _figure(f"recall of pairs at {similarity}", recall, target)
@@ -90,7 +92,7 @@ def judge(planted: list[Planted], rows: dict[str, Published]) -> Iterator[Figure
 
 
 def _figure(name: str, value: float, target: float, *, at_most: bool = False) -> Figure:
-    return Figure(name, value, rating(value, target, at_most=at_most))
+    return Figure(name=name, value=value, rating=rating(value, target, at_most=at_most))
 
 
 def _alike(one: Planted, other: Planted) -> bool:

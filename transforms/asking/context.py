@@ -27,7 +27,7 @@ class AskLoop(Protocol):
         """Sends nothing more; requests in flight finish. Only the first reason is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskingContext:
     """What all loops share.
 

@@ -88,7 +88,16 @@ async def ask(
     progress = {} if progress is None else progress
     clock, random = clock or Clock(), random or Random()  # noqa: S311 - jitter, no secret
     limiter = limiter or _by_share(share, clock)
-    context = AskingContext(client, ledger, permits, budget, run_id, limiter, clock, random)
+    context = AskingContext(
+        client=client,
+        ledger=ledger,
+        permits=permits,
+        budget=budget,
+        run_id=run_id,
+        limiter=limiter,
+        clock=clock,
+        random=random,
+    )
     loops = []
     for each in work:
         if each.route.id in progress:

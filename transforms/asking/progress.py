@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from schemas.codes import Outcome, StopReason
+from transforms.providers.tokens import Tokens
 
 
 @dataclass(slots=True)
@@ -69,6 +70,17 @@ class RouteProgress:
     def fail(self, outcome: str) -> None:
         """Counts a request that ended without an answer."""
         self.failed[outcome] = self.failed.get(outcome, 0) + 1
+
+    def count_cost(self, used: Tokens, usd: float) -> None:
+        """Counts the tokens and the cost of an attempt."""
+        self.prompt_tokens += used.prompt
+        self.completion_tokens += used.completion
+        self.usd += usd
+
+    def count_unknown_cost(self, most_usd: float, *, answered: bool) -> None:
+        """Counts an attempt of unknown cost by its maximum."""
+        self.usd_uncertain += most_usd
+        self.uncertain += not answered
 
 
 # By id of the route. All routes are added before the first request is sent.

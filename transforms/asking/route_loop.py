@@ -43,7 +43,7 @@ _WITHDRAWN = (401, 403)
 _PUSHED_BACK = (429, 503, 529)  # 529: Anthropic's "overloaded"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _RequestState:
     """A request being asked: its call, its reservation, its attempts so far."""
 
@@ -177,10 +177,10 @@ class RouteLoop:
     async def _ask_until_ended(self, request: Request) -> _Sent | None:
         """Returns the last attempt; None where it was not sent."""
         state = _RequestState(
-            request,
-            self._api.build(request),
-            estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
-            cost(most_tokens(request), self._route.price),
+            request=request,
+            call=self._api.build(request),
+            estimate=estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
+            reserve=cost(most_tokens(request), self._route.price),
         )
         last = await self._policy.run(
             partial(self._attempt, state), self._sleep, partial(self._before_pause, state)
@@ -273,18 +273,15 @@ class RouteLoop:
         )
 
     def _settle(self, state: _RequestState, grant: Grant, exchange: Exchange) -> None:
-        used, progress = tokens_used(self._api, exchange), self.progress
+        used = tokens_used(self._api, exchange)
         self._limiter.settle(grant, used)
         if used is None:
             self._context.budget.settle(state.reserve, None)
-            progress.usd_uncertain += state.reserve.usd
-            progress.uncertain += not exchange.answered
+            self.progress.count_unknown_cost(state.reserve.usd, answered=exchange.answered)
             return
         spent = cost(used, self._route.price)
         self._context.budget.settle(state.reserve, spent)
-        progress.prompt_tokens += used.prompt
-        progress.completion_tokens += used.completion
-        progress.usd += spent.usd
+        self.progress.count_cost(used, spent.usd)
 
     def _react(self, sent: _Sent) -> None:
         if sent.exchange.status in _WITHDRAWN:

@@ -11,7 +11,7 @@ import glob
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -38,7 +38,8 @@ class RawRecord:
 
     file: str
     line: int
-    fields: dict[str, Any] | None
+    _: KW_ONLY
+    fields: dict[str, Any] | None = None
     reason: str = ""
     detail: str = ""
 
@@ -117,22 +118,24 @@ def _json_record(name: str, number: int, line: bytes) -> RawRecord:
         value = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         return RawRecord(
-            name, number, None, UnreadReason.INVALID_UTF8, f"byte {error.start} of the line"
+            name, number, reason=UnreadReason.INVALID_UTF8, detail=f"byte {error.start} of the line"
         )
     except (json.JSONDecodeError, RecursionError) as error:
         detail = getattr(error, "msg", "nested too deep")
         return RawRecord(
-            name, number, None, UnreadReason.BROKEN_JSON, f"{detail}, column {_column(error)}"
+            name,
+            number,
+            reason=UnreadReason.BROKEN_JSON,
+            detail=f"{detail}, column {_column(error)}",
         )
     if not isinstance(value, dict):
         return RawRecord(
             name,
             number,
-            None,
-            UnreadReason.WRONG_TYPE,
-            f"expected an object, found {type(value).__name__}",
+            reason=UnreadReason.WRONG_TYPE,
+            detail=f"expected an object, found {type(value).__name__}",
         )
-    return RawRecord(name, number, value)
+    return RawRecord(name, number, fields=value)
 
 
 def _column(error: Exception) -> int:
@@ -146,9 +149,9 @@ def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
                 text = line.decode("utf-8-sig").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 detail = f"byte {error.start} of the line"
-                yield RawRecord(name, number, None, UnreadReason.INVALID_UTF8, detail)
+                yield RawRecord(name, number, reason=UnreadReason.INVALID_UTF8, detail=detail)
             else:
-                yield RawRecord(name, number, {TEXT_FIELD: text})
+                yield RawRecord(name, number, fields={TEXT_FIELD: text})
 
 
 def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
@@ -160,10 +163,13 @@ def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
             fields = {str(key): value for key, value in row.items()}
             if _has_surrogate("".join(str(value) for value in fields.values())):
                 yield RawRecord(
-                    name, reader.line_num, None, UnreadReason.INVALID_UTF8, "a byte of the record"
+                    name,
+                    reader.line_num,
+                    reason=UnreadReason.INVALID_UTF8,
+                    detail="a byte of the record",
                 )
             else:
-                yield RawRecord(name, reader.line_num, fields)
+                yield RawRecord(name, reader.line_num, fields=fields)
     except csv.Error as error:
         raise InputError(
             "the prompt file is not valid CSV", where=f"{name}:{reader.line_num}", found=str(error)
@@ -180,4 +186,4 @@ def _parquet(name: str, path: Path) -> Iterator[RawRecord]:
         for batch in file.iter_batches(1024):
             for row in batch.to_pylist():
                 number += 1
-                yield RawRecord(name, number, row)
+                yield RawRecord(name, number, fields=row)

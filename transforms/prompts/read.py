@@ -170,7 +170,7 @@ def _unknown_field(record: RawRecord, field: str) -> InputError:
 
 
 def _duplicate(prompt: Prompt) -> Rejected:
-    record = RawRecord(prompt.file, prompt.line, None)
+    record = RawRecord(prompt.file, prompt.line)
     return _rejected(
         record, UnreadReason.DUPLICATE_PROMPT, "the same prompt stands earlier", prompt.prompt_id
     )

@@ -17,7 +17,7 @@ from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
     Result,
-    answered,
+    http_result,
     member_bytes,
     read_line,
     unanswered_result,
@@ -69,7 +69,13 @@ class AnthropicBatches:
 
     def body_format(self, name: str) -> BodyFormat:
         """Returns how entries are joined: as a JSON array."""
-        return BodyFormat(PATH, "application/json", b'{"requests":[', b",", b"]}")
+        return BodyFormat(
+            path=PATH,
+            content_type="application/json",
+            opening=b'{"requests":[',
+            between=b",",
+            closing=b"]}",
+        )
 
     def read_upload(self, body: bytes) -> NoReturn:
         """This API has no uploads."""
@@ -109,10 +115,10 @@ class AnthropicBatches:
         result = found if isinstance(found, dict) else {}
         kind = result.get("type")
         if kind == "succeeded" and "message" in result:
-            return answered(data["custom_id"], 200, member_bytes(text, "result", "message"))
+            return http_result(data["custom_id"], 200, member_bytes(text, "result", "message"))
         if kind == "errored" and isinstance(result.get("error"), dict):
             body = member_bytes(text, "result", "error")
-            return answered(data["custom_id"], _status(result["error"]), body)
+            return http_result(data["custom_id"], _status(result["error"]), body)
         # Anthropic writes "canceled", OpenAI "cancelled": one code for both.
         code = "cancelled" if kind == "canceled" else str(kind)
         return unanswered_result(data["custom_id"], code)

@@ -350,7 +350,7 @@ class BatchLoop:
         A younger one belongs to another account, and its requests would be paid for twice.
         """
         if self._age(opened) > KEPT_SECONDS:
-            gone = BatchJob(opened.job, ended=True, created=opened.created)
+            gone = BatchJob(id=opened.job, ended=True, created=opened.created)
             await self._collector.collect(opened, gone, missing="lost")
             self._open.remove(opened)
             return

@@ -37,7 +37,7 @@ Count = Callable[[str, Result | None], None]
 _Pair = tuple[PermittedRequest, Result]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _JobState:
     """A job that is being collected.
 
@@ -54,7 +54,7 @@ class _JobState:
     ignored: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collector:
     """Collects jobs.
 
@@ -102,7 +102,7 @@ class Collector:
         for verdict in intent.verdicts.values():
             self.ledger.note_decision(verdict)
         mine = {permitted.request_id: permitted for permitted in opened.requests_in(intent)}
-        state = _JobState(intent, job, mine)
+        state = _JobState(intent=intent, job=job, open=mine)
         with tempfile.TemporaryFile() as file:
             await self.client.results(job, file)
             for results in _grouped(self._results(state, file)):
@@ -193,17 +193,14 @@ class Collector:
         )
 
     def _settle(self, intent: Intent, response: Response, reserved: Spend) -> None:
-        used, progress = tokens_used(self.api, response), self.progress
+        used = tokens_used(self.api, response)
         if used is None:
             self.budget.settle(reserved, None)
-            progress.usd_uncertain += reserved.usd
-            progress.uncertain += not response.answered
+            self.progress.count_unknown_cost(reserved.usd, answered=response.answered)
             return
         spent = cost(used, intent.price)
         self.budget.settle(reserved, spent)
-        progress.prompt_tokens += used.prompt
-        progress.completion_tokens += used.completion
-        progress.usd += spent.usd
+        self.progress.count_cost(used, spent.usd)
 
     def _log_ignored(self, state: _JobState) -> None:
         for what, count in state.ignored.items():

@@ -53,7 +53,7 @@ class PermittedRequest:
         return self.request.request_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """The intent to submit one job.
 
@@ -124,7 +124,7 @@ class Intent:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class OpenIntent:
     """An intent that is not settled yet, as a run holds it in memory.
 

@@ -14,7 +14,7 @@ from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
     Result,
-    answered,
+    http_result,
     member_bytes,
     read_line,
     unanswered_result,
@@ -53,9 +53,13 @@ class OpenAiBatches:
             f'Content-Disposition: form-data; name="file"; filename="{name}.jsonl"\r\n'
             "Content-Type: application/jsonl\r\n\r\n"
         )
-        closing = f"\n\r\n--{border}--\r\n"
-        content_type = f"multipart/form-data; boundary={border}"
-        return BodyFormat("/files", content_type, opening.encode(), b"\n", closing.encode())
+        return BodyFormat(
+            path="/files",
+            content_type=f"multipart/form-data; boundary={border}",
+            opening=opening.encode(),
+            between=b"\n",
+            closing=f"\n\r\n--{border}--\r\n".encode(),
+        )
 
     def read_upload(self, body: bytes) -> str:
         """Returns the id of an uploaded file."""
@@ -100,7 +104,7 @@ class OpenAiBatches:
         response = data.get("response")
         if isinstance(response, dict) and isinstance(response.get("status_code"), int):
             body = member_bytes(text, "response", "body") if "body" in response else b""
-            return answered(data["custom_id"], response["status_code"], body)
+            return http_result(data["custom_id"], response["status_code"], body)
         return unanswered_result(data["custom_id"], _label(data.get("error"), "code"))
 
 

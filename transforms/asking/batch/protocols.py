@@ -24,7 +24,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Match = Literal["yes", "no", "maybe"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchJob:
     """A job as the provider describes it.
 
@@ -63,7 +63,7 @@ class BatchPage:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyFormat:
     """How the requests of a job are joined in one HTTP body.
 

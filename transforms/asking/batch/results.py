@@ -29,7 +29,7 @@ _TRANSIENT = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of one request of a job.
 
@@ -55,12 +55,16 @@ class Result:
         return self.outcome not in _TRANSIENT and not is_transient(exchange)
 
 
-def answered(request_id: str, status: int, body: bytes) -> Result:
+def http_result(request_id: str, status: int, body: bytes) -> Result:
     """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
-        return Result(request_id, Outcome.ANSWER, status=status, body=body)
+        return Result(request_id=request_id, outcome=Outcome.ANSWER, status=status, body=body)
     return Result(
-        request_id, f"http_{status}", status=status, body=body, detail=f"HTTP {status} in a batch"
+        request_id=request_id,
+        outcome=f"http_{status}",
+        status=status,
+        body=body,
+        detail=f"HTTP {status} in a batch",
     )
 
 
@@ -73,7 +77,9 @@ def unanswered_result(request_id: str, code: str) -> Result:
     """
     named = code.removeprefix("batch_")
     named = named if _CODE.fullmatch(named) else "error"
-    return Result(request_id, f"batch_{named}", detail=f"the batch left it undone: {named}")
+    outcome = f"batch_{named}"
+    detail = f"the batch left it undone: {named}"
+    return Result(request_id=request_id, outcome=outcome, detail=detail)
 
 
 def read_line(line: bytes) -> tuple[dict[str, Any], str]:
