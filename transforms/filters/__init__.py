@@ -1,1 +1,1 @@
-"""Is this completion good enough? One rule, one pure function; what follows is policy."""
+"""Rules find defects, risks and remarks in answers; policy decides what happens to the record."""

@@ -1,13 +1,13 @@
-"""Does a record hold an item of an evaluation set? Then it would teach the test.
+"""Finds records that contain an item of an evaluation set, and would teach the test.
 
-A record is contaminated when 8-grams that it shares with an item cover at least half of the
-item's tokens, or when it shares any 13-gram; an item of fewer than 20 tokens must be there whole,
-and one of fewer than 8 must be all there is. Tokens are those of deduplication's keys.
+A record is contaminated if the 8-grams that it shares with an item cover at least half of the
+item's tokens, or if it shares any 13-gram. An item of fewer than 20 tokens must occur whole, and
+one of fewer than 8 must be the whole text. Tokens are those of the keys of deduplication.
 
-The index holds 8 bytes for each 8-gram of the items, and no text. Each is a number whose upper
-bits are the 8-gram's hash and whose lower bits are its place on the line of all 8-grams, so that
-sorting the numbers makes the index. Which item a place belongs to, and where in it, follows from
-where the items start. A shared 13-gram is six 8-grams in a row.
+The index has 8 bytes for each 8-gram of the items, and no text. Each is a number: the upper bits
+are the 8-gram's hash, the lower bits its position in the list of all 8-grams. Sorted, the numbers
+are the index. The starts of the items give the item of a position. A shared 13-gram is a run of
+six 8-grams.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ NGRAM_TOKENS = 8
 LONG_NGRAM_TOKENS = 13
 SHORT_ITEM_TOKENS = 20
 MIN_COVERAGE = 0.5
-# An 8-gram of more items than this is wording that items share, and tells of none of them.
+# An 8-gram of more items than this is common wording, and is evidence of none of them.
 COMMON_ITEMS = 256
 
 _RUN_OF_LONG_NGRAM = LONG_NGRAM_TOKENS - NGRAM_TOKENS + 1
 _BATCH_ITEMS = 4_096
 _SCAN = 1 << 20
-# What normalising never joins: single characters of scripts without blanks, words with their signs.
+# Pieces that normalising never joins: characters of scripts without spaces, and words.
 _PIECE = re.compile(rf"[{NO_SPACE_SCRIPTS}]|[^\s{NO_SPACE_SCRIPTS}]+")
 
 Positions = NDArray[np.int64]
@@ -62,7 +62,7 @@ class EvaluationItem:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """An item that a text holds, and which of the text's tokens it takes."""
+    """An item that a text contains, and its tokens in the text."""
 
     item: int
     coverage: float
@@ -72,16 +72,16 @@ class _Match:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationIndex:
-    """Evaluation items, ready to be looked for. Made by `build_index`; it can be pickled.
+    """An index of evaluation items, made by `build_index`. It can be pickled.
 
     Attributes:
         names: Names of the sets.
-        set_of: By item, its place in `names`.
-        numbers: By item, its number in its set.
-        digests: By item, the hash of its whole sequence of tokens.
+        set_of: For each item, the position of its set in `names`.
+        numbers: For each item, its number in its set.
+        digests: For each item, the hash of all its tokens.
         by_digest: Items in the order of their digests.
-        starts: By item, where its 8-grams start on the line of all; one more at the end.
-        keys: Sorted: upper bits of an 8-gram's hash, and in the lower bits its place.
+        starts: For each item, the position of its first 8-gram; one more at the end.
+        keys: Sorted: the upper bits of an 8-gram's hash, and its position in the lower bits.
         mask: The lower bits of a key.
     """
 
@@ -95,13 +95,13 @@ class EvaluationIndex:
     mask: np.uint64
 
     def check(self, candidate: Candidate) -> Finding | None:
-        """Looks for evaluation items in every part of a candidate.
+        """Searches for evaluation items in every part of a candidate.
 
         Args:
-            candidate: A record in the making.
+            candidate: A record that is being made.
 
         Returns:
-            The item of which most is there, with where it stands, or None.
+            A finding for the item with the highest coverage, or None.
         """
         found = [
             (match, part, text) for part, text in candidate.parts() for match in self._matches(text)
@@ -133,7 +133,7 @@ class EvaluationIndex:
             yield from self._judge(int(item), where[mine], grams[mine], hashes)
 
     def _equal_to(self, hashes: Hashes) -> Iterator[_Match]:
-        """Yields the item that is the whole text, if there is one."""
+        """Yields the item that equals the whole text, if there is one."""
         digest = np.uint64(sequence_hash(hashes))
         at = int(np.searchsorted(self.digests, digest, sorter=self.by_digest))
         if hashes.size and at < self.digests.size:
@@ -142,7 +142,7 @@ class EvaluationIndex:
                 yield _Match(item, 1.0, 0, hashes.size)
 
     def _look_up(self, grams: Hashes) -> tuple[Positions, Positions]:
-        """Returns, pair by pair, where an 8-gram stands in the text and where on the line."""
+        """Returns pairs of positions of an 8-gram: in the text, and in the list of all 8-grams."""
         low = grams & ~self.mask
         first = np.searchsorted(self.keys, low)
         known = first < self.keys.size
@@ -177,10 +177,10 @@ def build_index(items: Iterable[EvaluationItem]) -> EvaluationIndex:
     """Builds the index of evaluation items.
 
     Args:
-        items: The items, read once; one whose tokens are those of an earlier one is left out.
+        items: The items, read once. An item with the tokens of an earlier one is left out.
 
     Returns:
-        The index. The same items in the same order give the same index.
+        The index; the same for the same items in the same order.
     """
     builder = _Builder([], {}, [], [], [], [], set())
     source = iter(items)
@@ -204,7 +204,7 @@ class _Builder:
         if not hashed:
             return
         runs = window_hashes(np.concatenate(hashed), NGRAM_TOKENS)
-        # Runs that reach over the end of an item are none of its 8-grams.
+        # Runs across the end of an item are not 8-grams of it.
         ends = np.cumsum([hashes.size for hashes in hashed])
         inside = np.ones(runs.size, dtype=bool)
         for offset in range(1, NGRAM_TOKENS):
@@ -240,7 +240,7 @@ class _Builder:
         )
 
     def _sorted_keys(self, total: int, mask: np.uint64) -> Hashes:
-        """Makes the keys in place, giving each batch's memory back as it is taken over."""
+        """Makes the keys, and frees the memory of each batch once it is copied."""
         keys = np.empty(total, dtype=np.uint64)
         end = total
         while self.grams:
@@ -253,7 +253,7 @@ class _Builder:
 
 
 def _without_common(keys: Hashes, mask: np.uint64) -> Hashes:
-    """Returns the keys without those of 8-grams that more than `COMMON_ITEMS` places share."""
+    """Returns the keys without 8-grams that have more than `COMMON_ITEMS` positions."""
     common: list[Hashes] = []
     for start in range(0, keys.size - COMMON_ITEMS, _SCAN):
         later = keys[start + COMMON_ITEMS : start + COMMON_ITEMS + _SCAN]
@@ -270,13 +270,13 @@ def _without_common(keys: Hashes, mask: np.uint64) -> Hashes:
 
 
 def _covered(grams: Positions) -> int:
-    """Returns how many of an item's tokens its 8-grams at these places cover together."""
+    """Returns how many tokens of an item its 8-grams at some positions cover."""
     steps = np.diff(np.unique(grams))
     return int(np.minimum(steps, NGRAM_TOKENS).sum()) + NGRAM_TOKENS
 
 
 def _longest_run(where: Positions, grams: Positions) -> int:
-    """Returns how many 8-grams follow one another in the text as they do in the item."""
+    """Returns the length of the longest run of 8-grams in the same order in text and item."""
     shifts = where - grams
     order = np.lexsort((where, shifts))
     breaks = (np.diff(shifts[order]) != 0) | (np.diff(where[order]) != 1)
@@ -285,7 +285,7 @@ def _longest_run(where: Positions, grams: Positions) -> int:
 
 
 def _characters(text: str, first: int, last: int) -> tuple[int, int]:
-    """Returns from which to which character some tokens reach, to the word."""
+    """Returns start and end of some tokens in characters, extended to whole words."""
     start = count = 0
     for piece in _PIECE.finditer(text):
         if count <= first:

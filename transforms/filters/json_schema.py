@@ -1,8 +1,7 @@
-"""Does the answer keep to the JSON Schema that was asked for?
+"""Checks answers against the JSON Schema that was asked for.
 
-Teachers that are given a schema mostly keep to it, and no API promises it: an answer that was cut
-or refused does not. So each answer is held to its schema. `transforms.asking.repair` asks once
-more for one that does not keep to it.
+Teachers mostly follow a schema, but no API guarantees it: an answer that was cut or refused does
+not. `transforms.asking.repair` asks again for an answer that does not follow its schema.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ class JsonSchemaSettings:
     """Settings of `json_schema`.
 
     Attributes:
-        schema: What answers are to keep to; None for what each request asked for, if anything.
+        schema: The schema of all answers; None for the schema of each request, if it has one.
     """
 
     schema: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Checks that it is a schema."""
+        """Checks that the schema is valid."""
         problem = schema_problem(self.schema) if self.schema is not None else ""
         if problem:
             raise ValueError(f"schema: {problem}")
@@ -42,12 +41,12 @@ class JsonSchemaSettings:
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """How a text violates a JSON Schema.
+    """How a text or value violates a JSON Schema.
 
     Attributes:
-        code: `not_json`, `schema_mismatch`, or `unchecked` for a schema that cannot be applied.
-        finding: What was found, in the schema's words alone.
-        explanation: The same for whoever wrote the text, whom it may quote.
+        code: `not_json`, `schema_mismatch`, or `unchecked` if the schema cannot be applied.
+        finding: A description that names the schema only.
+        explanation: A description for the teacher, which may quote the answer.
     """
 
     code: str
@@ -57,22 +56,22 @@ class SchemaViolation:
 
 @functools.lru_cache(maxsize=64)
 def schema_asked_for(parameters: str) -> str:
-    """Returns the JSON Schema that a request asks its answer to keep to.
+    """Returns the JSON Schema that a request asks for.
 
     Args:
         parameters: The request's parameters as canonical JSON.
 
     Returns:
-        The schema as canonical JSON, or "" for none.
+        The schema as canonical JSON, or "".
     """
     wanted = json.loads(parameters).get("response_format")
     return canonical_json(wanted["json_schema"]["schema"]) if wanted else ""
 
 
 def schema_problem(schema: Mapping[str, Any]) -> str:
-    """Returns what keeps a JSON Schema (2020-12) from being used, or "" for nothing.
+    """Returns why a JSON Schema (2020-12) cannot be used, or "" if it can.
 
-    A reference must lead to a place in the schema itself: nothing is ever fetched.
+    References must be to places in the schema itself: nothing is fetched.
     """
     try:
         Draft202012Validator.check_schema(schema)
@@ -88,7 +87,7 @@ def schema_problem(schema: Mapping[str, Any]) -> str:
 
 
 def find_json_schema(candidate: Candidate, settings: JsonSchemaSettings) -> Iterator[Finding]:
-    """Finds an answer that is no JSON, or not the JSON that was asked for."""
+    """Finds an answer that is not JSON, or does not follow its schema."""
     schema = candidate.response_schema
     if settings.schema is not None:
         schema = canonical_json(settings.schema)
@@ -103,14 +102,14 @@ def read_json(text: str) -> Any:
     """Reads JSON that a teacher wrote.
 
     Raises:
-        ValueError: It is none.
-        RecursionError: It has more levels of nesting than can be read.
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply to be read.
     """
     return _DECODER.decode(text)
 
 
 def violation(text: str, schema: str) -> SchemaViolation | None:
-    """Returns how an answer violates a JSON Schema; None where it does not.
+    """Returns how an answer violates a JSON Schema, or None.
 
     Args:
         text: What should be JSON.
@@ -125,11 +124,11 @@ def violation(text: str, schema: str) -> SchemaViolation | None:
 
 
 def value_violation(name: str, value: Any, schema: str) -> SchemaViolation | None:
-    """Returns how a value violates a JSON Schema; None where it does not.
+    """Returns how a value violates a JSON Schema, or None.
 
     Args:
-        name: What to call the value.
-        value: What a teacher wrote.
+        name: The name of the value in messages.
+        value: A value that a teacher wrote.
         schema: The schema as canonical JSON.
     """
     try:
@@ -139,7 +138,7 @@ def value_violation(name: str, value: Any, schema: str) -> SchemaViolation | Non
         return SchemaViolation("unchecked", finding, finding)
     if found is None:
         return None
-    # The place in the schema is ours to tell; what was answered is not.
+    # A finding is published: it may name the schema, but not quote the answer.
     place = "/".join(map(str, found.absolute_schema_path))
     return SchemaViolation(
         "schema_mismatch",

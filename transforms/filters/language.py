@@ -1,4 +1,4 @@
-"""Which language is the answer in, and is it the one that was wanted?"""
+"""Detects the language of an answer, and finds answers in an unwanted one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from transforms.filters.rules import Candidate, Finding, Rule
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-MIN_LETTERS = 40  # below it the answer is a guess
-_MIN_SCORE = 0.5  # below it the language is more likely another
-_MAX_CHARACTERS = 600  # of prose: beyond it the time grows, and the certainty no more
+MIN_LETTERS = 40  # with fewer the result is a guess
+_MIN_SCORE = 0.5  # below it another language is more likely
+_MAX_CHARACTERS = 600  # of prose: more takes longer and is no more certain
 _MAX_READ = 8_000
 _LETTER = re.compile(r"[^\W\d_]")
 _NO_LANGUAGE = "zxx"  # ISO 639-2 for no linguistic content
 
-# What py3langid 0.4 tells apart, so that a misspelt code is an error before anything is paid for.
-# ISO 639-1 where there is a code, else ISO 639-3.
+# The languages of py3langid 0.4, to find a misspelt code before anything is paid for.
+# ISO 639-1 if there is a code, else ISO 639-3.
 _CODES = """
 ace af am an ar as az ba bcl be bg bn br bs ca crh cs cy da de dz el en eo es et eu ext fa fi fo fr
 fuv fy ga gcf gcr gd gl gom grc gu gug guw ha hbo he hi hr ht hu hy id ig is it ja jv ka kab kik kk
@@ -33,7 +33,7 @@ wa xh yo zh zu
 """
 LANGUAGES = frozenset(_CODES.split())
 
-# Varieties that ISO 639-3 counts under one macrolanguage: who allows `zh` means them all.
+# Varieties that ISO 639-3 counts as one macrolanguage: `zh` allows them all.
 MEMBERS = {
     "ary": "ar", "arz": "ar", "nn": "no", "sdh": "ku", "uzs": "uz", "wuu": "zh", "yue": "zh"
 }  # fmt: skip
@@ -44,8 +44,8 @@ class LanguageSettings:
     """Settings of `language`.
 
     Attributes:
-        allow: Codes of the languages that may stay; none given lets all stay.
-        min_score: How sure the language must be before it counts against the answer, 0 to 1.
+        allow: Codes of the allowed languages; none allows all.
+        min_score: Smallest score, 0 to 1, at which an unwanted language is a finding.
     """
 
     allow: tuple[str, ...] = ()
@@ -55,20 +55,20 @@ class LanguageSettings:
         """Checks that the codes exist."""
         unknown = sorted(set(self.allow) - LANGUAGES)
         if unknown:
-            raise ValueError(f"allow: {unknown[0]!r} is no code of a language, as 'en' or 'de' are")
+            raise ValueError(f"allow: {unknown[0]!r} is not a code of a language like 'en' or 'de'")
         if not 0 <= self.min_score <= 1:
             raise ValueError(f"min_score must be from 0 to 1, not {self.min_score}")
 
 
 def detect_language(text: str) -> tuple[str, float]:
-    """Tells the language of a text by its prose: code, formulas and addresses do not count.
+    """Returns the language of a text by its prose, without code, formulas and addresses.
 
     Args:
-        text: Any text; its first 8,000 characters are looked at.
+        text: Any text; its first 8,000 characters are read.
 
     Returns:
-        The code, one of `LANGUAGES`, and how sure it is from 0 to 1. ("", 0.0) where there are
-        fewer than 40 letters of prose or no language is likelier than not.
+        The code, one of `LANGUAGES`, and its score from 0 to 1; ("", 0.0) if there are fewer than
+        40 letters of prose or no language has a score of at least 0.5.
     """
     words = " ".join(prose(text[:_MAX_READ]).split())[:_MAX_CHARACTERS]
     if len(list(islice(_LETTER.finditer(words), MIN_LETTERS))) < MIN_LETTERS:
@@ -87,7 +87,7 @@ def _classify(text: str) -> tuple[str, float]:
 
 
 def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[Finding]:
-    """Finds an answer that is surely in a language that was not wanted."""
+    """Finds an answer in an unwanted language, if the score is high enough."""
     code, score = candidate.language, candidate.language_score
     if settings.allow and code and code not in settings.allow and score >= settings.min_score:
         yield Finding(
@@ -99,7 +99,7 @@ def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[
 
 @functools.cache
 def _identifier() -> LanguageIdentifier:
-    """Loads the model, once a process and only when needed: about 0.5 s and 100 MB."""
+    """Loads the model, once per process and only if needed: about 0.5 s and 100 MB."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,4 +1,4 @@
-"""Has the chat template leaked into the answer?"""
+"""Finds control tokens of a chat template in an answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from transforms.filters.markdown import without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
-# Control tokens of the chat templates in use. Between backticks they are what the answer is about.
+# Control tokens of the chat templates in use. In code they are a topic of the answer, not a leak.
 _LEAKED = re.compile(
     r"<\|[A-Za-z][A-Za-z0-9_ ]{2,40}\|>"  # ChatML, Llama 3, Phi, Cohere, gpt-oss
     r"|<｜[^｜<>]{2,40}｜>"  # DeepSeek: full-width bars

@@ -1,4 +1,4 @@
-"""Is the answer as long as wanted? Off until a run file sets a bound."""
+"""Finds answers that are too short or too long. Off until a run file sets a bound."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class LengthSettings:
     """Settings of `length`; None sets no bound.
 
     Attributes:
-        min_words: Fewest words; in scripts without blanks, characters.
+        min_words: Fewest words; in scripts without spaces, characters.
         max_words: Most words.
-        min_tokens: Fewest tokens, by our own count.
+        min_tokens: Fewest tokens, as counted by stillroom.
         max_tokens: Most tokens.
     """
 
@@ -26,7 +26,7 @@ class LengthSettings:
     max_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks that the bounds leave something between them."""
+        """Checks that no lower bound is above its upper bound."""
         for unit, low, high in (
             ("words", self.min_words, self.max_words),
             ("tokens", self.min_tokens, self.max_tokens),
@@ -36,7 +36,7 @@ class LengthSettings:
 
 
 def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Finding]:
-    """Finds an answer that is too short or too long; calls of tools alone are neither."""
+    """Finds an answer that is too short or too long; tool calls alone are neither."""
     if candidate.only_calls:
         return
     if settings.min_words is not None or settings.max_words is not None:

@@ -1,4 +1,4 @@
-"""Which rules there are: those of this package, and those that other packages offer."""
+"""Finds rules by name: those of this package, and those of other packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTRY_POINTS = "stillroom.filters"
 
 @functools.cache
 def built_in_rules() -> Mapping[str, Rule]:
-    """Returns the rules of this package by name: every `Rule` that one of its modules holds."""
+    """Returns the rules of this package by name: every `Rule` in one of its modules."""
     rules: dict[str, Rule] = {}
     for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
         for value in vars(importlib.import_module(f"{package.__name__}.{module}")).values():
@@ -28,17 +28,14 @@ def built_in_rules() -> Mapping[str, Rule]:
 
 
 def load_rule(name: str, where: str) -> Rule:
-    """Returns a rule by its name; one of another package is imported only when asked for.
+    """Returns a rule by its name. Rules of other packages are imported only when named.
 
     Args:
         name: The rule's name in the run file.
-        where: File and line of it, for messages.
-
-    Returns:
-        The rule.
+        where: File and line of the name, for messages.
 
     Raises:
-        InputError: There is none of that name, or its package does not load.
+        InputError: There is no such rule, or its package does not load.
     """
     if name in built_in_rules():
         return built_in_rules()[name]
@@ -52,7 +49,7 @@ def load_rule(name: str, where: str) -> Rule:
 def _load(entry: EntryPoint, where: str) -> Rule:
     try:
         rule = entry.load()
-    except Exception as error:  # whatever a stranger's module raises on import
+    except Exception as error:  # an imported package may raise anything
         raise InputError(
             f"the rule {entry.name!r} does not load from {entry.value}",
             where=where,
@@ -60,7 +57,7 @@ def _load(entry: EntryPoint, where: str) -> Rule:
         ) from error
     if not isinstance(rule, Rule):
         raise InputError(
-            f"the entry point {entry.name!r} is no rule",
+            f"the entry point {entry.name!r} is not a rule",
             where=where,
             found=f"{entry.value}, a {type(rule).__name__}",
             expected="a transforms.filters.rules.Rule",

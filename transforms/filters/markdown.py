@@ -1,4 +1,4 @@
-"""Reads the little of Markdown that rules need: where code stands, and what prose is left."""
+"""Reads the parts of Markdown that rules need: code blocks, and the prose around them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A line that opens or closes a fence, be it inside a quotation or a list item.
+# A line that opens or closes a fence, also in a quotation or a list item.
 _FENCE_LINE = re.compile(
     r"^[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE
 )
@@ -24,12 +24,12 @@ class Fence:
     """A fenced block of code.
 
     Attributes:
-        info: What stands behind the opening marks, as a rule the language; "" for nothing.
-        start: Where the line that opens it starts, in characters.
-        body_start: Where its content starts.
-        body_end: Where its content ends, the end excluded.
-        end: Where the line that closes it ends; the end of the text where none does.
-        closed: Whether a line closes it.
+        info: The text after the opening marks, mostly the language, or "".
+        start: Start of the opening line, in characters.
+        body_start: Start of the content.
+        body_end: End of the content, not included.
+        end: End of the closing line, or of the text if there is none.
+        closed: Whether there is a closing line.
     """
 
     info: str
@@ -48,12 +48,12 @@ class _FenceLine:
     end: int
 
     def closes(self, opening: _FenceLine) -> bool:
-        """CommonMark 0.31, 4.5: the same sign, at least as many, and nothing behind them."""
+        """Whether it closes a fence: enough marks and no text after them (CommonMark 0.31, 4.5)."""
         return not self.info and self.mark.startswith(opening.mark)
 
 
 def fences(text: str) -> list[Fence]:
-    """Returns the fenced blocks of a text, in order, as CommonMark reads them."""
+    """Returns the fenced blocks of a text in order, as in CommonMark."""
     found: list[Fence] = []
     opening: _FenceLine | None = None
     for line in _fence_lines(text):
@@ -68,17 +68,17 @@ def fences(text: str) -> list[Fence]:
 
 
 def unclosed_fence(text: str) -> int | None:
-    """Returns where a fence starts that nothing closes, or None.
+    """Returns where a fence starts that is never closed, or None.
 
-    Models often put fenced blocks inside a fenced block of the same marks. CommonMark ends the
-    outer one at the first inner end; a reader nests them. A text is whole if it is in either
-    reading, or if all that is open is the bare mark at its very end.
+    Models often nest fenced blocks with the same marks. In CommonMark the outer block then ends
+    at the first inner end; a reader sees them nested. A text is complete if all fences are closed
+    in one of these readings, or if the open one is a bare mark at the very end.
 
     Args:
         text: A completion.
 
     Returns:
-        The position in characters of the line that opens it.
+        The start of the opening line, in characters.
     """
     lines = _fence_lines(text)
     plain = fences(text)
@@ -92,7 +92,7 @@ def unclosed_fence(text: str) -> int | None:
 
 
 def prose(text: str) -> str:
-    """Returns a text without code, formulas, addresses and tags: what a language shows in."""
+    """Returns a text without code, formulas, addresses and tags."""
     text = without_code(text)
     if "$" in text or "\\" in text:
         text = _MATHS.sub(" ", text)
@@ -102,7 +102,7 @@ def prose(text: str) -> str:
 
 
 def without_code(text: str) -> str:
-    """Returns a text with blanks in place of all code, so that positions stay as they are."""
+    """Returns a text with spaces in place of code, so positions do not change."""
     if "`" not in text and "~~~" not in text:
         return text
     pieces: list[str] = []
@@ -123,7 +123,7 @@ def _fence_lines(text: str) -> list[_FenceLine]:
 def _read_fence_lines(text: str) -> Iterator[_FenceLine]:
     for match in _FENCE_LINE.finditer(text):
         mark, info = match["mark"], match["info"].strip()
-        if mark[0] == "~" or "`" not in info:  # else it is code within a line
+        if mark[0] == "~" or "`" not in info:  # else it is inline code
             yield _FenceLine(mark, info, match.start(), match.end())
 
 

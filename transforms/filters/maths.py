@@ -1,8 +1,8 @@
-"""Does the answer come to what is known to be right?
+"""Compares answers to sums with the right answers.
 
-The prompt brings the right answer along: the run file names its field, `answer:`. Both are read and
-compared by math-verify, which knows that 1/2 is 0.5 and that x = 3 is 3, in a process that may be
-killed. It is an optional extra.
+The right answer comes with the prompt, in the field that the run file names as `answer:`.
+math-verify, an optional extra, reads and compares both in a process that can be killed; it knows
+that 1/2 is 0.5 and that x = 3 is 3.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from transforms.filters.child import Child, ChildDied, ChildHung
 from transforms.filters.rules import Candidate, Finding, Rule
 
 _NEEDS = "math_verify"
-_MAX_CHARACTERS = 8_000  # of the answer's end, where what it comes to stands
-# A child whose CPU time is limited needs none but when the machine gives it next to none.
+_MAX_CHARACTERS = 8_000  # of the end of the answer, where the result is
+# The limit is on CPU time; this one on real time is for a machine that is extremely busy.
 _WALL_FACTOR = 60
 
 
@@ -27,10 +27,10 @@ class MathsAnswerSettings:
     """Settings of `maths_answer`.
 
     Attributes:
-        gold_after: Where a gold shows its working: what stands before the result, as in GSM8K.
-            "" takes golds whole, as do golds without it.
-        timeout_seconds: CPU time for one answer. Sums take milliseconds; a thousand times that
-            is for formulas that are never done, so that faster machines hardly ever find more.
+        gold_after: The mark between working and result in a right answer, as in GSM8K. A right
+            answer without it is taken whole; so are all with "".
+        timeout_seconds: CPU time for one answer. Sums take milliseconds; the limit is a thousand
+            times that, so that it applies to the same formulas on almost every machine.
     """
 
     gold_after: str = "####"
@@ -56,7 +56,7 @@ _CHILD = Child(Path(__file__).with_name("maths_child.py"))
 
 
 def find_maths_answer(candidate: Candidate, settings: MathsAnswerSettings) -> Iterator[Finding]:
-    """Finds an answer that is wrong, or that cannot be told to be right; none without a gold."""
+    """Finds an answer that is wrong or cannot be compared; none without a right answer."""
     if not candidate.gold:
         return
     gold = candidate.gold

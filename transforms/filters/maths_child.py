@@ -1,10 +1,9 @@
-"""The process in which answers to sums are checked: run as a script, killed when it hangs.
+"""The process that compares answers to sums: run as a script, killed if it hangs.
 
-It is apart because the algebra may take for ever, or all memory, and because math-verify's own
-timeouts work in a main thread alone. It reads a line of JSON for each question, [gold, answer, CPU
-seconds], and writes one: `right`, `wrong`, `no_answer`, `gold_unreadable` or `failed`. The CPU time
-of a question is limited by the kernel, which kills the process; so the limit falls on the same
-questions however busy the machine is. Nothing of ours is imported here.
+Algebra may take for ever or use all memory, and math-verify's own timeouts work in a main thread
+only. A question is (gold, answer, CPU seconds); the answer is `right`, `wrong`, `no_answer`,
+`gold_unreadable` or `failed`. The kernel limits the CPU time and kills the process, so the limit
+applies to the same questions however busy the machine is. Nothing of stillroom is imported here.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 READY = "ready"
-_MEMORY_BYTES = 4 << 30  # address space; algebra that needs more fails, and takes no worker along
-# What math-verify looks for in prose. A gold with none of it is a formula as a whole.
+_MEMORY_BYTES = 4 << 30  # address space; algebra that needs more fails without harm to the worker
+# Marks that math-verify looks for in prose. A gold without them is a formula as a whole.
 _DELIMITED = re.compile(r"\$|\\boxed|\\\(|\\\[")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 
 
 def judge(gold: str, answer: str) -> str:
-    """Tells whether an answer comes to what is known to be right.
+    """Compares an answer with the right answer.
 
     Args:
-        gold: The right answer: a number, a formula or a text with one in it.
-        answer: The text that answers. Its boxed formula counts, else the one that it ends in.
+        gold: The right answer: a number, a formula, or a text with one of them.
+        answer: The answer. Its boxed formula counts, else the last one.
 
     Returns:
-        `right`, `wrong`, `no_answer`, `gold_unreadable`, or `failed` where the two are read but
-        cannot be compared.
+        `right`, `wrong`, `no_answer`, `gold_unreadable`, or `failed` if both can be read but not
+        compared.
     """
     from math_verify import verify
 
@@ -50,7 +49,7 @@ def judge(gold: str, answer: str) -> str:
         return (
             "right" if verify(wanted, found, timeout_seconds=None, raise_on_error=True) else "wrong"
         )
-    except Exception:  # noqa: BLE001 - whatever algebra raises
+    except Exception:  # noqa: BLE001 - algebra may raise anything
         return "failed"
 
 
@@ -63,7 +62,7 @@ def _read(text: str) -> list[Any]:
 
 
 def _start_afresh() -> None:
-    """Formulas are compared at points drawn at random: draws the same, whatever came before."""
+    """Resets the random points at which formulas are compared: the same for every question."""
     from sympy.core.random import seed
 
     seed(0)
@@ -87,7 +86,7 @@ def main(connection: Connection) -> None:
 
 def _prepare() -> str:
     try:
-        judge("1", "1")  # loads what takes its time
+        judge("1", "1")  # loads the library, which takes about 2 s
     except ImportError as error:
         return str(error)
     return READY

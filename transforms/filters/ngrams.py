@@ -1,4 +1,4 @@
-"""Hashes of tokens and of runs of tokens, the same on every machine."""
+"""Hashes tokens and runs of tokens, with the same results on every machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transforms.text import tokens
 Hashes = NDArray[np.uint64]
 
 _CACHED_TOKENS = 1 << 16
-# Odd, so that multiplying loses no bit: 2**64 divided by the golden ratio.
+# 2**64 divided by the golden ratio; odd, so that multiplication loses no bits.
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 # SplitMix64's finaliser (Steele, Lea, Flood 2014): spreads every bit over all of them.
 _MIX = (
@@ -30,14 +30,14 @@ def token_hashes(text: str) -> Hashes:
 
 
 def window_hashes(hashes: Hashes, width: int) -> Hashes:
-    """Returns the hash of each run of so many tokens.
+    """Returns the hash of each run of `width` tokens.
 
     Args:
         hashes: Hashes of a text's n tokens.
         width: Tokens in a run, at least 1.
 
     Returns:
-        n - width + 1 hashes, or none for a text that is shorter.
+        n - width + 1 hashes; none for a shorter text.
     """
     count = max(0, hashes.size - width + 1)
     runs = np.zeros(count, dtype=np.uint64)
@@ -51,7 +51,7 @@ def window_hashes(hashes: Hashes, width: int) -> Hashes:
 
 
 def sequence_hash(hashes: NDArray[Any]) -> int:
-    """Returns one 64-bit hash of a whole sequence of hashes."""
+    """Returns a 64-bit hash of a sequence of hashes."""
     return xxhash.xxh3_64_intdigest(hashes.astype("<u8").tobytes())
 
 

@@ -1,7 +1,7 @@
-"""Does the record hold data of a person: an address, an account, a card, a telephone number?
+"""Finds personal data: e-mail addresses, account, card and telephone numbers.
 
-Patterns find candidates; checksums and reserved ranges sort out those that are none. What was
-found is never told, only what it is and where.
+Patterns find possible places; checksums and reserved ranges exclude false ones. A finding never
+quotes the data, only its kind and place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PHONE = re.compile(
     r")(?![\w+*/^=%-]|[.,]\d)"
 )
 
-# Domains that RFC 2606 and RFC 6761 keep for examples, and what stands in for them in prose.
+# Domains that RFC 2606 and RFC 6761 reserve for examples, and common placeholders.
 _EXAMPLE_DOMAIN = re.compile(
     r"(?:^|\.)(?:example(?:\.[a-z]+)?|test|invalid|localhost|(?:your-?|my-?|some-?)?"
     r"(?:domain|company|website|email|mail|site)\.[a-z]+)$",
@@ -54,13 +54,13 @@ _IBAN_LENGTHS = {
 class _PersonalKind(NamedTuple):
     code: str
     name: str
-    needs: str  # a text without it holds none: asked first, since it is quick
+    needs: str  # a text without it has no match: a quick first test
     pattern: re.Pattern[str]
-    length: Callable[[re.Match[str]], int]  # of what holds, in characters; 0 where nothing does
+    length: Callable[[re.Match[str]], int]  # of the data, in characters; 0 for a false match
 
 
 def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds data of a person in any part of the record."""
+    """Finds personal data in any part of the record."""
     for part, text in candidate.parts():
         has_digits = _DIGITS.search(text) is not None
         for kind in _KINDS:
@@ -72,13 +72,13 @@ def find_personal(candidate: Candidate, settings: NoSettings) -> Iterator[Findin
 
 
 def passes_luhn(digits: str) -> bool:
-    """Tells whether a number's last digit is its check digit by ISO/IEC 7812-1, annex B."""
+    """Returns whether the last digit is the check digit of ISO/IEC 7812-1, annex B."""
     doubled = (int(digit) * 2 for digit in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + sum(n - 9 if n > 9 else n for n in doubled)) % 10 == 0
 
 
 def passes_mod_97(iban: str) -> bool:
-    """Tells whether an IBAN without blanks has its country's length and passes ISO 7064 mod 97."""
+    """Returns whether an IBAN, without spaces, has a valid length and passes ISO 7064 mod 97."""
     if len(iban) != _IBAN_LENGTHS.get(iban[:2]):
         return False
     return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1
@@ -91,7 +91,7 @@ def _email(match: re.Match[str]) -> int:
 def _iban(match: re.Match[str]) -> int:
     places = [at for at, sign in enumerate(match.group()) if sign not in " -"]
     text = "".join(match.group()[at] for at in places)
-    length = _IBAN_LENGTHS.get(text[:2], 0)  # capitals behind the number may have come along
+    length = _IBAN_LENGTHS.get(text[:2], 0)  # the match may include capitals after the number
     return places[length - 1] + 1 if passes_mod_97(text[:length]) else 0
 
 

@@ -1,4 +1,4 @@
-"""Findings, then policy: which rules a run applies, and what follows from what they find."""
+"""Which rules a run applies, and what happens to a record with a finding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.filters.settings import read_settings
 
-# What a run applies that names no filters: certain defects drop, the rest is told.
+# Applied if a run file names no filters: certain defects drop, the rest is reported.
 DEFAULT_RULES = (
     "finish_reason",
     "empty",
@@ -32,7 +32,7 @@ DEFAULT_RULES = (
     "refusal",
     "self_identity",
 )
-# Applied to every run, named or not: what a request asked for in so many words is always checked.
+# Applied to every run: what a request explicitly asked for is always checked.
 ALWAYS = ("json_schema", "tool_calls", "logprobs")
 
 
@@ -42,10 +42,10 @@ class AppliedRule:
 
     Attributes:
         rule: The rule.
-        action: What its findings lead to.
+        action: What happens to a record with a finding.
         settings: Its settings.
-        codes: The findings that this run wants; those of other codes are left out.
-        always_tag: Those among them that tag, whatever the action.
+        codes: Findings with other codes are left out.
+        always_tag: Codes that tag, whatever the action.
     """
 
     rule: Rule
@@ -55,13 +55,13 @@ class AppliedRule:
     always_tag: tuple[str, ...]
 
     def find(self, candidate: Candidate) -> Iterator[Finding]:
-        """Yields what the rule finds in a candidate, of the codes that are wanted."""
+        """Yields the rule's findings of the wanted codes."""
         for found in self.rule.find(candidate, self.settings):
             if found.code in self.codes:
                 yield found
 
     def recorded(self, candidate: Candidate) -> Iterator[RecordedFinding]:
-        """Yields the same with what follows from it."""
+        """Yields the same findings in the form that records keep."""
         for found in self.find(candidate):
             action: Action = "tag" if found.code in self.always_tag else self.action
             severity = self.rule.severity(found.code)
@@ -70,7 +70,7 @@ class AppliedRule:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The rules of a run, ready to apply. It can be pickled, to travel to workers.
+    """The rules of a run, ready to apply. It can be pickled for workers.
 
     Attributes:
         rules: The rules in the order of the report.
@@ -79,27 +79,27 @@ class Filters:
     rules: tuple[AppliedRule, ...]
 
     def apply(self, candidate: Candidate) -> tuple[RecordedFinding, ...]:
-        """Returns what all rules find: every rule runs, whatever the others found."""
+        """Returns the findings of all rules: each one runs, whatever the others found."""
         return tuple(found for rule in self.rules for found in rule.recorded(candidate))
 
     def redact(self, candidate: Candidate) -> Candidate:
-        """Returns a candidate without what the run wants redacted; itself, if that is nothing."""
+        """Returns the candidate with placeholders for what the run redacts."""
         redacting = [rule for rule in self.rules if rule.action == "redact"]
         found = [it for rule in redacting for it in rule.find(candidate)]
         return redact(candidate, found) if found else candidate
 
 
 def rejecting_finding(findings: Iterable[RecordedFinding]) -> RecordedFinding | None:
-    """Returns the finding that keeps a record out of the corpus.
+    """Returns the finding for which a record is rejected.
 
     Args:
-        findings: Everything found in it.
+        findings: All findings in the record.
 
     Returns:
-        The first that drops, else the first that quarantines, else None: it may stay.
+        The first that drops, else the first that quarantines, else None.
     """
-    against = {found.action: found for found in reversed(tuple(findings))}
-    return against.get("drop") or against.get("quarantine")
+    first = {found.action: found for found in reversed(tuple(findings))}
+    return first.get("drop") or first.get("quarantine")
 
 
 def tags(findings: Iterable[RecordedFinding]) -> tuple[str, ...]:
@@ -110,22 +110,22 @@ def tags(findings: Iterable[RecordedFinding]) -> tuple[str, ...]:
 def compile_filters(
     choices: tuple[FilterChoice, ...] | None, where: Callable[[int], str]
 ) -> Filters:
-    """Makes the filters of a run out of what its run file says.
+    """Returns the filters that a run file chooses.
 
-    A rule may be named more than once, to map its codes to different actions: every choice
-    takes, beside the rule's own settings, `codes`, the findings that it is about.
+    A rule may be named more than once, with different actions for its codes: besides the rule's
+    own settings every choice may have `codes`, the codes that it applies to.
 
     Args:
-        choices: The run file's choices; None for the default rules. The rules of `ALWAYS` are
-            applied whether they are among them or not.
+        choices: The run file's choices; None for the default rules. The rules in `ALWAYS` are
+            applied in any case.
         where: File and line of a choice, by its index.
 
     Returns:
         The filters.
 
     Raises:
-        InputError: With every choice that names an unknown rule, setting or code, a value of the
-            wrong type, or `redact` for a rule that cannot.
+        InputError: With every choice that has an unknown rule, setting or code, a value of the
+            wrong type, or `redact` for a rule that cannot redact.
     """
     if choices is None:
         choices = tuple(FilterChoice(rule=name) for name in DEFAULT_RULES)
@@ -151,7 +151,7 @@ def _apply(choice: FilterChoice, where: str, before: list[AppliedRule]) -> Appli
     settings = read_settings(rule.name, rule.settings, written, where)
     if choice.action == "redact" and not rule.redacts:
         raise InputError(
-            f"the rule {rule.name!r} judges the record, and points at nothing to redact",
+            f"the rule {rule.name!r} cannot redact: its findings have no place",
             where=where,
             found="action: redact",
             expected="action: drop, quarantine or tag",

@@ -1,8 +1,7 @@
-"""Which rejected answers may be published as the worse side of a pair.
+"""Decides which rejected answers may be published as the worse side of a pair.
 
-A defect that a rule found is what a pair is for. What was put into quarantine waits for a person;
-and an answer is no example of anything if what kept it out protects somebody: an evaluation set,
-the owner of a secret, a person who is named.
+An answer with a defect is a useful example. An answer in quarantine waits for a person. An answer
+that was dropped to protect an evaluation set, a secret or personal data is not published.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ _PROTECTIVE = frozenset({decontaminate.RULE, SECRETS.name, GENERIC_SECRETS.name,
 
 
 def is_publishable(findings: Iterable[RecordedFinding]) -> bool:
-    """Tells whether an answer that a filter rule rejected may stand in a pair.
+    """Returns whether an answer that a rule rejected may be published in a pair.
 
     Args:
-        findings: Everything found in it: what else was found counts too, whichever rule it was
-            rejected by.
+        findings: All findings in it, not only the one for which it was rejected.
     """
     return not any(
         found.action == "quarantine" or (found.action == "drop" and found.rule in _PROTECTIVE)

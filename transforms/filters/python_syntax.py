@@ -1,4 +1,4 @@
-"""Is the code in the answer code?"""
+"""Finds Python code that does not parse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 _PYTHON = frozenset({"python", "python3", "py"})
 _QUOTED = re.compile(r"(?:[ \t]*>)+")
 _CONSOLE = re.compile(r"^\s*(?:>>>|In \[\d+\]:|[%!$]\s*\w)", re.MULTILINE)
-_MAX_CHARACTERS = 100_000  # CPython's parser may run out of stack on what nobody writes by hand
+_MAX_CHARACTERS = 100_000  # CPython's parser may run out of stack on very long code
 
 
 def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds fenced blocks that are marked as Python and do not parse.
 
-    Records of a session at a prompt, and notebook commands, are left alone.
+    Interactive sessions and notebook commands are not checked.
     """
     for block in fences(candidate.completion):
         body = _body(candidate.completion, block)
@@ -34,7 +34,7 @@ def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[F
 
 
 def _body(text: str, block: Fence) -> str:
-    """Returns a block's lines, without the marks of the quotation that it may stand in."""
+    """Returns a block's lines, without the `>` of a quotation around it."""
     body = text[block.body_start : block.body_end]
     quoted = _QUOTED.match(text, block.start)
     if quoted is None:
@@ -49,7 +49,7 @@ def _is_python(block: Fence) -> bool:
 def _syntax_problem(source: str) -> str:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape is the teacher's, not ours
+            warnings.simplefilter("ignore")  # an invalid escape in the answer is no problem of ours
             ast.parse(source)
     except SyntaxError as error:
         return f"line {error.lineno}, {error.msg}"

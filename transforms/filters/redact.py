@@ -1,8 +1,8 @@
-"""Takes what rules point at out of a record, and puts a placeholder in its place.
+"""Replaces what rules found in a record by placeholders.
 
-A placeholder names what stood there, `[EMAIL]`. Within a record one value has one placeholder, and
-further values of the same kind are numbered: `[EMAIL_2]`. So a record that copies a letter to two
-people still tells them apart, and an answer still names what its prompt named.
+A placeholder names the kind, `[EMAIL]`. Within a record each value has its own placeholder, and
+further values of a kind are numbered: `[EMAIL_2]`. So two addresses stay distinct, and prompt and
+answer name the same value alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transforms.filters.rules import Candidate, Finding, Span
 
 @dataclass(frozen=True, slots=True)
 class _Placeholders:
-    """The placeholders of one record, given out in the order in which its values are met."""
+    """The placeholders of one record, numbered in the order of its values."""
 
     given: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -31,17 +31,17 @@ class _Placeholders:
 
 
 def redact(candidate: Candidate, found: Iterable[Finding]) -> Candidate:
-    """Returns a candidate without what was found in it.
+    """Returns a candidate with placeholders for what was found in it.
 
-    Spans that overlap or lie within one another go as one, named for the longest of them. Turns,
-    answer and reasoning are met in that order, so that all samples of a prompt have one prompt.
+    Overlapping spans are replaced as one, named for the longest of them. The prompt is numbered
+    first, so all samples of a prompt have the same redacted prompt.
 
     Args:
-        candidate: A record in the making.
-        found: What is to go; each with a span, as characters of the candidate's own texts.
+        candidate: A record that is being made.
+        found: Findings with spans in the candidate's own texts; others are ignored.
 
     Returns:
-        The same candidate with other texts. What was worked out of them before is not mended.
+        The candidate with other texts. Its language and token count are not updated.
     """
     spans: defaultdict[str, list[tuple[Span, str]]] = defaultdict(list)
     for it in found:
@@ -68,24 +68,24 @@ def redact(candidate: Candidate, found: Iterable[Finding]) -> Candidate:
 
 def _pieces(text: str, spans: list[tuple[Span, str]], placeholders: _Placeholders) -> Iterator[str]:
     end = 0
-    for span, code in _apart(spans):
+    for span, code in _merged(spans):
         yield text[end : span.start]
         yield placeholders.of(code, text[span.start : span.end])
         end = span.end
     yield text[end:]
 
 
-def _apart(spans: list[tuple[Span, str]]) -> list[tuple[Span, str]]:
-    """Returns the spans of one part in order, with those that overlap made one."""
-    apart: list[tuple[Span, str]] = []
+def _merged(spans: list[tuple[Span, str]]) -> list[tuple[Span, str]]:
+    """Returns the spans of one part in order, with overlapping spans merged."""
+    merged: list[tuple[Span, str]] = []
     longest = 0
     for span, code in sorted(spans, key=lambda it: (it[0].start, -it[0].end)):
-        if not apart or span.start >= apart[-1][0].end:
-            apart.append((span, code))
+        if not merged or span.start >= merged[-1][0].end:
+            merged.append((span, code))
             longest = span.end - span.start
             continue
-        whole, name = apart[-1]
+        whole, name = merged[-1]
         if span.end - span.start > longest:
             name, longest = code, span.end - span.start
-        apart[-1] = (whole._replace(end=max(whole.end, span.end)), name)
-    return apart
+        merged[-1] = (whole._replace(end=max(whole.end, span.end)), name)
+    return merged

@@ -1,7 +1,7 @@
-"""Did the teacher decline to answer?
+"""Finds answers in which the teacher declines to answer.
 
-A refusal stands at the start of an answer; "I cannot" further on is mostly about something else.
-So the patterns are anchored: a few polite openings, then the words that decline.
+Refusals are at the start of an answer; a later "I cannot" is mostly about something else. So the
+patterns are anchored: a few polite openings, then the words that decline.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REFUSAL = re.compile(
 
 
 def find_refusal(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds an answer that declines: by the API's own report, or by its first words."""
+    """Finds an answer that declines, by the API's report or by its first words."""
     if candidate.refusal:
         yield Finding("refusal", "the API reports a refusal")
         return

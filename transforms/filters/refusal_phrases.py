@@ -1,6 +1,7 @@
-"""The words with which teachers decline, as regular expressions over lower-case text.
+"""The phrases with which teachers decline, as regular expressions over lower-case text.
 
-Every quantifier has a bound, so that no text takes long. Blanks are single, apostrophes straight.
+Every quantifier has a bound, so no text takes long. Texts have single spaces and straight
+apostrophes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ def _any(*patterns: str) -> str:
 _ADVERB = r"(?:\w{2,14}ly |just |also |still )?"
 _SENTENCE = r"[^.!?]{0,200}?"
 
-# What a teacher does for who asks: "I cannot … this" declines, "I cannot wait" does not.
+# What a teacher does for the user: "I cannot help" declines, "I cannot wait" does not.
 _SERVE = _any(
     r"(?:help|assist|aid|support|serve|accommodate|satisfy|grant)\b(?! but\b)",
     r"(?:provide|offer|give|share|supply|disclose|reveal|output|send)\b",

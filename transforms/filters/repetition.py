@@ -1,4 +1,4 @@
-"""Has the teacher fallen into a loop?"""
+"""Finds answers that repeat themselves."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from transforms.filters.rules import Candidate, Finding, Rule, Span
 from transforms.text import words
 
-# The last characters, which a loop must have written before: the shortest loop that is seen.
+# The last characters are searched for earlier in the text; shorter loops are not found.
 _ANCHOR_CHARACTERS = 24
-# Below it, four times the same is as likely meant: a closing line of dashes, a cheer.
+# Shorter repetition may be intended: a line of dashes, a cheer.
 _MIN_TAIL_CHARACTERS = 60
-# A period of 200 words in characters, at the longest. Bounds the search, not the rule.
+# More than 200 words in characters. It limits the search, not the rule.
 _MAX_PERIOD_CHARACTERS = 4_000
-_CLOSING = "`~"  # a fence may close behind a loop of code
-# Fewer n-grams than this repeat by chance.
+_CLOSING = "`~"  # a fence may follow a loop of code
+# Fewer n-grams may repeat by chance.
 _MIN_NGRAMS = 50
 _NGRAM_WORDS = 5
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -24,12 +24,12 @@ _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 @dataclass(frozen=True, slots=True)
 class RepetitionSettings:
-    """Settings of `repetition`. The defaults found 120 of 120 planted loops and none in 400 texts.
+    """Settings of `repetition`. The defaults found 120 of 120 planted loops, none in 400 texts.
 
     Attributes:
-        max_period_words: The longest passage whose repetition counts, in words.
-        min_repeats: How often it must stand there, one after the other, at the end.
-        max_share: How much of the text that may be, from 0 to 1.
+        max_period_words: Most words of the repeated passage.
+        min_repeats: Fewest repeats, one after the other, at the end of the text.
+        max_share: Largest share of the text that repeats may have, from 0 to 1.
     """
 
     max_period_words: int = 200
@@ -50,7 +50,7 @@ class DuplicateNgramsSettings:
     """Settings of `duplicate_ngrams`.
 
     Attributes:
-        max_share: Share of the text's 5-grams that may have stood there before, from 0 to 1.
+        max_share: Largest share of the text's 5-grams that occurred before, from 0 to 1.
     """
 
     max_share: float = 0.30
@@ -61,7 +61,7 @@ class DuplicateNgramsSettings:
 
 
 def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Iterator[Finding]:
-    """Finds a text that ends in one passage over and over, in whatever script."""
+    """Finds a text that ends in repeats of one passage, in any script."""
     for part, text in candidate.answer_parts():
         text = text.rstrip().rstrip(_CLOSING).rstrip()
         for period, tail in _periodic_tails(text):
@@ -79,7 +79,7 @@ def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Itera
 def find_duplicate_ngrams(
     candidate: Candidate, settings: DuplicateNgramsSettings
 ) -> Iterator[Finding]:
-    """Finds a text that says the same again and again, one after the other or not."""
+    """Finds a text in which many 5-grams of words occur more than once."""
     said = words(candidate.completion)
     total = len(said) - _NGRAM_WORDS + 1
     if total < _MIN_NGRAMS:
@@ -91,9 +91,9 @@ def find_duplicate_ngrams(
 
 
 def _periodic_tails(text: str) -> Iterator[tuple[int, int]]:
-    """Yields period and length of each way to read the text's end as periodic, in characters.
+    """Yields each period in which the end of the text repeats, and the length of all repeats.
 
-    The length is of all repeats together, the first of them included.
+    Both are in characters; the length includes the first repeat.
     """
     if len(text) < _MIN_TAIL_CHARACTERS:
         return
@@ -104,12 +104,12 @@ def _periodic_tails(text: str) -> Iterator[tuple[int, int]]:
         period = len(text) - _ANCHOR_CHARACTERS - at
         tail = period + _same_behind(text, period)
         yield period, tail
-        # Within this tail the anchor stands at multiples of the period: go on before it.
+        # Within this tail the anchor occurs at multiples of the period: continue before it.
         at = text.rfind(anchor, earliest, len(text) - tail + _ANCHOR_CHARACTERS - 1)
 
 
 def _same_behind(text: str, period: int) -> int:
-    """Returns how many characters at the end equal those one period before them."""
+    """Returns how many characters at the end equal those one period earlier."""
     low, high = 0, len(text) - period
     while low < high:  # equal for a length means equal for all shorter ones
         middle = (low + high + 1) // 2
@@ -121,7 +121,7 @@ def _same_behind(text: str, period: int) -> int:
 
 
 def _repeats(text: str, period: int, tail: int) -> int:
-    """Returns how often a passage stands at the end; blanks stand between, and not at the ends."""
+    """Returns how often the passage repeats at the end, with spaces only between repeats."""
     passage = text[-period:]
     return (tail + len(passage) - len(passage.lstrip())) // period
 

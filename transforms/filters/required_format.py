@@ -1,7 +1,7 @@
-"""Does the answer have the form that was asked for? Off until a run file sets one.
+"""Finds answers without the required format. Off until a run file sets one.
 
-For JSON there is `json_schema`. Patterns are run by RE2, which takes time in proportion to the
-text whatever the pattern: no answer can hold up a run, and none is found by a timeout.
+For JSON there is `json_schema`. RE2 runs the patterns, in time proportional to the text for any
+pattern: no timeout is needed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ _SECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class RequiredFormatSettings:
-    """Settings of `required_format`; all that are given must hold, blanks around answers aside.
+    """Settings of `required_format`. All must hold; spaces around the answer do not count.
 
     Attributes:
         pattern: Regular expression, in RE2's syntax, that the whole answer must match. A dot
-            matches line ends only behind `(?s)`.
-        starts_with: What the answer must start with.
-        ends_with: What it must end with.
-        contains: Texts of which each must stand in it.
-        sections: Names of tags: the answer starts with these, each `<name>…</name>` once, in this
-            order, with something in it, and nothing but blanks between them. What follows the last
-            is free.
+            matches line ends only after `(?s)`.
+        starts_with: The start of the answer.
+        ends_with: The end of the answer.
+        contains: Texts that the answer contains.
+        sections: Names of tags. The answer starts with `<name>…</name>` for each, once, in this
+            order, not empty and with only spaces between them. Any text may follow.
     """
 
     pattern: str = ""
@@ -38,16 +37,16 @@ class RequiredFormatSettings:
     sections: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks that the pattern is one, and that sections have names."""
+        """Checks that the pattern and the names of sections are valid."""
         if self.pattern:
             _search(self.pattern, "")
         for name in self.sections:
             if not _SECTION.fullmatch(name):
-                raise ValueError(f"sections: {name!r} is no name of a tag, as 'think' is")
+                raise ValueError(f"sections: {name!r} is not a name of a tag like 'think'")
 
 
 def find_wrong_format(candidate: Candidate, settings: RequiredFormatSettings) -> Iterator[Finding]:
-    """Finds an answer that does not have the required form, with the first thing that is wrong."""
+    """Finds an answer without the required format, and reports the first difference."""
     text = candidate.completion.strip()
     wrong = next(_wrong(text, settings), None)
     if wrong is not None:
@@ -82,7 +81,7 @@ def _wrong_sections(text: str, sections: tuple[str, ...]) -> Iterator[str]:
 
 
 def _search(pattern: str, text: str) -> bool:
-    import pyarrow as pa  # here, since most runs require no format: it takes its time to load
+    import pyarrow as pa  # loaded only if needed: most runs require no format
     import pyarrow.compute as pc
 
     whole = pa.scalar(text.encode("utf-8", "replace"), pa.string())  # a lone surrogate has no UTF-8

@@ -1,13 +1,14 @@
-"""What a rule is: a pure function from a candidate to what it found there.
+"""What a rule is: a pure function that returns findings for a candidate record.
 
-A rule of one's own is one file that makes a `Rule`, and one entry point that names it:
+An own rule is one file that makes a `Rule`, and one entry point that names it:
 
     # shouting.py
-    from transforms.filters.rules import Candidate, Found, NoSettings, Rule
+    from collections.abc import Iterator
+    from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
 
-    def find_shouting(candidate: Candidate, settings: NoSettings) -> Iterator[Found]:
+    def find_shouting(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
         if candidate.completion.isupper():
-            yield Found("all_capitals", "the whole answer is in capitals")
+            yield Finding("all_capitals", "the whole answer is in capitals")
 
     SHOUTING = Rule("shouting", 1, "tag", ("all_capitals",), find_shouting)
 
@@ -32,22 +33,22 @@ from schemas.responses import FinishReason, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A record in the making: all that a rule may look at.
+    """A record that is being made: all that a rule may read.
 
     Attributes:
-        messages: What was asked, the last turn the user's.
-        completion: The answer.
-        reasoning: What the model thought before it, kept apart; "" for nothing.
+        messages: The prompt; the last turn is the user's.
+        completion: The text of the answer.
+        reasoning: What the model thought before it, if the API returned that; else "".
         finish_reason: Why the answer ended.
-        refusal: A refusal that the API reports as such; "" for none.
-        language: Code of the completion's language as `detect_language` gives it, or "".
-        language_score: How sure that is, from 0 to 1.
-        counted_tokens: Tokens of the completion by our own count.
-        response_schema: The JSON Schema that the request asked for, as JSON; "" for none.
-        tool_calls: The calls of tools that the answer asks for.
-        tools: The request's tools, and its choice among them, as JSON; "" for none.
-        lacks_logprobs: Whether log probabilities were asked for, and none could be read.
-        gold: The right answer, where the prompt brought one; "" for none.
+        refusal: A refusal that the API reports as such, or "".
+        language: The completion's language, a code from `detect_language`, or "".
+        language_score: How certain the language is, from 0 to 1.
+        counted_tokens: Tokens of the completion, counted by stillroom.
+        response_schema: The JSON Schema that the request asked for, as JSON, or "".
+        tool_calls: The tool calls in the answer.
+        tools: The request's `tools` and `tool_choice`, as JSON, or "".
+        lacks_logprobs: Whether log probabilities were asked for and could not be read.
+        gold: The right answer if the prompt has one, or "".
     """
 
     messages: tuple[Message, ...]
@@ -66,7 +67,7 @@ class Candidate:
 
     @property
     def only_calls(self) -> bool:
-        """Whether the answer calls tools and says nothing: there is no text to judge."""
+        """Whether the answer is tool calls without text."""
         return bool(self.tool_calls) and not self.completion.strip()
 
     def answer_parts(self) -> Iterator[tuple[str, str]]:
@@ -78,14 +79,14 @@ class Candidate:
             yield f"tool call {number}", call.arguments
 
     def parts(self) -> Iterator[tuple[str, str]]:
-        """Yields name and text of each part that the record will hold."""
+        """Yields name and text of each part of the record, the prompt included."""
         for number, message in enumerate(self.messages, 1):
             yield f"message {number}", message.content
         yield from self.answer_parts()
 
 
 class Span(NamedTuple):
-    """Where something stands: characters `start` to `end`, the end excluded, of a part."""
+    """A place in a part of a record: characters from `start` up to, not including, `end`."""
 
     part: str
     start: int
@@ -97,13 +98,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found, before policy says what follows from it.
+    """What a rule found. The run file decides what happens to the record.
 
     Attributes:
-        code: What it is, in a word: one of the rule's codes.
-        detail: The same for a person. It is published: no secret, no personal data.
-        value: The measured number, or None where there is nothing to measure.
-        span: Where it stands, or None where it is the record as a whole.
+        code: One of the rule's codes.
+        detail: A description for a person. It is published in the record, so it must not quote
+            secrets or personal data, and its wording is part of the corpus's bytes.
+        value: The measured number, or None.
+        span: Where it is, or None for the record as a whole.
     """
 
     code: str
@@ -114,7 +116,7 @@ class Finding:
     def recorded(
         self, rule: str, version: int, action: Action, severity: Severity
     ) -> RecordedFinding:
-        """Returns it as records keep it: under its rule, with what follows from it."""
+        """Returns the finding in the form that records keep, with its rule and action."""
         text = f"{self.detail} ({self.span})" if self.span else self.detail
         place = Place(**self.span._asdict()) if self.span else None
         return RecordedFinding(
@@ -131,7 +133,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class NoSettings:
-    """The settings of a rule that has none."""
+    """The settings of a rule without settings."""
 
 
 _SEVERITIES: dict[Action, Severity] = {
@@ -148,23 +150,24 @@ def _no_check(settings: Any) -> Problem | None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule, with what it does unless the run file says otherwise.
+    """A rule with its defaults.
 
     Attributes:
         name: Its name in run files.
-        version: Raised whenever it would find something else in the same candidate.
-        action: What its findings lead to by default.
-        codes: Everything it can find.
-        find: The rule itself: pure, and total, whatever the candidate's texts hold. It is a
-            module's own function, so that workers can import it.
+        version: To be raised with every change of what it finds.
+        action: What happens to a record with a finding, unless the run file says otherwise.
+        codes: The codes of all its findings.
+        find: The function. It takes a candidate and the settings and returns findings. It must be
+            pure and must not raise, for any text. Define it at the top of a module, so that
+            workers can import it.
         settings: A frozen dataclass with the default settings. Its `__post_init__` raises
-            `ValueError` for values that make no sense.
-        redacts: Whether `redact` may be its action: then each of its findings has a span, and
-            together they point at every place of what it looks for.
-        always_tag: Codes that tell of the check and not of the answer. They tag, whatever the run
-            file's action, unless it names them under `codes`.
-        check: What keeps the rule from being applied with such settings, if anything. It is
-            looked for before anybody is asked.
+            `ValueError` for values that are not valid.
+        redacts: Whether `redact` may be its action. Then every finding has a span, and the
+            findings cover every place of what the rule looks for.
+        always_tag: Codes about the check and not about the answer. They tag, whatever the action
+            in the run file, unless it names them under `codes`.
+        check: Returns why the rule cannot be applied with some settings, or None. It is called
+            before any request is sent.
     """
 
     name: str
@@ -178,5 +181,5 @@ class Rule:
     check: Callable[[Any], Problem | None] = _no_check
 
     def severity(self, code: str) -> Severity:
-        """Returns how grave a finding is, as its default action tells."""
+        """Returns the severity of a finding, which follows from the default action."""
         return Severity.REMARK if code in self.always_tag else _SEVERITIES[self.action]

@@ -1,7 +1,7 @@
-"""Does the record hold a key that opens something?
+"""Finds keys, tokens and passwords.
 
-One pattern a format. Where a format has a checksum it is verified; elsewhere the entropy tells a
-key from a placeholder. What was found is never told, only its kind and where it stands.
+There is a pattern for each format. If the format has a checksum, it is verified; otherwise entropy
+separates keys from placeholders. A finding never quotes the secret, only its kind and place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SAME_SIGN = re.compile(r"(.)\1{5}", re.IGNORECASE)
-# Bits a character. Random hex has up to 4, random base62 up to 5.95; short keys show less.
+# Bits per character. Random hex has up to 4, random base62 up to 5.95; short keys have less.
 _HEX_BITS = 3.0
 _TEXT_BITS = 3.5
 _GENERIC_BITS = 3.7
@@ -33,9 +33,9 @@ _JWT_SAMPLE = "eyJzdWIiOiIxMjM0NTY3ODkw"  # {"sub":"1234567890: jwt.io's sample,
 
 
 class _Format(NamedTuple):
-    """A format of keys: what it is called, text that announces it, how it looks, its check.
+    """A format of keys: its code, a text that it contains, its pattern and its check.
 
-    What matches `rest` behind it belongs to it as well.
+    What matches `rest` after it belongs to the key too.
     """
 
     code: str
@@ -46,15 +46,15 @@ class _Format(NamedTuple):
 
 
 def entropy(text: str) -> float:
-    """Returns Shannon's entropy of a text's characters, in bits a character."""
+    """Returns Shannon's entropy of a text, in bits per character."""
     total = len(text)
     return -sum(n / total * math.log2(n / total) for n in Counter(text).values())
 
 
 def has_github_checksum(token: str) -> bool:
-    """Tells whether a token's last six characters are the CRC-32, in base 62, of the rest.
+    """Returns whether a token's last six characters are the CRC-32, in base 62, of the rest.
 
-    GitHub's format since 2021: four characters of prefix, thirty that are random, six of checksum.
+    GitHub's format since 2021: a prefix of four characters, thirty random ones, six of checksum.
     """
     body, check = token[4:-6], token[-6:]
     number = 0
@@ -75,7 +75,7 @@ def find_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Finding
 
 
 def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds what is called a password or a key, and looks random, in any part of the record."""
+    """Finds random texts that are named as a password or key, in any part of the record."""
     for part, text in candidate.parts():
         for match in _QUOTED.finditer(text):
             name = text[max(0, match.start() - _NAME_CHARACTERS) : match.start()]
@@ -92,7 +92,7 @@ def _found(code: str, part: str, start: int, end: int) -> Finding:
 
 
 def _looks_random(value: str) -> bool:
-    most = math.log2(len(value))  # what a text of that length can reach
+    most = math.log2(len(value))  # the largest entropy of a text of that length
     return (
         not _PLACEHOLDER.search(value)
         and not _SAME_SIGN.search(value)
@@ -119,7 +119,7 @@ def _is_json_web_token(text: str) -> bool:
     return isinstance(fields, dict) and "alg" in fields and _JWT_SAMPLE not in text
 
 
-# The lines of a key behind its first, to the line that ends it, or to what is no key any more.
+# The further lines of a key, up to its last line or the first text that is not part of a key.
 _KEY_REST = re.compile(
     r"(?:[A-Za-z0-9+/=\\]|[ \t]*\r?\n[ \t]*(?=\S))*(?:-----END [A-Z ]{1,40}-----)?"
 )

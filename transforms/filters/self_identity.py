@@ -1,6 +1,6 @@
-"""Does the answer speak as the teacher? A student that learns it says it is someone else.
+"""Finds answers in which the teacher speaks of itself, which a student would learn to repeat.
 
-Only the first person counts: an answer about a model names it as well.
+Only the first person counts: an answer about a model names it too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import NamedTuple
 from transforms.filters.markdown import without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
-# Names that no person and no thing has.
+# Names that belong to models only.
 _MODELS = (
     "chatgpt", "chat-gpt", "gpt-3", "gpt-4", "gpt-5", "deepseek", "deep seek", "qwen", "smollm",
     "meta ai", "mixtral", "nemotron", "olmo", "chatglm", "ernie bot",
 )  # fmt: skip
-# Names that people, animals or signs of the zodiac have too: they need their maker beside them.
+# Names that people or animals have too: they count only with a maker or "assistant".
 _SHARED_NAMES = (
     "claude", "gemini", "bard", "llama", "mistral", "grok", "copilot", "phi", "gemma", "granite",
     "nova", "command", "kimi",
@@ -68,7 +68,7 @@ _CUTOFF = re.compile(
 class _ClaimKind(NamedTuple):
     code: str
     detail: str
-    needs: tuple[str, ...]  # a text with none of them has no match: asked first, since it is quick
+    needs: tuple[str, ...]  # a text with none of them has no match: a quick first test
     pattern: re.Pattern[str]
 
 
@@ -92,7 +92,7 @@ _KINDS = (
 def find_self_identity(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds the first place of each kind in which the teacher speaks of itself."""
     text = without_code(candidate.completion).replace("’", "'")
-    text = text.replace("İ", "I").lower()  # İ is the one letter that grows in lower case
+    text = text.replace("İ", "I").lower()  # İ is the only letter that is longer in lower case
     for kind in _KINDS:
         match = kind.pattern.search(text) if any(word in text for word in kind.needs) else None
         if match:

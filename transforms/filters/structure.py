@@ -1,4 +1,4 @@
-"""Is the answer there, and is it all there?"""
+"""Finds answers that are empty or not complete."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FinishReasonSettings:
     """Settings of `finish_reason`.
 
     Attributes:
-        allow: Reasons that are as good as any.
+        allow: Reasons that are accepted.
     """
 
     allow: tuple[str, ...] = ("stop",)
@@ -44,9 +44,9 @@ class FinishReasonSettings:
 
 
 def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> Iterator[Finding]:
-    """Finds an answer that ended for another reason than being done.
+    """Finds an answer that ended for a reason that is not accepted.
 
-    One that was given tools and calls them is done.
+    Tool calls are accepted if the request offered tools.
     """
     reason = candidate.finish_reason
     if reason == "tool_calls" and candidate.tools and candidate.tool_calls:
@@ -56,18 +56,18 @@ def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> 
 
 
 def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds an answer in which nothing can be seen, and which calls no tool."""
+    """Finds an answer without visible characters and without tool calls."""
     if not candidate.tool_calls and not _VISIBLE.search(candidate.completion):
         yield Finding("empty", "the answer holds no visible character")
 
 
 def asks_for_logprobs(parameters: str) -> bool:
-    """Tells whether a request asks for log probabilities, from its parameters as JSON."""
+    """Returns whether a request's parameters, as JSON, ask for log probabilities."""
     return bool(json.loads(parameters).get("logprobs"))
 
 
 def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds an answer without the log probabilities that were asked for: its text is as good."""
+    """Finds an answer without the log probabilities that were asked for."""
     if candidate.lacks_logprobs:
         yield Finding(
             "no_logprobs", "no log probabilities could be read, though they were asked for"
@@ -75,7 +75,7 @@ def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[F
 
 
 def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds a fence or a think block of which only one end is there."""
+    """Finds a fence or a think block with only one end."""
     text = candidate.completion
     start = unclosed_fence(text)
     if start is not None:

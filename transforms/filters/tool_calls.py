@@ -1,7 +1,7 @@
-"""Are the calls of tools those that the request allowed, in a form that can be carried out?
+"""Finds tool calls that the request did not allow, that are broken, or that are missing.
 
-Models invent tools, break off in the middle of an argument, and answer where they were to call. So
-each call is held to the tools that were offered, and its arguments to their JSON Schema.
+Models invent tools, stop in the middle of an argument, or answer instead of calling. So each call
+is checked against the offered tools, and its arguments against their JSON Schema.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transforms.filters.json_schema import read_json, value_violation
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
 
 _ASKED = ("tools", "tool_choice")
-_ANY_OBJECT = '{"type":"object"}'  # of a tool that names no parameters
+_ANY_OBJECT = '{"type":"object"}'  # for a tool without parameters
 
 
 def tools_asked_for(parameters: str) -> str:
@@ -27,14 +27,14 @@ def tools_asked_for(parameters: str) -> str:
         parameters: The request's parameters as canonical JSON.
 
     Returns:
-        Its `tools` and `tool_choice` as canonical JSON, or "" for none.
+        Its `tools` and `tool_choice` as canonical JSON, or "".
     """
     asked = {name: value for name, value in json.loads(parameters).items() if name in _ASKED}
     return canonical_json(asked) if asked else ""
 
 
 def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
-    """Finds calls that were not allowed or cannot be carried out, and calls that are missing."""
+    """Finds calls that are not allowed or broken, and a missing call."""
     allowed, must_call = _allowed(candidate.tools)
     if must_call and not candidate.tool_calls:
         yield Finding("no_call", "no tool is called, though one had to be")
@@ -57,7 +57,7 @@ def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iter
 
 @functools.lru_cache(maxsize=64)
 def _allowed(tools: str) -> tuple[Mapping[str, str], bool]:
-    """Returns the schema of each tool that may be called, as JSON, and whether one must be."""
+    """Returns the schema of each allowed tool, as JSON, and whether one must be called."""
     asked: dict[str, Any] = json.loads(tools) if tools else {}
     choice = asked.get("tool_choice", "auto")
     schemas = {

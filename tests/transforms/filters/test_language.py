@@ -85,7 +85,7 @@ def test_a_wrong_language_counts_only_where_it_is_sure(
 
 @pytest.mark.parametrize("code", ["english", "eng", "yue", ""])
 def test_a_code_that_is_never_detected_cannot_be_allowed(code: str) -> None:
-    with pytest.raises(ValueError, match="is no code of a language"):
+    with pytest.raises(ValueError, match="is not a code of a language"):
         LanguageSettings((code,))
 
 

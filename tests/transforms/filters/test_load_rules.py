@@ -90,7 +90,7 @@ def test_the_settings_of_another_packages_rule_are_checked_as_ours() -> None:
     ("name", "says"),
     [
         ("whispering", "does not load from broken_rules:RULE"),
-        ("mumbling", "the entry point 'mumbling' is no rule"),
+        ("mumbling", "the entry point 'mumbling' is not a rule"),
         ("shoutin", "did you mean 'shouting'"),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_answer_of_another_form_is_found_with_what_is_wrong(
         ({"pattern": "("}, "make no sense: pattern: .*missing"),
         ({"pattern": r"(a)\1"}, "make no sense: pattern: "),
         ({"pattern": "(?=a)"}, "make no sense: pattern: "),
-        ({"sections": ["<think>"]}, "'<think>' is no name of a tag"),
+        ({"sections": ["<think>"]}, "'<think>' is not a name of a tag"),
         ({"patern": "a"}, "did you mean 'pattern'"),
     ],
 )
