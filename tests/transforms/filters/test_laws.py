@@ -38,7 +38,8 @@ CANDIDATES = st.builds(
     language_score=st.floats(0, 1),
     counted_tokens=st.integers(0, 10_000),
     tool_calls=st.lists(
-        st.builds(ToolCall, st.just(""), st.sampled_from(["f", "g"]), ANY_TEXT), max_size=2
+        st.builds(ToolCall, id=st.just(""), name=st.sampled_from(["f", "g"]), arguments=ANY_TEXT),
+        max_size=2,
     ).map(tuple),
     tools=st.sampled_from(
         ["", '{"tools": [{"function": {"name": "f", "parameters": {"required": ["a"]}}}]}']
