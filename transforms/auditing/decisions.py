@@ -52,7 +52,7 @@ def gather_decisions(
     """Returns the decisions that the records of some shards name.
 
     A record holds only the ids of its decisions, so the guard decides each question again. Records
-    do not say whether their prompt was confidential, so both answers are tried.
+    do not say whether their prompt was confidential; that can only deny, and their decisions permit.
 
     Args:
         shards: Shards of records or pairs, each with the name of its column of provenance.
@@ -66,12 +66,9 @@ def gather_decisions(
     for role, decision, route, day, license_ in _questions(shards):
         if decision in found:
             continue
-        for confidential in (False, True):
-            verdict = guard.decide(
-                route, purpose.of(role), day, prompt_license=license_, confidential=confidential
-            )
-            if verdict.decision_id == decision:
-                found[decision] = verdict
+        verdict = guard.decide(route, purpose.of(role), day, prompt_license=license_)
+        if verdict.decision_id == decision:
+            found[decision] = verdict
     return tuple(found[name] for name in sorted(found))
 
 

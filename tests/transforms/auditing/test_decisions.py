@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from schemas.canonical import sha256
 from schemas.codes import JudgeVerdict, ModelRole
 from schemas.records import Generator, Judgement, Record
+from schemas.terms import Verdict
 from tests.corpus_builder import (
     COLLECTED,
     make_build,
@@ -26,9 +28,21 @@ from tests.transforms.auditing.damage import (
     text_of,
     with_provenance,
 )
+from tests.transforms.guard.terms_builder import PERMIT, catalogue, route, terms
+from transforms.auditing.decisions import gather_decisions
 from transforms.auditing.verify import verify
+from transforms.corpus.facts import RECORD_PROVENANCE
+from transforms.corpus.shards import write_bucket
+from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import combine_verdicts
 
+DAY = datetime.fromtimestamp(COLLECTED / 1000, UTC).date()
+GUARD = Guard(
+    catalogue(
+        terms("acme/terms", PERMIT),
+        routes=[route("acme/terms", id="our-vllm/qwen"), route("acme/terms", id="our-vllm/llama")],
+    )
+)
 JUDGED_BY = make_decision(llama=True, use="select")
 
 
@@ -150,3 +164,58 @@ def test_a_record_that_differs_from_its_decision_is_found(
 ) -> None:
     publish_rows(tmp_path, [with_provenance(GOOD, **changes)])
     assert what in text_of(verify(tmp_path).problems)
+
+
+def decided(
+    number: int, *, days: int = 0, confidential: bool = False, judge: bool = False
+) -> Record:
+    """Makes a record whose decisions are those of `GUARD`, some days later."""
+    purpose = make_build(1).purpose
+    record = make_record(number)
+    teacher = GUARD.decide(
+        "our-vllm/qwen",
+        purpose,
+        DAY + timedelta(days),
+        prompt_license="MIT",
+        confidential=confidential,
+    )
+    decided_at = COLLECTED + days * 86_400_000
+    changes: dict[str, Any] = {"decision": {"id": teacher.decision_id, "decided_at": decided_at}}
+    if judge:
+        (judgement,) = JUDGED.provenance.judgements
+        rating = GUARD.decide(
+            "our-vllm/llama", purpose.of(ModelRole.JUDGE), DAY, prompt_license="MIT"
+        )
+        changes["judgements"] = (replace(judgement, decision_id=rating.decision_id),)
+    return with_provenance(record, **changes)
+
+
+def gathered(folder: Path, *records: Record) -> list[Verdict]:
+    bucket = write_bucket(records, [], folder, 0)
+    shards = [(Path(part.shard.path), RECORD_PROVENANCE) for part in bucket.partitions]
+    return list(gather_decisions(shards, GUARD, make_build(1).purpose))
+
+
+def test_each_decision_of_some_records_is_gathered_once_sorted_by_id(tmp_path: Path) -> None:
+    records = [decided(1), decided(2), decided(3, days=1), decided(4, days=2)]
+    ids = {record.provenance.decision.id for record in records}
+    assert len(ids) == 3
+    assert [verdict.decision_id for verdict in gathered(tmp_path, *records)] == sorted(ids)
+
+
+def test_the_decision_on_a_judge_is_gathered_for_the_use_of_a_judge(tmp_path: Path) -> None:
+    found = gathered(tmp_path, decided(1, judge=True))
+    assert {(verdict.teacher, verdict.use) for verdict in found} == {
+        ("our-vllm/qwen", "train_generative"),
+        ("our-vllm/llama", "select"),
+    }
+
+
+def test_a_decision_on_a_confidential_prompt_is_gathered_without_knowing_so(tmp_path: Path) -> None:
+    (found,) = gathered(tmp_path, decided(1, confidential=True))
+    assert found.permits
+
+
+def test_a_decision_that_the_guard_does_not_repeat_is_not_gathered(tmp_path: Path) -> None:
+    unknown = with_provenance(decided(1), decision={"id": "0" * 64})
+    assert gathered(tmp_path, unknown, decided(2)) == gathered(tmp_path, decided(2))

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from schemas.codes import RowKind
+from schemas.arrow import RECORDS, table
+from schemas.codes import DedupeMethod, RowKind
+from schemas.manifest import Compared
 from schemas.records import Record, Rejected
 from tests.corpus_builder import (
     make_build,
@@ -23,7 +25,10 @@ from tests.transforms.auditing.damage import (
     text_of,
     with_provenance,
 )
+from transforms.auditing.inspection import InspectionState, inspect_rejected
 from transforms.auditing.verify import verify
+from transforms.auditing.withdrawn_rows import make_withdrawn_rows
+from transforms.records.rows import make_duplicate
 
 UNREAD = replace(GOOD.provenance.terms[0], sha256="")
 
@@ -116,3 +121,25 @@ def test_a_rejected_row_without_its_reason_is_found(
 ) -> None:
     publish_rows(tmp_path, [GOOD], [broken])
     assert what in text_of(verify(tmp_path).problems)
+
+
+@pytest.mark.parametrize(("version", "listed"), [("1" * 16, True), ("2" * 16, False)])
+def test_a_duplicate_names_only_versions_that_the_manifest_lists(
+    tmp_path: Path, version: str, listed: bool
+) -> None:
+    earlier = Compared(name="earlier", version="1" * 16, sha256="3" * 64, own=False)
+    of = replace(earlier, version=version)
+    row = make_duplicate(make_record(5), "4" * 64, 1.0, DedupeMethod.EXACT, of)
+    build = replace(make_build(2), against=(earlier,))
+    publish_rows(tmp_path, [GOOD], [row], build=build)
+    found = text_of(verify(tmp_path).problems)
+    assert ("detail is not that of a duplicate" in found) == (not listed)
+
+
+def test_a_withdrawn_row_is_remembered_by_its_detail(tmp_path: Path) -> None:
+    state, manifest = InspectionState(), publish_rows(tmp_path, [GOOD])
+    rows = make_withdrawn_rows(table([GOOD, make_record(2)], RECORDS), "why")
+    assert list(inspect_rejected(rows, manifest, state)) == []
+    assert sorted(state.withdrawn["why"]) == sorted([GOOD.record_id, make_record(2).record_id])
+    assert state.reasons("rejected") == {"withdrawn": 2}
+    assert state.reasons("failed") == {}

@@ -110,6 +110,7 @@ def test_a_manifest_with_all_its_digests_right_verifies(corpus: Path) -> None:
         pytest.param("rejected", {"repetition": 5, "refusal": 3}, "rejected", id="reasons"),
         pytest.param("failed", {"timeout": 1}, "failed", id="failures"),
         pytest.param("unread", {}, "unread", id="unread"),
+        pytest.param("duplicates", 3, "counts 3 duplicates, the files hold 2", id="duplicates"),
     ],
 )
 def test_a_funnel_that_differs_from_the_files_is_found(
@@ -213,3 +214,30 @@ def test_random_garbage_in_place_of_a_shard_is_named(corpus: Path) -> None:
     path.unlink()
     path.write_bytes(random.Random(1).randbytes(size))
     assert files_of(verify(corpus).problems) == {str(path.relative_to(version_folder(corpus)))}
+
+
+def relist(corpus: Path, **changes: Any) -> Path:
+    """Changes the entry of the first shard in the manifest."""
+    name = str(first_shard(corpus).relative_to(version_folder(corpus)))
+
+    def change(manifest: dict[str, Any]) -> None:
+        (entry,) = (shard for shard in manifest["shards"] if shard["path"] == name)
+        entry.update(changes)
+
+    return rewrite_manifest(corpus, change)
+
+
+def test_a_wrong_number_of_records_in_the_manifest_is_found(corpus: Path) -> None:
+    found = verify(relist(corpus, records=1))
+    assert "records, in the manifest 1" in text_of(found.problems)
+
+
+def test_a_wrong_size_in_the_manifest_is_found(corpus: Path) -> None:
+    assert "bytes, in the manifest 1" in text_of(verify(relist(corpus, bytes=1)).problems)
+
+
+@pytest.mark.parametrize("field", ["split", "obligation_class"])
+def test_a_shard_with_the_name_of_another_partition_is_found(corpus: Path, field: str) -> None:
+    found = text_of(verify(relist(corpus, **{field: "other"})).problems)
+    assert "its name does not start with data/" in found
+    assert f"{field} is not the shard's" in found

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import errno
 import itertools
 import json
@@ -12,15 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from schemas.canonical import sha256
 from schemas.errors import InputError, StillroomError
 from schemas.manifest import Removed
 from tests.corpus_builder import (
-    NOTICE,
-    PREFIX,
     make_build,
     make_record,
     publish_rows,
@@ -60,21 +56,6 @@ def test_the_pointer_names_version_manifest_and_digest(tmp_path: Path) -> None:
     }
 
 
-def test_shards_are_numbered_within_class_and_split_in_the_order_of_buckets(tmp_path: Path) -> None:
-    records, _ = typical_rows()
-    shards = stage(tmp_path / ".work", records, [], buckets=4)
-    manifest = publish(reversed(shards), tmp_path, make_build(len(records)))
-    names = [shard.path for shard in manifest.shards if shard.path.startswith("data/none/train")]
-    stems = [name.rpartition("-")[0] for name in names]
-    assert stems == [f"data/none/train-0000{number}-of-00004" for number in range(4)]
-    ids = [
-        record_id
-        for name in names
-        for record_id in pq.read_table(tmp_path / manifest.version / name)["record_id"].to_pylist()
-    ]
-    assert ids == sorted(ids)
-
-
 def test_the_order_of_buckets_changes_nothing(tmp_path: Path) -> None:
     records, rejected = typical_rows()
     build = make_build(len(records) + len(rejected) - 1)
@@ -105,13 +86,6 @@ def test_a_new_version_leaves_the_old_one_readable(tmp_path: Path) -> None:
     assert verify(tmp_path, old.version).ok
 
 
-def test_a_run_that_does_not_balance_publishes_nothing(tmp_path: Path) -> None:
-    old = publish_rows(tmp_path, [make_record(1)])
-    with pytest.raises(StillroomError, match="3 requests, but 2 ended"):
-        publish_rows(tmp_path, [make_record(1), make_record(2)], build=make_build(3))
-    assert visible(tmp_path) == sorted([old.version, "LATEST.json"])
-
-
 def test_a_damaged_version_is_named_and_not_taken_for_the_new_one(tmp_path: Path) -> None:
     version = publish_typical(tmp_path).version
     shard = next((tmp_path / version / "data").rglob("*.parquet"))
@@ -120,16 +94,53 @@ def test_a_damaged_version_is_named_and_not_taken_for_the_new_one(tmp_path: Path
         publish_typical(tmp_path)
 
 
-def test_the_manifest_sums_up_what_was_spent(tmp_path: Path) -> None:
-    spend = publish_typical(tmp_path).spend
-    assert dataclasses.astuple(spend) == pytest.approx(
-        (0.0071, 0.006, 0.0008, 0, 0.0002, 0.0001, 0, 720, 432, 132, 33, 0)
-    )
+def damage(path: Path) -> None:
+    """Changes a byte of a file; the staged shard, a link to it, stays as it is."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def test_pending_duties_are_those_of_the_records(tmp_path: Path) -> None:
-    assert publish_typical(tmp_path / "typical").pending_duties == (NOTICE, PREFIX)
-    assert publish_rows(tmp_path / "free", [make_record(1)]).pending_duties == ()
+def test_a_version_with_a_changed_byte_is_named_and_not_pointed_to(tmp_path: Path) -> None:
+    version = publish_typical(tmp_path).version
+    shard = next((tmp_path / version / "data").rglob("*.parquet"))
+    damage(shard)
+    (tmp_path / "LATEST.json").unlink()
+    with pytest.raises(StillroomError, match=shard.name):
+        publish_typical(tmp_path)
+    assert not (tmp_path / "LATEST.json").exists()
+
+
+def test_a_version_whose_manifest_has_other_content_is_named(tmp_path: Path) -> None:
+    path = tmp_path / publish_typical(tmp_path).version / "manifest.json"
+    path.write_text(path.read_text().replace('"unapproved": "deny"', '"unapproved": "allow"'))
+    with pytest.raises(StillroomError, match=r"manifest\.json: differs"):
+        publish_typical(tmp_path)
+
+
+def test_a_version_is_durable_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def record_fsync(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def record_rename(path: Path, target: Path) -> Path:
+        synced.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "rename", record_rename)
+    version = publish_typical(tmp_path).version
+    before, after = synced[: synced.index("renamed")], synced[synced.index("renamed") :]
+    hidden = tmp_path / f".{version}.partial"
+    folders = [path for path in (tmp_path / version).rglob("*") if path.is_dir()]
+    for folder in [tmp_path / version, *folders]:
+        assert str(hidden / folder.relative_to(tmp_path / version)) in before
+    assert str(tmp_path) in after
 
 
 def test_a_corpus_without_accepted_records_can_be_published(tmp_path: Path) -> None:
