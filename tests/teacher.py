@@ -1,4 +1,4 @@
-"""A teacher of the tests' own: a real HTTP server on loopback that answers as it is told.
+"""A teacher for tests: a real HTTP server on loopback that answers by a script.
 
     with Teacher() as teacher:
         ...                                    # ask teacher.endpoint

@@ -1,4 +1,4 @@
-"""An event loop in which waiting takes no time: the clock jumps to when something is due."""
+"""An event loop in which waiting takes no time: its clock jumps to the next event."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOON = 1_795_348_800.0  # 2026-11-22 12:00 UTC
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of waiting for a time to pass, lets it have passed."""
+    """Moves its time on instead of waiting."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise AssertionError("everything waits, and nothing is due: a deadlock")
+            raise AssertionError("all tasks wait, and no event is due: a deadlock")
         self.now += max(0.0, timeout)
         return super().select(0)
 
@@ -36,7 +36,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine as `asyncio.run` does, in no time."""
+    """Runs a coroutine like `asyncio.run`, without waiting."""
     with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
         return runner.run(work)
 
@@ -45,7 +45,7 @@ def clock(start: float = NOON) -> Clock:
     """Returns the clock of the running loop.
 
     Args:
-        start: The wall clock's time when the loop's own is 0.
+        start: Time of the wall clock when that of the loop is 0.
     """
     loop = asyncio.get_running_loop()
     return Clock(wall=lambda: start + loop.time(), monotonic=loop.time, sleep=asyncio.sleep)

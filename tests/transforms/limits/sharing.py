@@ -1,6 +1,6 @@
-"""Asks a shared limiter, from as many tasks and processes as a test wants.
+"""Asks a shared limiter, from several tasks and processes.
 
-As a program, `python -m tests.transforms.limits.sharing URL SECONDS MINUTE QUOTA`, it tells each
+As a program, `python -m tests.transforms.limits.sharing URL SECONDS MINUTE QUOTA`, it prints each
 grant as a line of JSON.
 """
 
@@ -25,6 +25,7 @@ from transforms.limits.route_work import RouteWork
 from transforms.limits.shared_counter import SharedReservation
 from transforms.providers.tokens import Tokens
 
+PASSWORD = "correct-horse"
 ADDRESS = LimiterAddress(redis="env:LIMITER", where="teachers.yaml:2")
 _WORKERS = 8
 
@@ -34,18 +35,18 @@ class Granted:
     """A grant.
 
     Attributes:
-        number: Which one it was in the server's count.
-        at: When, by the server's clock.
-        used: What came to be counted of it.
+        number: Its number in the server's count.
+        at: Seconds, by the server's clock.
+        tokens: What is counted of it in the end.
     """
 
     number: int
     at: float
-    used: Tokens
+    tokens: Tokens
 
 
 def work(today: DayUsage | None = None, **quota: Any) -> RouteWork:
-    """Returns a route with a quota, and nothing to ask of it."""
+    """Returns a route with a quota and without requests."""
     route = make_route("http://t/v1", quota=Quota(**quota), timeouts=Timeouts(response_seconds=0.2))
     return RouteWork(route, (), today=today or DayUsage())
 
@@ -54,7 +55,7 @@ def work(today: DayUsage | None = None, **quota: Any) -> RouteWork:
 async def limiters(
     url: str, minute: float = 60.0, clock: Clock | None = None
 ) -> AsyncIterator[RedisLimiters]:
-    """Connects to a server whose minute may be shorter."""
+    """Connects to a server; its minute may be shorter."""
     async with RedisLimiters(
         ADDRESS,
         Fraction(1),
@@ -70,16 +71,16 @@ async def ask_much(
     seconds: float,
     workers: int,
     uses: Callable[[], tuple[Tokens, Tokens | None]],
-    tell: Callable[[Granted], None],
+    note: Callable[[Granted], None],
 ) -> None:
-    """Asks for as much as is granted.
+    """Asks for as many grants as possible.
 
     Args:
-        gate: Who is asked.
-        seconds: For how long.
-        workers: How many tasks ask.
-        uses: Draws what a request reserves, and what it turns out to use.
-        tell: Told of each grant.
+        gate: The limiter.
+        seconds: How long to ask.
+        workers: Number of tasks that ask.
+        uses: Draws what a request reserves, and what it uses.
+        note: Called with each grant.
     """
     ends = time.monotonic() + seconds
 
@@ -90,22 +91,22 @@ async def ask_much(
             assert isinstance(grant, Grant), grant
             reservation = grant.reservation
             assert isinstance(reservation, SharedReservation)
-            tell(Granted(reservation.number, reservation.at, used or reserved))
+            note(Granted(reservation.number, reservation.at, used or reserved))
             await asyncio.sleep(0.005)
             gate.settle(grant, used)
 
     await asyncio.gather(*(one() for _ in range(workers)))
 
 
-def _tell(granted: Granted) -> None:
-    line = [granted.number, granted.at, granted.used.prompt, granted.used.completion]
+def _print(granted: Granted) -> None:
+    line = [granted.number, granted.at, granted.tokens.prompt, granted.tokens.completion]
     print(json.dumps(line), flush=True)
 
 
 async def _main(url: str, seconds: float, minute: float, quota: dict[str, Any]) -> None:
     async with limiters(url, minute) as made:
         gate = made.limiter(work(**quota))
-        await ask_much(gate, seconds, _WORKERS, lambda: (Tokens(20, 80), Tokens(20, 40)), _tell)
+        await ask_much(gate, seconds, _WORKERS, lambda: (Tokens(20, 80), Tokens(20, 40)), _print)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A budget is never overshot, by any interleaving."""
+"""A budget is never exceeded, in any interleaving, and is used to its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE = Spend(10, 1, 100)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Reserves so much, after some time, and turns out to have cost a part of it, or who knows."""
+    """An attempt: when it starts, how long it lasts, what it reserves and the share it uses."""
 
     start: float
     lasts: float
@@ -45,7 +45,7 @@ ATTEMPTS = st.lists(
 
 @settings(max_examples=150)
 @given(attempts=ATTEMPTS, tokens=st.integers(0, 5000), requests=st.none() | st.integers(0, 20))
-def test_no_interleaving_overshoots(
+def test_no_interleaving_exceeds_the_budget(
     attempts: list[Attempt], tokens: int, requests: int | None
 ) -> None:
     paid: list[int] = []
@@ -71,7 +71,7 @@ def test_no_interleaving_overshoots(
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_a_dollar_is_spent_to_the_last_request_by_two_hundred_in_flight(seed: int) -> None:
+def test_two_hundred_in_flight_spend_a_dollar_to_the_last_request(seed: int) -> None:
     chance, price, cap = (
         seeded(seed),
         Price(input_usd_per_million=1.0, output_usd_per_million=10.0),
@@ -103,7 +103,7 @@ def test_a_dollar_is_spent_to_the_last_request_by_two_hundred_in_flight(seed: in
     assert cap - most.picodollars < paid <= cap
 
 
-def test_what_is_left_is_used() -> None:
+def test_the_rest_of_the_budget_is_used() -> None:
     async def run() -> int:
         budget = BudgetTracker(Caps(tokens=1000))
         for count in range(100):
@@ -112,10 +112,10 @@ def test_what_is_left_is_used() -> None:
             budget.settle(ONE, Spend(0, 1, 30))
         return 100
 
-    assert virtual_time.run(run()) == 31  # 30 x 30 are spent; 100 more fit, and then no more
+    assert virtual_time.run(run()) == 31  # 30 x 30 are spent; then 100 fit just once
 
 
-def test_a_request_waits_while_what_is_in_flight_may_leave_room() -> None:
+def test_a_request_waits_while_attempts_in_flight_may_leave_room() -> None:
     async def run() -> float:
         budget = BudgetTracker(Caps(requests=10, tokens=150))
         assert await budget.reserve(ONE)
@@ -126,7 +126,7 @@ def test_a_request_waits_while_what_is_in_flight_may_leave_room() -> None:
     assert virtual_time.run(run()) == 5
 
 
-def test_a_request_that_can_never_fit_is_told_at_once() -> None:
+def test_a_request_that_can_never_fit_is_denied_at_once() -> None:
     async def run() -> None:
         budget = BudgetTracker(Caps(tokens=150))
         assert await budget.reserve(ONE)
@@ -136,7 +136,7 @@ def test_a_request_that_can_never_fit_is_told_at_once() -> None:
     virtual_time.run(run())
 
 
-def test_a_cost_that_nobody_knows_counts_as_reserved() -> None:
+def test_an_unknown_cost_counts_as_reserved() -> None:
     async def run() -> Spend:
         budget = BudgetTracker(Caps())
         await budget.reserve(ONE)
@@ -146,7 +146,7 @@ def test_a_cost_that_nobody_knows_counts_as_reserved() -> None:
     assert virtual_time.run(run()) == ONE
 
 
-def test_what_was_not_sent_is_given_back() -> None:
+def test_the_reservation_of_an_attempt_that_was_not_sent_is_given_back() -> None:
     async def run() -> Spend:
         budget = BudgetTracker(Caps(requests=1))
         assert await budget.reserve(ONE)
@@ -201,7 +201,7 @@ async def spend_all(budget: BudgetTracker, usd: float) -> float:
     ],
 )
 @pytest.mark.parametrize("slices", [1, 2])
-def test_a_month_has_no_more_than_what_other_runs_left_of_it(
+def test_a_month_has_only_what_other_runs_left_of_its_budget(
     caps: Caps, month: float, spent: float, slices: int
 ) -> None:
     before = Spend(int(month * 10**12))

@@ -1,15 +1,12 @@
-"""One quota for all who share a Redis server, be they tasks, processes or runs: a real server."""
+"""Many tasks, processes and runs share one quota, counted by a real Redis server."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,73 +14,27 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from schemas.errors import InputError
-from schemas.inputs.registry import Quota
-from schemas.inputs.run import Budget as Caps
 from tests.redis_server import RedisServer
-from tests.teacher import Call, Reply, Teacher, answer
 from tests.transforms.asking.asking import (
-    ALL_DIGITS,
-    ROUTE,
     Naps,
-    make_requests,
-    make_route,
-    responses,
     seeded,
-    verdict,
 )
-from tests.transforms.limits.sharing import ADDRESS, Granted, ask_much, limiters, work
-from transforms.asking.engine import ask
-from transforms.asking.progress import RouteProgress
-from transforms.ledger import Ledger
+from tests.transforms.limits.sharing import PASSWORD, Granted, ask_much, limiters, work
+from tests.transforms.limits.simulation import count, fullest
 from transforms.limits import pacing, shared_counter
-from transforms.limits.budget import BudgetTracker
 from transforms.limits.pacing import MAX_SPARE_SHARE, STANDARD_DEVIATIONS, MinuteLimit
 from transforms.limits.quota import DayUsage, DenialReason, Denied, Grant
-from transforms.limits.redis_limiters import check_limiter, quota_key
-from transforms.limits.route_work import RouteWork
 from transforms.limits.shared_counter import PATIENCE_SECONDS, SharedReservation
-from transforms.providers.http_client import HttpClient
-from transforms.providers.key import Key
 from transforms.providers.tokens import Tokens
 
-PASSWORD = "correct-horse"
 SMALL = Tokens(20, 80)
+
+
 Answer = Grant | Denied
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RedisServer]:
-    with RedisServer(PASSWORD) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared: RedisServer) -> RedisServer:
-    """A server with nothing in it."""
-    Redis.from_url(shared.url).flushall()
-    return shared
-
-
-def fullest(granted: Sequence[Granted], seconds: float, amount: Callable[[Tokens], int]) -> int:
-    """Returns the largest sum in any window of some seconds, both its ends included."""
-    ordered = sorted(granted, key=lambda each: each.number)
-    most = total = first = 0
-    for each in ordered:
-        total += amount(each.used)
-        while each.at - ordered[first].at > seconds:
-            total -= amount(ordered[first].used)
-            first += 1
-        most = max(most, total)
-    return most
-
-
-def count(_: Tokens) -> int:
-    return 1
-
-
 def start(server: RedisServer, seconds: float, minute: float, **q: int) -> subprocess.Popen[str]:
-    """Starts a process that asks for as much as it is granted."""
+    """Starts a process that asks for as many grants as possible."""
     arguments = [server.url, str(seconds), str(minute), json.dumps(q)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.transforms.limits.sharing", *arguments],
@@ -97,7 +48,7 @@ def granted_in(output: str) -> list[Granted]:
     return [Granted(number, at, Tokens(*used)) for number, at, *used in lines]
 
 
-def test_processes_that_share_a_server_draw_on_one_quota(server: RedisServer) -> None:
+def test_processes_that_share_a_server_share_one_quota(server: RedisServer) -> None:
     minute, limit = 2.0, 240
     processes = [start(server, 2.5, minute, requests_per_minute=limit) for _ in range(3)]
     each = [granted_in(process.communicate(timeout=60)[0]) for process in processes]
@@ -111,7 +62,7 @@ def test_processes_that_share_a_server_draw_on_one_quota(server: RedisServer) ->
 
 @settings(
     max_examples=5,
-    phases=[Phase.generate],  # each example takes its time, and shrinking tries many
+    phases=[Phase.generate],  # an example takes long, and shrinking tries many
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -120,7 +71,7 @@ def test_processes_that_share_a_server_draw_on_one_quota(server: RedisServer) ->
     unknown=st.floats(0, 0.3),
     seed=st.integers(0, 2**16),
 )
-def test_no_window_is_over_its_limit_whatever_the_interleaving(
+def test_no_window_exceeds_its_limit_in_any_interleaving(
     server: RedisServer, limit: int, most: int, unknown: float, seed: int
 ) -> None:
     Redis.from_url(server.url).flushall()
@@ -144,8 +95,8 @@ def test_no_window_is_over_its_limit_whatever_the_interleaving(
 
     asyncio.run(run())
     assert granted
-    assert fullest(granted, minute, lambda used: used.total) <= limit
-    assert fullest(granted, minute, lambda used: used.completion) <= limit // 2
+    assert fullest(granted, minute, lambda tokens: tokens.total) <= limit
+    assert fullest(granted, minute, lambda tokens: tokens.completion) <= limit // 2
 
 
 @pytest.mark.parametrize(
@@ -153,7 +104,7 @@ def test_no_window_is_over_its_limit_whatever_the_interleaving(
     [(60_000, 60.0, 1, 40, MAX_SPARE_SHARE), (6_000, 1.2, 30, 60, 0.3)],
     ids=["by-the-pace", "by-ten-seconds"],
 )
-def test_the_servers_law_is_that_of_a_process_of_its_own(
+def test_the_script_paces_as_a_single_process_does(
     server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
     limit: int,
@@ -196,7 +147,7 @@ def test_the_servers_law_is_that_of_a_process_of_its_own(
 def first_answers(
     server: RedisServer, *reserves: Tokens, today: DayUsage | None = None, **quota: Any
 ) -> list[SharedReservation | float | Denied]:
-    """Asks once for each reservation in a process's lifetime; settles none."""
+    """Returns the first answer to each reservation. Settles none."""
 
     async def run() -> list[SharedReservation | float | Denied]:
         async with limiters(server.url) as made:
@@ -215,7 +166,7 @@ def test_a_minute_full_for_one_is_full_for_all(server: RedisServer) -> None:
     assert too_large == Denied(DenialReason.TOO_LARGE)
 
 
-def test_what_is_settled_gives_room_to_others(server: RedisServer) -> None:
+def test_a_settled_request_gives_room_to_other_processes(server: RedisServer) -> None:
     minute = 4.0
 
     async def run() -> tuple[float, float]:
@@ -230,7 +181,7 @@ def test_what_is_settled_gives_room_to_others(server: RedisServer) -> None:
             return at(first), at(second)
 
     first, second = asyncio.run(run())
-    paced = minute * 100 / 1000  # the even pace goes by what was used
+    paced = minute * 100 / 1000  # the pace counts what was used
     assert paced <= second - first < minute
 
 
@@ -239,7 +190,7 @@ def at(grant: Grant) -> float:
     return grant.reservation.at
 
 
-def test_a_killed_process_leaves_what_it_reserved_counted(server: RedisServer) -> None:
+def test_reservations_of_a_killed_process_stay_counted(server: RedisServer) -> None:
     quota: dict[str, Any] = {"requests_per_minute": 60}
     process = start(server, 60, 60.0, **quota)
     assert process.stdout is not None
@@ -250,7 +201,7 @@ def test_a_killed_process_leaves_what_it_reserved_counted(server: RedisServer) -
     assert isinstance(answer, float)
 
 
-def test_a_days_count_holds_across_runs(server: RedisServer) -> None:
+def test_the_count_of_a_day_holds_across_runs(server: RedisServer) -> None:
     quota: dict[str, Any] = {"requests_per_day": 3}
     assert [type(each) for each in first_answers(server, SMALL, SMALL, **quota)] == [
         SharedReservation,
@@ -266,9 +217,8 @@ def test_a_days_count_holds_across_runs(server: RedisServer) -> None:
             return [first, await gate.acquire(SMALL)]
 
     _, second = asyncio.run(settle_two())
-    assert second == Denied(
-        DenialReason.DAY_SPENT
-    )  # what the first run left in flight is waited for, but not for ever
+    # What the first run left in flight is waited for, up to the longest time of an attempt.
+    assert second == Denied(DenialReason.DAY_SPENT)
 
 
 def test_a_day_is_at_least_as_full_as_the_ledger_says(server: RedisServer) -> None:
@@ -283,7 +233,7 @@ def test_a_day_is_at_least_as_full_as_the_ledger_says(server: RedisServer) -> No
     assert isinstance(granted, SharedReservation)
 
 
-def test_what_is_settled_leaves_room_in_the_day(server: RedisServer) -> None:
+def test_a_settled_request_gives_room_in_the_day(server: RedisServer) -> None:
     async def run() -> list[Answer]:
         async with limiters(server.url) as made:
             gate = made.limiter(work(tokens_per_day=150))
@@ -300,48 +250,9 @@ def test_what_is_settled_leaves_room_in_the_day(server: RedisServer) -> None:
     assert third == Denied(DenialReason.DAY_SPENT)
 
 
-def test_routes_and_accounts_have_quotas_of_their_own() -> None:
-    named = {"key": "env:OURS"}
-    first = RouteWork(make_route("http://t/v1", **named), (), key=Key("sk-1"))
-    others = [
-        replace(first, key=Key("sk-2")),
-        replace(first, route=make_route("http://t/v1", "test/other", **named)),
-        replace(first, route=make_route("http://u/v1", **named)),
-        RouteWork(make_route("http://t/v1"), ()),
-    ]
-    assert len({quota_key(each) for each in (first, *others)}) == 5
-    renamed = replace(first, route=make_route("http://T/v1", key="env:SAME"), key=Key("sk-1"))
-    assert quota_key(first) == quota_key(renamed)
-    assert "sk-1" not in quota_key(first)
-
-
-def test_a_token_that_is_renewed_leaves_the_account_what_it_was() -> None:
-    ours, theirs = (
-        make_route(f"https://g.googleapis.com/v1/projects/{project}", key="google:default")
-        for project in ("ours", "theirs")
-    )
-    tokens = [RouteWork(ours, (), key=Key(token)) for token in ("ya29.1", "ya29.2")]
-    assert quota_key(tokens[0]) == quota_key(tokens[1])
-    assert quota_key(tokens[0]) != quota_key(RouteWork(theirs, (), key=Key("ya29.1")))
-
-
-def test_what_redis_keeps_goes_by_itself(server: RedisServer) -> None:
-    first_answers(server, SMALL, requests_per_minute=60)
-    client = Redis.from_url(server.url)
-    keys = client.keys()
-    assert len(keys) == 1
-    assert all(0 < client.ttl(key) <= 2 * 86_400 for key in keys)
-
-
-def test_a_route_without_limits_asks_nobody() -> None:
-    async def run() -> Answer:
-        async with limiters("redis://127.0.0.1:1") as made:
-            return await made.limiter(work()).acquire(SMALL)
-
-    assert isinstance(asyncio.run(run()), Grant)
-
-
-def test_a_limiter_that_closes_while_it_is_asked_grants_nothing(server: RedisServer) -> None:
+def test_a_limiter_that_is_closed_during_a_call_grants_nothing(
+    server: RedisServer,
+) -> None:
     async def run() -> Answer:
         async with limiters(server.url) as made:
             gate = made.limiter(work(requests_per_minute=60))
@@ -356,7 +267,7 @@ def test_a_limiter_that_closes_while_it_is_asked_grants_nothing(server: RedisSer
 def after(
     trouble: Callable[[RedisServer], None], clock: Naps
 ) -> tuple[Answer, SharedReservation | float | Denied]:
-    """Asks before and after some trouble: who was granted something, and somebody new."""
+    """Returns the answers after some trouble: of a limiter with an earlier grant, and a new one."""
 
     async def run(server: RedisServer) -> tuple[Answer, SharedReservation | float | Denied]:
         async with limiters(server.url, clock=clock.clock()) as made:
@@ -370,7 +281,7 @@ def after(
         return asyncio.run(run(server))
 
 
-def test_a_server_that_is_gone_grants_nothing_after_a_bounded_patience() -> None:
+def test_without_a_server_requests_are_denied_after_a_bounded_wait() -> None:
     naps = Naps()
     known, new = after(RedisServer.kill, naps)
     assert isinstance(known, Denied)
@@ -382,7 +293,7 @@ def test_a_server_that_is_gone_grants_nothing_after_a_bounded_patience() -> None
     assert PATIENCE_SECONDS <= sum(naps.taken) <= 4 * PATIENCE_SECONDS
 
 
-def test_a_server_that_lost_its_memory_grants_nothing_for_a_minute() -> None:
+def test_a_server_that_lost_its_data_grants_nothing_for_a_minute() -> None:
     def restart(server: RedisServer) -> None:
         server.kill()
         server.start()
@@ -394,7 +305,7 @@ def test_a_server_that_lost_its_memory_grants_nothing_for_a_minute() -> None:
     assert isinstance(new, float)
 
 
-def test_a_server_that_lost_a_part_of_its_memory_is_found_out(server: RedisServer) -> None:
+def test_a_server_that_lost_some_grants_is_detected(server: RedisServer) -> None:
     client = Redis.from_url(server.url)
 
     async def run() -> tuple[Answer, Answer]:
@@ -412,91 +323,3 @@ def test_a_server_that_lost_a_part_of_its_memory_is_found_out(server: RedisServe
     for denied in asyncio.run(run()):
         assert isinstance(denied, Denied)
         assert denied.reason is DenialReason.UNREACHABLE
-
-
-def ask_until(
-    folder: Path, server: RedisServer, script: Callable[[Call], Reply], requests: int
-) -> tuple[RouteProgress, int]:
-    """Asks a teacher under a shared limiter; returns also how often it was asked."""
-
-    async def run(teacher: Teacher) -> RouteProgress:
-        route = make_route(teacher.endpoint, quota=Quota(requests_per_minute=60_000, concurrency=2))
-        clock = Naps().clock()
-        with Ledger(folder).writer(ALL_DIGITS, "run-1") as ledger:
-            async with HttpClient() as client, limiters(server.url, clock=clock) as made:
-                progress = await ask(
-                    [RouteWork(route, make_requests(requests))],
-                    client=client,
-                    ledger=ledger,
-                    permits=lambda _: verdict(),
-                    budget=BudgetTracker(Caps()),
-                    run_id="run-1",
-                    limiter=made.limiter,
-                    clock=clock,
-                )
-                return progress[ROUTE]
-
-    with Teacher(script) as teacher:
-        return asyncio.run(run(teacher)), teacher.count
-
-
-def test_without_its_limiter_a_route_sends_nothing_more(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    with RedisServer(PASSWORD) as server:
-        calls = iter(range(1, 100))
-
-        def script(call: Call) -> Reply:
-            if next(calls) == 5:
-                server.kill()
-            return answer()
-
-        done, asked = ask_until(tmp_path, server, script, 20)
-    assert 5 <= asked <= 6
-    assert (done.answered, done.pending, done.stopped) == (asked, 20 - asked, "quota")
-    assert len(responses(tmp_path)) == asked
-    assert "the limiter cannot be used" in done.detail
-    assert PASSWORD not in done.detail + caplog.text
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("redis://:{wrong}@127.0.0.1:{port}/0", "refuses the user or the password"),
-        ("redis://127.0.0.1:{port}/0", "refuses the user or the password"),
-        ("redis://:{wrong}@127.0.0.1:1/0", "no connection to it: connection refused"),
-        ("http://:{wrong}@127.0.0.1:{port}", "LIMITER does not hold the address of a Redis server"),
-        ("redis://:{wrong}/x@127.0.0.1", "LIMITER does not hold the address of a Redis server"),
-        ("", "the environment variable LIMITER is not set"),
-    ],
-    ids=["wrong-password", "no-password", "no-server", "scheme", "slash-in-password", "not-set"],
-)
-def test_a_limiter_that_cannot_be_asked_is_told_without_its_password(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch, url: str, message: str
-) -> None:
-    monkeypatch.setenv("LIMITER", url.format(wrong="battery-staple", port=server.port))
-    with pytest.raises(InputError, match=message) as caught:
-        check_limiter(ADDRESS)
-    assert str(caught.value).startswith("teachers.yaml:2: ")
-    assert "battery-staple" not in str(caught.value)
-
-
-def test_a_server_that_may_not_be_written_to_is_refused(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LIMITER", server.url)
-    check_limiter(ADDRESS)
-    client = Redis.from_url(server.url)
-    client.replicaof("127.0.0.1", 1)
-    try:
-        with pytest.raises(InputError, match=r"with an error, (READONLY|ReadOnlyError)"):
-            check_limiter(ADDRESS)
-    finally:
-        client.replicaof("NO", "ONE")
-
-
-def test_a_missing_package_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    with pytest.raises(InputError, match=r"stillroom\[redis\]"):
-        check_limiter(ADDRESS)

@@ -108,7 +108,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_completion_carries_the_model_its_usage_and_why_it_ended(server: EmbeddedServer) -> None:
+def test_a_completion_has_model_usage_and_finish_reason(server: EmbeddedServer) -> None:
     answer = ask(server.endpoint)
 
     assert answer["status"] == 200
@@ -138,14 +138,14 @@ def test_same_seed_gives_same_text_and_another_seed_another(server: EmbeddedServ
     assert other not in seeded
 
 
-def test_a_malformed_request_is_told_so(server: EmbeddedServer) -> None:
+def test_a_malformed_request_gets_status_400(server: EmbeddedServer) -> None:
     answer = ask(server.endpoint, messages="not a list")
 
     assert answer["status"] == 400
     assert answer["error"]["type"] == "invalid_request_error"
 
 
-def test_the_server_is_gone_after_the_block_even_while_it_answers() -> None:
+def test_the_server_ends_with_the_block_even_while_it_answers() -> None:
     with EmbeddedServer(slots=1) as running:
         endpoint, pid = running.endpoint, running.pid
         assert pid
@@ -164,7 +164,7 @@ def test_the_server_is_gone_after_the_block_even_while_it_answers() -> None:
         _ = running.endpoint
 
 
-def test_the_server_dies_with_a_parent_that_is_killed() -> None:
+def test_the_server_ends_if_its_parent_is_killed() -> None:
     parent = start_python(PARENT)
     endpoint = first_line(parent)
     assert listens(endpoint)
@@ -203,7 +203,7 @@ def test_nothing_is_written_to_our_own_output(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_port_in_use_is_named_with_the_servers_own_words() -> None:
+def test_a_port_in_use_is_named_with_the_servers_message() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         # The server writes to two streams, whose lines come in either order.
@@ -212,7 +212,7 @@ def test_a_port_in_use_is_named_with_the_servers_own_words() -> None:
             EmbeddedServer(port=port).__enter__()
 
 
-def test_a_server_that_takes_too_long_is_given_up() -> None:
+def test_a_server_that_takes_too_long_to_start_is_an_error() -> None:
     with pytest.raises(EmbeddedServerError, match=r"did not answer within 0\.01 seconds"):
         EmbeddedServer(patience_seconds=0.01).__enter__()
 
@@ -230,7 +230,7 @@ def test_a_missing_extra_says_what_to_install(
         EmbeddedServer().__enter__()
 
 
-def test_the_weights_are_those_that_the_catalogue_describes() -> None:
+def test_the_weights_are_those_of_the_catalogue() -> None:
     assert weights_path().suffix == ".gguf"
     with weights_path().open("rb") as file:
         assert hashlib.file_digest(file, "sha256").hexdigest() == embedded.WEIGHTS_SHA256

@@ -1,4 +1,4 @@
-"""A token of Google's: got by google-auth's own credentials, shown to Google, renewed in time."""
+"""A Google access token: got with google-auth, sent to Google alone, renewed in time."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ PATIENT = Timeouts(connect_seconds=2.0, response_seconds=5.0, patience_seconds=2
 
 @dataclass
 class Google:
-    """What gives tokens on loopback: `ya29.secret-1`, `ya29.secret-2`, …
+    """The token endpoint on loopback. It issues `ya29.secret-1`, `ya29.secret-2`, …
 
     Attributes:
-        lasts: How long each lasts, in seconds; the last entry is repeated.
+        lasts: Lifetimes of the tokens in seconds; the last entry is repeated.
         refusals: How many of the next calls are refused.
-        given: Tokens given.
-        asked: Forms posted.
+        given: Tokens issued.
+        asked: Forms received.
     """
 
     lasts: list[int] = field(default_factory=lambda: [3600])
@@ -67,7 +67,7 @@ class Google:
 
 @pytest.fixture(scope="module")
 def private_key() -> str:
-    """A key made for this run of the tests alone."""
+    """A key made for this test run."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -78,7 +78,7 @@ def private_key() -> str:
 
 @pytest.fixture
 def google(tmp_path: Path, private_key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    """Runs the token endpoint, and names it in the application default credentials."""
+    """Runs the token endpoint, which the application default credentials name."""
     tokens = Google()
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def google(tmp_path: Path, private_key: str, monkeypatch: pytest.MonkeyPatch) ->
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Keeps quiet."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -119,11 +119,11 @@ def route(endpoint: str, name: str = "google/gemini", **settings: Any) -> Route:
 
 
 def at(teacher: Teacher) -> str:
-    """Returns a teacher's endpoint in the form of Vertex AI's."""
+    """Returns a teacher's endpoint with the path of Vertex AI."""
     return teacher.endpoint + "/projects/p/locations/europe-west4/publishers/google"
 
 
-def tokens_shown(teacher: Teacher) -> list[str]:
+def tokens_sent(teacher: Teacher) -> list[str]:
     return [call.headers["authorization"].removeprefix("Bearer ") for call in teacher.calls]
 
 
@@ -132,7 +132,7 @@ def good(_: Call) -> Reply:
 
 
 def late(calls: int) -> Script:
-    """Answers; to the first calls only after more than an hour."""
+    """Answers. The first calls must come again after more than an hour."""
     return lambda call: failure(429, retry_after="4000") if call.number <= calls else good(call)
 
 
@@ -141,13 +141,13 @@ def work(route: Route, count: int, clock: Clock) -> RouteWork:
     return RouteWork(route, make_requests(count, route.id), key)
 
 
-def test_a_token_is_shown_as_a_token_and_not_as_a_key(tmp_path: Path, google: Google) -> None:
+def test_a_token_is_sent_as_a_bearer_token_and_not_as_a_key(tmp_path: Path, google: Google) -> None:
     with Teacher(good) as teacher:
         clock = Naps().clock()
         done = run_engine(tmp_path / "l", work(route(at(teacher)), 3, clock), clock=clock)
         [call, *_] = teacher.calls
     assert done["google/gemini"].answered == 3
-    assert tokens_shown(teacher) == google.given * 3 == ["ya29.secret-1"] * 3
+    assert tokens_sent(teacher) == google.given * 3 == ["ya29.secret-1"] * 3
     assert "x-goog-api-key" not in call.headers
     models = "/v1/projects/p/locations/europe-west4/publishers/google/models"
     assert call.path == f"{models}/test-model:generateContent"
@@ -155,28 +155,26 @@ def test_a_token_is_shown_as_a_token_and_not_as_a_key(tmp_path: Path, google: Go
     assert asked["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
-def test_a_token_is_renewed_once_for_all_when_it_ends_in_a_long_run(
+def test_a_token_that_ends_during_a_run_is_renewed_once_for_all_routes(
     tmp_path: Path, google: Google
 ) -> None:
     google.lasts = [3600, 1_000_000]
-    with Teacher(late(8)) as teacher:  # all that both routes may have in flight
+    with Teacher(late(8)) as teacher:  # all that both routes have in flight
         clock = Naps().clock()
         routes = [route(at(teacher)), route(at(teacher), "google/other")]
         keys = resolve_keys(routes, wall=clock.wall)
-        lanes = [RouteWork(each, make_requests(8, each.id), keys[each.id]) for each in routes]
-        assert lanes[0].account == lanes[1].account
-        done = run_engine(tmp_path / "l", *lanes, clock=clock)
-    assert [lane.answered for lane in done.values()] == [8, 8]
+        works = [RouteWork(each, make_requests(8, each.id), keys[each.id]) for each in routes]
+        assert works[0].account == works[1].account
+        done = run_engine(tmp_path / "l", *works, clock=clock)
+    assert [each.answered for each in done.values()] == [8, 8]
     assert google.given == ["ya29.secret-1", "ya29.secret-2"]
-    shown = tokens_shown(teacher)
-    assert shown[0] == "ya29.secret-1"
-    assert shown.count("ya29.secret-1") <= 8
-    assert shown[-1] == "ya29.secret-2"
+    sent = tokens_sent(teacher)
+    assert sent[0] == "ya29.secret-1"
+    assert sent.count("ya29.secret-1") <= 8
+    assert sent[-1] == "ya29.secret-2"
 
 
-def test_a_token_that_comes_with_little_time_left_is_not_renewed_at_every_request(
-    tmp_path: Path, google: Google
-) -> None:
+def test_a_short_token_is_not_renewed_with_every_request(tmp_path: Path, google: Google) -> None:
     google.lasts = [100]
     with Teacher(good) as teacher:
         clock = Naps().clock()
@@ -184,9 +182,7 @@ def test_a_token_that_comes_with_little_time_left_is_not_renewed_at_every_reques
     assert google.given == ["ya29.secret-1"]
 
 
-def test_a_token_that_cannot_be_renewed_for_a_while_is_waited_for(
-    tmp_path: Path, google: Google
-) -> None:
+def test_requests_wait_while_a_token_cannot_be_renewed(tmp_path: Path, google: Google) -> None:
     google.lasts = [3600, 1_000_000]
 
     def script(call: Call) -> Reply:
@@ -196,7 +192,7 @@ def test_a_token_that_cannot_be_renewed_for_a_while_is_waited_for(
     with Teacher(script) as teacher:
         clock = Naps().clock()
         done = run_engine(tmp_path / "l", work(route(at(teacher)), 1, clock), clock=clock)
-    assert tokens_shown(teacher) == ["ya29.secret-1", "ya29.secret-2"]
+    assert tokens_sent(teacher) == ["ya29.secret-1", "ya29.secret-2"]
     progress = done["google/gemini"]
     assert (progress.answered, progress.attempts, progress.usd_uncertain) == (1, 4, 0)
     [[_, second, third, _]] = responses(tmp_path / "l").values()
@@ -204,7 +200,7 @@ def test_a_token_that_cannot_be_renewed_for_a_while_is_waited_for(
     assert third.detail == "no new Google access token: RefreshError"
 
 
-def test_a_token_is_shown_until_it_ends_while_no_new_one_can_be_got(
+def test_a_token_is_used_until_it_ends_while_there_is_no_new_one(
     tmp_path: Path, google: Google
 ) -> None:
     def script(call: Call) -> Reply:
@@ -215,38 +211,36 @@ def test_a_token_is_shown_until_it_ends_while_no_new_one_can_be_got(
         clock = Naps().clock()
         done = run_engine(tmp_path / "l", work(route(at(teacher)), 20, clock), clock=clock)
     assert done["google/gemini"].answered == 20
-    assert set(tokens_shown(teacher)) == {"ya29.secret-1"}
-    assert len(google.asked) == 2  # and not again for every request
+    assert set(tokens_sent(teacher)) == {"ya29.secret-1"}
+    assert len(google.asked) == 2  # not once for each request
 
 
-def test_without_a_new_token_nothing_is_sent_and_nothing_paid(
-    tmp_path: Path, google: Google
-) -> None:
+def test_without_a_new_token_nothing_is_sent_or_paid(tmp_path: Path, google: Google) -> None:
     with Teacher(late(1)) as teacher:
         clock = Naps().clock()
-        lane = work(route(at(teacher)), 1, clock)
+        one = work(route(at(teacher)), 1, clock)
         google.refusals = 99
-        done = run_engine(tmp_path / "l", lane, clock=clock)["google/gemini"]
+        done = run_engine(tmp_path / "l", one, clock=clock)["google/gemini"]
         assert teacher.count == 1
     assert done.failed == {"key_not_renewed": 1}
     assert (done.usd, done.usd_uncertain, done.uncertain) == (0, 0, 0)
 
 
-def test_a_token_is_shown_to_nobody_else(
+def test_a_token_is_in_no_log_ledger_or_pickle(
     tmp_path: Path, google: Google, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), Teacher(late(1)) as teacher:
         google.lasts = [3600, 1_000_000]
         clock = Naps().clock()
-        lane = work(route(at(teacher)), 2, clock)
-        done = run_engine(tmp_path / "ledger", lane, clock=clock)
+        one = work(route(at(teacher)), 2, clock)
+        done = run_engine(tmp_path / "ledger", one, clock=clock)
     assert len(google.given) == 2
-    assert "secret" not in caplog.text + repr(lane) + repr(done)
+    assert "secret" not in caplog.text + repr(one) + repr(done)
     for path in (tmp_path / "ledger").rglob("*"):
         assert path.is_dir() or b"secret-" not in path.read_bytes()
     for show in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="never pickled"):
-            show(lane.key)
+            show(one.key)
 
 
 @pytest.mark.parametrize(
@@ -258,13 +252,15 @@ def test_a_token_is_shown_to_nobody_else(
         "https://notgoogleapis.com/v1",
     ],
 )
-def test_a_token_is_never_shown_to_another_host_or_in_clear(endpoint: str, google: Google) -> None:
+def test_a_token_is_never_sent_to_another_host_or_unencrypted(
+    endpoint: str, google: Google
+) -> None:
     with pytest.raises(InputError, match=r"teachers\.yaml:4: route google/gemini.*would send"):
         resolve_keys([route(endpoint)])
     assert google.asked == []
 
 
-def test_a_token_may_be_shown_to_google(google: Google) -> None:
+def test_a_token_may_be_sent_to_google(google: Google) -> None:
     at = "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4"
     key = resolve_keys([route(at)])["google/gemini"]
     assert key.reveal() == "ya29.secret-1"
@@ -288,6 +284,6 @@ def test_missing_credentials_are_named_with_the_route(
 
 
 @pytest.mark.parametrize(("key", "fits"), [(KEY, True), ("google:other", False), ("google", False)])
-def test_a_registry_names_the_default_credentials_and_no_others(key: str, fits: bool) -> None:
+def test_a_registry_can_name_only_the_default_credentials(key: str, fits: bool) -> None:
     registry = {"routes": {"a/b": {"api": "gemini", "model": "m", "terms": ["t"], "key": key}}}
     assert bool(problem_with(registry, "registry")) is not fits

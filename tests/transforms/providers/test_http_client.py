@@ -1,4 +1,4 @@
-"""One attempt over HTTP: whatever the server does, it ends as an exchange with a reason code."""
+"""One attempt over HTTP ends as an exchange with an outcome, whatever the server does."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_an_answer_comes_back_byte_for_byte() -> None:
     assert ask(raw(data)).body == data
 
 
-def test_a_status_of_success_is_an_answer_whatever_stands_in_it() -> None:
+def test_a_status_of_success_is_an_answer_whatever_the_body() -> None:
     found = ask(raw(b"<html>", status=202))
     assert (found.outcome, found.status, found.detail) == ("answer", 202, "")
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 529])
-def test_a_status_of_failure_is_its_own_reason(status: int) -> None:
+def test_a_status_of_failure_is_the_outcome(status: int) -> None:
     found = ask(failure(status))
     assert (found.outcome, found.status) == (f"http_{status}", status)
     assert b"error" in found.body
@@ -125,12 +125,12 @@ def test_a_body_is_bounded_after_decompression() -> None:
     assert len(found.body) == 2**20
 
 
-def test_a_compressed_body_is_kept_as_it_reads() -> None:
+def test_a_compressed_body_is_kept_decompressed() -> None:
     found = ask(raw(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}))
     assert (found.outcome, found.body) == ("answer", b"{}")
 
 
-def test_nothing_compressed_is_asked_for() -> None:
+def test_no_compression_is_requested() -> None:
     with Teacher() as teacher:
         post(teacher.endpoint)
     assert teacher.calls[0].headers["accept-encoding"] == "identity"
@@ -142,11 +142,11 @@ def test_a_body_is_bounded_in_time() -> None:
     assert found.body.startswith(b"{")
 
 
-def test_a_server_that_hangs_is_not_waited_for() -> None:
+def test_a_server_that_hangs_is_a_timeout() -> None:
     assert ask(hang(), IMPATIENT).outcome == "timeout"
 
 
-def test_a_connection_that_is_closed_is_told_from_one_that_failed() -> None:
+def test_a_closed_connection_differs_from_one_that_failed() -> None:
     assert ask(close()).outcome == "connection_closed"
     assert ask(cut(answer("Half of this."))).outcome == "connection_closed"
     with socket.socket() as unused:
@@ -154,7 +154,7 @@ def test_a_connection_that_is_closed_is_told_from_one_that_failed() -> None:
         assert post(f"http://127.0.0.1:{unused.getsockname()[1]}").outcome == "connection_failed"
 
 
-def test_a_connection_that_does_not_come_about_is_not_waited_for() -> None:
+def test_a_connection_that_is_not_accepted_is_a_timeout() -> None:
     with full_backlog() as port:
         timeouts = Timeouts(connect_seconds=0.3, response_seconds=5.0)
         assert post(f"http://127.0.0.1:{port}", timeouts).outcome == "connect_timeout"
@@ -174,7 +174,7 @@ def full_backlog() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_what_is_no_http_has_its_reason() -> None:
+def test_bad_http_has_its_own_outcome() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         async def run() -> Exchange:
@@ -197,7 +197,7 @@ def speak_nonsense(server: socket.socket) -> None:
         connection.sendall(b"220 mail.example ESMTP\r\n")
 
 
-def test_a_host_without_an_address_has_its_reason() -> None:
+def test_a_host_without_an_address_is_a_failed_connection() -> None:
     assert post("http://teacher.invalid/v1").outcome == "connection_failed"
 
 
@@ -233,7 +233,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_accepted(certificate: Path) -> None:
+def test_an_untrusted_certificate_is_not_accepted(certificate: Path) -> None:
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(certificate)
     with Teacher(tls=server) as teacher:
@@ -251,7 +251,7 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch)
         assert (teacher.count, proxy.count) == (1, 0)
 
 
-def test_a_proxy_that_is_configured_is_used() -> None:
+def test_a_configured_proxy_is_used() -> None:
     with Teacher() as proxy:
         found = post("http://teacher.invalid/v1", proxy=f"http://127.0.0.1:{proxy.port}")
         assert (found.outcome, proxy.count) == ("answer", 1)
@@ -273,7 +273,7 @@ def test_a_failure_leaves_the_client_usable() -> None:
     assert outcomes == ["connection_closed", "http_500", "answer"]
 
 
-def test_the_key_reaches_the_teacher_and_nobody_else() -> None:
+def test_the_key_is_sent_to_the_teacher_alone() -> None:
     with Teacher() as teacher:
         found = post(teacher.endpoint)
     assert teacher.calls[0].headers["authorization"] == f"Bearer {SECRET}"
@@ -293,7 +293,7 @@ def get_file(reply: Reply, **settings: Any) -> tuple[Exchange, bytes]:
     return asyncio.run(run())
 
 
-def test_a_file_may_be_larger_than_a_body_but_not_than_it_may_be() -> None:
+def test_a_file_may_be_larger_than_a_body_up_to_its_own_limit() -> None:
     whole, data = get_file(raw(b"x" * 5000), most_bytes=5000)
     assert (whole.outcome, whole.body, data) == ("answer", b"", b"x" * 5000)
     cut_off, data = get_file(raw(b"x" * 5000), most_bytes=4999)
@@ -301,19 +301,19 @@ def test_a_file_may_be_larger_than_a_body_but_not_than_it_may_be() -> None:
     assert cut_off.detail == "cut after 4999 bytes"
 
 
-def test_a_file_that_breaks_off_is_no_answer() -> None:
+def test_an_incomplete_file_is_no_answer() -> None:
     broken, data = get_file(cut(raw(b"x" * 5000)))
     assert (broken.outcome, len(data)) == ("connection_closed", 2500)
     assert "after 2500 bytes" in broken.detail
 
 
-def test_a_file_is_never_fetched_from_where_a_redirect_points() -> None:
+def test_a_file_is_not_fetched_through_a_redirect() -> None:
     with Teacher() as other:
         found, _ = get_file(redirect(other.endpoint))
         assert (found.outcome, other.count) == ("redirect", 0)
 
 
-def test_a_posted_file_arrives_whole_under_its_own_type() -> None:
+def test_a_posted_file_arrives_whole_with_its_content_type() -> None:
     async def run() -> Exchange:
         async with HttpClient() as client:
             typed = target(teacher.endpoint)

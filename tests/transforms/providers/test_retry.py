@@ -122,7 +122,7 @@ def test_an_outcome_that_would_come_again_is_not_retried(outcome: str) -> None:
         ("nan", None),
     ],
 )
-def test_the_time_a_server_names_is_understood(value: str, seconds: float | None) -> None:
+def test_the_time_that_a_server_asks_for_is_read(value: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": value}, NOW) == seconds
 
 
@@ -176,7 +176,7 @@ def test_patience_is_bounded() -> None:
     assert len(ask(failed(503), after_seconds=PATIENCE_SECONDS + 1).attempts) == 1
 
 
-def test_a_wait_beyond_our_patience_is_the_routes_to_take() -> None:
+def test_a_wait_beyond_our_patience_ends_the_attempts() -> None:
     beyond = ask(failed(503, "41"), after_seconds=60.0)
     assert len(beyond.attempts) == 1
     assert beyond.last is not None

@@ -1,4 +1,4 @@
-"""What a server says of its own limits is understood."""
+"""A server's own rate limits are read from its headers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def anthropic(remaining: str, reset: str, kind: str = "requests") -> dict[str, s
         ("٣s", 0.0),
     ],
 )
-def test_a_span_is_understood(reset: str, seconds: float) -> None:
+def test_a_duration_is_read(reset: str, seconds: float) -> None:
     assert seconds_until_refilled(openai("0", reset), NOW) == pytest.approx(seconds)
 
 
@@ -56,7 +56,7 @@ def test_a_span_is_understood(reset: str, seconds: float) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
-def test_a_time_is_understood(kind: str, reset: str, seconds: float) -> None:
+def test_a_time_is_read(kind: str, reset: str, seconds: float) -> None:
     assert seconds_until_refilled(anthropic("0", reset, kind), NOW) == pytest.approx(seconds)
 
 
@@ -64,11 +64,11 @@ def test_a_time_is_understood(kind: str, reset: str, seconds: float) -> None:
     "headers",
     [{}, openai("1", "6m0s"), anthropic("8000", "2026-11-22T12:00:42Z"), {"retry-after": "9"}],
 )
-def test_where_something_is_left_there_is_nothing_to_wait_for(headers: Mapping[str, str]) -> None:
+def test_there_is_no_wait_while_something_is_left(headers: Mapping[str, str]) -> None:
     assert seconds_until_refilled(headers, NOW) == 0.0
 
 
-def test_of_two_limits_that_are_used_up_the_later_counts() -> None:
+def test_the_later_of_two_resets_counts() -> None:
     headers = openai("0", "5s") | openai("0", "20s", "tokens")
     assert seconds_until_refilled(headers, NOW) == 20.0
     assert seconds_until_refilled(headers | openai("7", "20s", "tokens"), NOW) == 5.0

@@ -31,34 +31,34 @@ def test_no_text_has_no_tokens() -> None:
     assert count_tokens("") == 0
 
 
-def test_markers_of_special_tokens_count_as_text() -> None:
+def test_special_tokens_count_as_text() -> None:
     assert count_tokens("<|endoftext|>") > 1
 
 
-def test_a_prompt_has_a_frame_around_each_message() -> None:
+def test_each_message_of_a_prompt_adds_tokens_of_its_frame() -> None:
     one = (Message("user", "Hello"),)
     assert prompt_tokens(one) == 1 + 4 + 3
     assert prompt_tokens(one * 2) == 2 * (1 + 4) + 3
 
 
 @given(st.lists(st.text(st.characters(codec=None))))
-def test_no_prompt_has_more_tokens_than_the_most(texts: list[str]) -> None:
+def test_no_prompt_has_more_tokens_than_the_upper_bound(texts: list[str]) -> None:
     messages = [Message("user", text) for text in texts]
     assert prompt_tokens(messages) <= most_prompt_tokens(messages)
 
 
-def test_the_answer_is_reserved_as_long_as_allowed() -> None:
+def test_an_answer_counts_as_long_as_allowed() -> None:
     [request] = make_requests(["Why?"], max_tokens=77)
     assert completion_limit(request.parameters) == 77
     assert estimated_tokens(request).completion == most_tokens(request).completion == 77
     assert estimated_tokens(request).total == estimated_tokens(request).prompt + 77
 
 
-def test_an_answer_without_a_limit_is_reserved_at_the_default() -> None:
+def test_an_answer_without_a_limit_counts_as_the_default() -> None:
     assert completion_limit("{}") == DEFAULT_COMPLETION_TOKENS
 
 
-def test_a_limit_may_go_by_either_name() -> None:
+def test_both_names_of_the_limit_count() -> None:
     assert completion_limit('{"max_completion_tokens":900}') == 900
 
 

@@ -1,4 +1,4 @@
-"""What the tests of every API share: answers as an API gives them, and bodies that are none."""
+"""Bodies that the tests of all APIs share: recorded answers, and bodies without an answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON = st.recursive(
     max_leaves=20,
 )
 
-# What no API takes for an answer, with the reason for it.
+# Bodies that no API takes for an answer, with the reason.
 NO_OBJECT = {
     "nothing": (b"", "empty_body"),
     "words": (b"upstream error", "not_json"),

@@ -1,4 +1,4 @@
-"""The API `anthropic-messages`: what is sent, and what is read out of whatever comes back."""
+"""The API `anthropic-messages`: the calls it makes, and what it reads in any body."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def completed(data: bytes) -> Completion:
     return found
 
 
-def test_a_conversation_is_sent_with_its_instructions_apart() -> None:
+def test_the_system_prompt_is_sent_in_a_field_of_its_own() -> None:
     request = conversation(
         ("system", "Use metric units."),
         ("user", "Why?"),
@@ -72,7 +72,7 @@ def test_a_conversation_is_sent_with_its_instructions_apart() -> None:
 
 
 @pytest.mark.parametrize("stop", ["END", ["END"]], ids=["a-text", "a-list"])
-def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
+def test_parameters_are_sent_under_the_names_of_the_api(stop: Any) -> None:
     wanted = {
         "type": "json_schema",
         "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA},
@@ -105,7 +105,7 @@ def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
         (NAMED, {"type": "tool", "name": "now"}),
     ],
 )
-def test_tools_are_sent_in_the_words_of_the_api(choice: Any, sent: Any) -> None:
+def test_tools_are_sent_in_the_form_of_the_api(choice: Any, sent: Any) -> None:
     request = conversation(("user", "Why?"), tools=TOOLS, tool_choice=choice)
     body = json.loads(API.build(request).body)
     assert body["tool_choice"] == sent
@@ -120,12 +120,12 @@ def test_tools_are_sent_in_the_words_of_the_api(choice: Any, sent: Any) -> None:
     ]
 
 
-def test_no_choice_among_tools_is_sent_where_none_was_made() -> None:
+def test_no_tool_choice_is_sent_if_none_was_made() -> None:
     body = json.loads(API.build(conversation(("user", "Why?"), tools=TOOLS)).body)
     assert "tool_choice" not in body
 
 
-def test_calls_of_tools_are_read_beside_the_text() -> None:
+def test_tool_calls_are_read_beside_the_text() -> None:
     found = completed(body("tool-use"))
     assert (found.text, found.finish_reason) == ("I look both up.", "tool_calls")
     assert found.tool_calls == (
@@ -134,11 +134,11 @@ def test_calls_of_tools_are_read_beside_the_text() -> None:
     )
 
 
-def test_the_version_is_told_on_a_route_without_a_key() -> None:
+def test_the_version_is_sent_without_a_key_too() -> None:
     assert API.headers("") == {"anthropic-version": "2023-06-01"}
 
 
-def test_what_the_api_does_not_have_is_told_and_never_left_out_in_silence() -> None:
+def test_a_parameter_that_the_api_does_not_have_is_an_error() -> None:
     asked = {"seed": 7, "temperature": 1, "presence_penalty": 1, "logprobs": True}
     unsupported = ["logprobs", "presence_penalty", "seed"]
     assert unsupported_parameters("anthropic-messages", asked) == unsupported
@@ -160,7 +160,7 @@ def test_a_good_answer_is_read_whole() -> None:
     )
 
 
-def test_thinking_is_kept_apart_and_cached_tokens_are_counted() -> None:
+def test_thinking_is_separated_and_cached_tokens_are_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six.\n6 x 7 = 42."
@@ -169,7 +169,7 @@ def test_thinking_is_kept_apart_and_cached_tokens_are_counted() -> None:
     )
 
 
-def test_a_refusal_is_kept_apart_from_the_answer() -> None:
+def test_a_refusal_is_separated_from_the_answer() -> None:
     found = completed(body("refusal"))
     assert (found.text, found.finish_reason) == ("To begin", "content_filter")
     assert found.refusal == "The answer would help to make a pathogen."
@@ -202,11 +202,11 @@ def test_a_refusal_without_a_reason_is_a_refusal(details: Any, refusal: str) -> 
         (["end_turn"], "unknown"),
     ],
 )
-def test_finish_reasons_have_one_vocabulary(said: Any, meant: str) -> None:
+def test_finish_reasons_are_translated(said: Any, meant: str) -> None:
     assert completed(body(stop_reason=said)).finish_reason == meant
 
 
-def test_an_answer_of_no_blocks_is_an_empty_answer() -> None:
+def test_an_answer_without_blocks_is_empty() -> None:
     assert completed(body(content=[])).text == ""
 
 
@@ -234,7 +234,7 @@ def test_an_answer_of_no_blocks_is_an_empty_answer() -> None:
         ),
     ],
 )
-def test_usage_that_is_not_told_is_not_made_up(usage: Any, expected: Usage) -> None:
+def test_missing_usage_is_not_made_up(usage: Any, expected: Usage) -> None:
     assert completed(body(usage=usage)).usage == expected
 
 
@@ -286,7 +286,7 @@ def test_each_bad_answer_has_its_reason(data: bytes, reason: str) -> None:
 
 
 @given(st.binary())
-def test_no_bytes_at_all_raise(data: bytes) -> None:
+def test_no_bytes_raise(data: bytes) -> None:
     assert isinstance(API.parse(data), Malformed)
 
 
@@ -323,11 +323,11 @@ GOOD = body()
 
 
 @given(st.integers(0, len(GOOD) - 1))
-def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
+def test_an_incomplete_answer_is_never_taken_for_a_complete_one(end: int) -> None:
     assert isinstance(find_api("anthropic-messages").parse(GOOD[:end]), Malformed)
 
 
-def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> None:
+def test_an_answer_over_http_settles_its_usage(tmp_path: Path) -> None:
     overloaded = raw(b'{"type": "error", "error": {"type": "overloaded_error"}}', status=529)
     with Teacher(in_turn(overloaded, raw(body("thinking")))) as teacher:
         route = make_route(
@@ -351,7 +351,7 @@ def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> N
         assert last.body == body("thinking")
 
 
-def test_a_refusal_over_the_wire_is_an_answer_that_is_paid_for_once(tmp_path: Path) -> None:
+def test_a_refusal_over_http_is_an_answer_paid_for_once(tmp_path: Path) -> None:
     with Teacher(always(raw(body("refusal")))) as teacher:
         route = make_route(teacher.endpoint.removesuffix("/v1"), api="anthropic-messages")
         work = [RouteWork(route, make_requests(3)) for _ in range(2)]

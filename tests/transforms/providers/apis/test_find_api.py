@@ -1,4 +1,4 @@
-"""Finding an API by a route's name for it."""
+"""APIs are found by the `api` of a route."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def test_an_unknown_api_is_named_with_those_that_are_known() -> None:
     assert "did you mean 'openai-chat'?" in str(caught.value)
 
 
-def test_a_response_is_read_by_the_name_of_its_api() -> None:
+def test_a_response_is_read_by_its_api() -> None:
     assert find_api("embedded").parse(b"") == find_api("openai-chat").parse(b"")
 
 
-def test_every_api_that_a_registry_may_name_is_spoken() -> None:
+def test_every_api_of_the_registry_is_supported() -> None:
     for name in load_schema("registry")["$defs"]["route"]["properties"]["api"]["enum"]:
         assert find_api(name).parameters
 
@@ -38,10 +38,10 @@ def test_openai_chat_has_every_parameter_that_a_run_file_may_name() -> None:
     ("api", "missing"),
     [("openai-chat", []), ("embedded", []), ("gemini", []), ("anthropic-messages", ["seed"])],
 )
-def test_parameters_that_an_api_does_not_have_are_told(api: str, missing: list[str]) -> None:
+def test_parameters_that_an_api_does_not_have_are_returned(api: str, missing: list[str]) -> None:
     assert unsupported_parameters(api, {"temperature": 1, "seed": 7, "max_tokens": 9}) == missing
 
 
-def test_the_parameters_of_an_unknown_api_are_not_guessed() -> None:
+def test_the_parameters_of_an_unknown_api_are_an_error() -> None:
     with pytest.raises(InputError, match="smoke-signals"):
         unsupported_parameters("smoke-signals", [])

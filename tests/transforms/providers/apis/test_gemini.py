@@ -1,4 +1,4 @@
-"""The API `gemini`: what is sent, and what is read out of whatever comes back."""
+"""The API `gemini`: the calls it makes, and what it reads in any body."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def completed(data: bytes) -> Completion:
     return found
 
 
-def test_a_conversation_is_sent_with_its_instructions_apart() -> None:
+def test_the_system_prompt_is_sent_in_a_field_of_its_own() -> None:
     request = conversation(
         ("system", "Use metric units."),
         ("user", "Why?"),
@@ -77,7 +77,7 @@ def test_a_conversation_is_sent_with_its_instructions_apart() -> None:
 
 
 @pytest.mark.parametrize("stop", ["END", ["END"]], ids=["a-text", "a-list"])
-def test_parameters_are_sent_in_the_words_of_the_api(stop: Any) -> None:
+def test_parameters_are_sent_under_the_names_of_the_api(stop: Any) -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
     request = conversation(
         ("user", "Why?"),
@@ -121,7 +121,7 @@ STRICT, LAX = TOOLS[:1], TOOLS[1:]
         (LAX, {"tool_choice": NAMED}, {"mode": "ANY", "allowedFunctionNames": ["now"]}),
     ],
 )
-def test_the_choice_among_tools_is_sent_in_the_words_of_the_api(
+def test_the_tool_choice_is_sent_in_the_form_of_the_api(
     tools: Any, choice: dict[str, Any], config: Any
 ) -> None:
     request = conversation(("user", "Why?"), tools=tools, **choice)
@@ -130,7 +130,7 @@ def test_the_choice_among_tools_is_sent_in_the_words_of_the_api(
     assert "generationConfig" not in sent
 
 
-def test_tools_are_sent_in_the_words_of_the_api() -> None:
+def test_tools_are_sent_in_the_form_of_the_api() -> None:
     sent = json.loads(API.build(conversation(("user", "Why?"), tools=TOOLS)).body)
     declared = {
         "name": "boiling_point",
@@ -140,7 +140,7 @@ def test_tools_are_sent_in_the_words_of_the_api() -> None:
     assert sent["tools"] == [{"functionDeclarations": [declared, {"name": "now"}]}]
 
 
-def test_calls_of_tools_are_read() -> None:
+def test_tool_calls_are_read() -> None:
     found = completed(body("tool-calls"))
     assert (found.text, found.finish_reason, found.usage) == (
         "",
@@ -153,12 +153,12 @@ def test_calls_of_tools_are_read() -> None:
     )
 
 
-def test_an_answer_that_was_cut_after_a_call_was_cut() -> None:
+def test_an_answer_cut_after_a_tool_call_counts_as_cut() -> None:
     found = completed(candidate([{"functionCall": {"name": "f"}}], "MAX_TOKENS"))
     assert (len(found.tool_calls), found.finish_reason) == (1, "length")
 
 
-def test_log_probabilities_are_read_and_a_zero_that_is_left_out_is_a_zero() -> None:
+def test_log_probabilities_are_read_and_a_missing_one_is_zero() -> None:
     assert completed(body("logprobs")).logprobs == LOGPROBS
 
 
@@ -175,22 +175,22 @@ def test_log_probabilities_are_read_and_a_zero_that_is_left_out_is_a_zero() -> N
         {"chosenCandidates": [{"token": "a\ud800"}]},
     ],
 )
-def test_log_probabilities_that_cannot_be_read_spoil_no_answer(logprobs: Any) -> None:
+def test_unreadable_log_probabilities_do_not_reject_an_answer(logprobs: Any) -> None:
     found = completed(candidate([{"text": "Hi."}], logprobsResult=logprobs))
     assert (found.text, found.logprobs) == ("Hi.", None)
 
 
-def test_a_route_without_a_key_shows_none() -> None:
+def test_a_route_without_a_key_sends_none() -> None:
     assert API.headers("") == {}
 
 
-def test_what_the_api_does_not_have_is_told_and_never_left_out_in_silence() -> None:
+def test_a_parameter_that_the_api_does_not_have_is_an_error() -> None:
     assert unsupported_parameters("gemini", ["seed", "top_p", "logit_bias"]) == ["logit_bias"]
     with pytest.raises(KeyError, match="logit_bias"):
         API.build(conversation(("user", "Why?"), logit_bias=1))
 
 
-def test_a_models_name_cannot_lead_elsewhere() -> None:
+def test_the_name_of_a_model_cannot_change_the_path() -> None:
     request = replace(conversation(("user", "Why?")), model="a/../b?c#d")
     assert API.build(request).path == "/models/a%2F..%2Fb%3Fc%23d:generateContent"
 
@@ -207,7 +207,7 @@ def test_a_good_answer_is_read_whole() -> None:
     )
 
 
-def test_thoughts_are_kept_apart_and_counted() -> None:
+def test_thoughts_are_separated_and_counted() -> None:
     found = completed(body("thinking"))
     assert found.text == "There are 42 jars."
     assert found.reasoning == "Seven boxes of six. 6 x 7 = 42."
@@ -223,7 +223,7 @@ def test_thoughts_are_kept_apart_and_counted() -> None:
         ("blocked-answer", "The answer was withheld for safety."),
     ],
 )
-def test_what_is_blocked_is_a_refusal(name: str, refusal: str) -> None:
+def test_a_blocked_prompt_or_answer_is_a_refusal(name: str, refusal: str) -> None:
     found = completed(body(name))
     assert (found.text, found.finish_reason) == ("", "content_filter")
     assert found.refusal == refusal
@@ -237,7 +237,7 @@ def test_a_refusal_without_a_reason_is_a_refusal() -> None:
     assert completed(candidate([], "SPII")).refusal == "SPII"
 
 
-def test_an_answer_cut_before_it_began_is_cut_and_its_thoughts_are_counted() -> None:
+def test_an_answer_cut_while_thinking_is_cut_and_its_thoughts_are_counted() -> None:
     found = completed(body("cut-while-thinking"))
     assert (found.text, found.finish_reason, found.usage) == (
         "",
@@ -263,17 +263,17 @@ def test_an_answer_cut_before_it_began_is_cut_and_its_thoughts_are_counted() -> 
         (["STOP"], "unknown", False),
     ],
 )
-def test_finish_reasons_have_one_vocabulary(said: Any, meant: str, refused: bool) -> None:
+def test_finish_reasons_are_translated(said: Any, meant: str, refused: bool) -> None:
     found = completed(candidate([{"text": "Hi."}], said))
     assert (found.finish_reason, bool(found.refusal)) == (meant, refused)
 
 
-def test_a_call_of_a_function_is_told_though_the_ending_is_stop() -> None:
+def test_a_stop_after_a_function_call_counts_as_tool_calls() -> None:
     found = completed(candidate([{"functionCall": {"name": "f"}}]))
     assert (found.text, found.finish_reason) == ("", "tool_calls")
 
 
-def test_an_answer_of_no_parts_is_an_empty_answer() -> None:
+def test_an_answer_without_parts_is_empty() -> None:
     assert completed(candidate()).text == ""
 
 
@@ -304,7 +304,7 @@ def test_an_answer_of_no_parts_is_an_empty_answer() -> None:
         ),
     ],
 )
-def test_usage_that_is_not_told_is_not_made_up(usage: Any, expected: Usage) -> None:
+def test_missing_usage_is_not_made_up(usage: Any, expected: Usage) -> None:
     assert completed(body(usageMetadata=usage)).usage == expected
 
 
@@ -352,7 +352,7 @@ def test_each_bad_answer_has_its_reason(data: bytes, reason: str) -> None:
 
 
 @given(st.binary())
-def test_no_bytes_at_all_raise(data: bytes) -> None:
+def test_no_bytes_raise(data: bytes) -> None:
     assert isinstance(API.parse(data), Malformed)
 
 
@@ -395,11 +395,11 @@ GOOD = body()
 
 
 @given(st.integers(0, len(GOOD) - 1))
-def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
+def test_an_incomplete_answer_is_never_taken_for_a_complete_one(end: int) -> None:
     assert isinstance(find_api("gemini").parse(GOOD[:end]), Malformed)
 
 
-def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> None:
+def test_an_answer_over_http_settles_its_usage(tmp_path: Path) -> None:
     spent = raw(b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}', status=429)
     with Teacher(in_turn(spent, raw(body("thinking")))) as teacher:
         route = make_route(teacher.endpoint + "beta", api="gemini")
@@ -414,7 +414,7 @@ def test_it_is_asked_over_the_wire_and_its_usage_is_settled(tmp_path: Path) -> N
     assert last.body == body("thinking")
 
 
-def test_a_blocked_prompt_over_the_wire_is_an_answer_that_is_paid_for_once(tmp_path: Path) -> None:
+def test_a_blocked_prompt_over_http_is_an_answer_paid_for_once(tmp_path: Path) -> None:
     with Teacher(always(raw(body("blocked-prompt")))) as teacher:
         route = make_route(teacher.endpoint + "beta", api="gemini")
         work = [RouteWork(route, make_requests(3)) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The API `openai-chat`: what is sent, and what is read out of whatever comes back."""
+"""The API `openai-chat`: the calls it makes, and what it reads in any body."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_request_is_sent_with_its_parameters() -> None:
     }
 
 
-def test_tools_and_the_rest_are_sent_as_the_run_file_has_them() -> None:
+def test_tools_and_other_parameters_are_sent_as_in_the_run_file() -> None:
     asked: dict[str, Any] = {
         "tools": TOOLS,
         "tool_choice": NAMED,
@@ -104,7 +104,7 @@ def test_a_good_answer_is_read_whole() -> None:
         (["stop"], "unknown"),
     ],
 )
-def test_finish_reasons_have_one_vocabulary(said: Any, meant: str) -> None:
+def test_finish_reasons_are_translated(said: Any, meant: str) -> None:
     assert completed(body(finish=said)).finish_reason == meant
 
 
@@ -134,20 +134,20 @@ def test_finish_reasons_have_one_vocabulary(said: Any, meant: str) -> None:
         ),
     ],
 )
-def test_reasoning_is_kept_apart_from_the_answer(
+def test_reasoning_is_separated_from_the_answer(
     message: dict[str, Any], text: str, reasoning: str
 ) -> None:
     found = completed(body(message))
     assert (found.text, found.reasoning) == (text, reasoning)
 
 
-def test_a_refusal_is_kept_apart_from_the_answer() -> None:
+def test_a_refusal_is_separated_from_the_answer() -> None:
     found = completed(body({"content": None, "refusal": "I cannot."}))
     assert (found.text, found.refusal) == ("", "I cannot.")
 
 
 @pytest.mark.parametrize("finish", ["content_filter", "tool_calls"])
-def test_an_ending_may_explain_that_there_is_no_text(finish: str) -> None:
+def test_a_finish_reason_may_explain_a_missing_text(finish: str) -> None:
     assert completed(body({"content": None}, finish)).finish_reason == finish
 
 
@@ -160,12 +160,12 @@ def test_an_answer_without_usage_is_an_answer(usage: Any) -> None:
     assert (found.text, found.usage) == ("Hi.", Usage())
 
 
-def test_labels_that_are_none_do_not_spoil_an_answer() -> None:
+def test_unreadable_labels_do_not_reject_an_answer() -> None:
     found = completed(body(id=7, system_fingerprint=None))
     assert (found.response_id, found.system_fingerprint) == ("", "")
 
 
-def test_calls_of_tools_are_read_and_parts_of_the_usage_told() -> None:
+def test_tool_calls_and_the_details_of_usage_are_read() -> None:
     found = completed(body_of("openai-chat", "tool-calls"))
     assert (found.text, found.finish_reason) == ("", "tool_calls")
     assert found.usage == Usage(
@@ -186,13 +186,13 @@ def test_calls_of_tools_are_read_and_parts_of_the_usage_told() -> None:
         ({"name": "f", "arguments": '{"a":'}, '{"a":'),
     ],
 )
-def test_arguments_are_kept_as_text_and_cut_ones_as_they_are(function: Any, arguments: str) -> None:
+def test_arguments_are_kept_as_text_even_if_they_are_cut(function: Any, arguments: str) -> None:
     found = completed(body({"content": None, "tool_calls": [{"id": 7, "function": function}]}))
     assert found.tool_calls == (ToolCall(id="", name="f", arguments=arguments),)
 
 
 @pytest.mark.parametrize("calls", [None, []])
-def test_no_calls_are_no_calls(calls: Any) -> None:
+def test_an_empty_list_of_calls_is_no_call(calls: Any) -> None:
     found = completed(body({"content": "Hi.", "tool_calls": calls}))
     assert (found.tool_calls, found.finish_reason) == ((), "stop")
 
@@ -201,9 +201,7 @@ def test_no_calls_are_no_calls(calls: Any) -> None:
     ("said", "meant"),
     [("stop", "tool_calls"), (None, "tool_calls"), ("length", "length")],
 )
-def test_an_answer_that_calls_a_tool_ended_for_that_unless_it_was_cut(
-    said: Any, meant: str
-) -> None:
+def test_an_answer_with_a_tool_call_ended_for_that_unless_it_was_cut(said: Any, meant: str) -> None:
     message = {"content": None, "tool_calls": [{"function": {"name": "f"}}]}
     assert completed(body(message, said)).finish_reason == meant
 
@@ -216,7 +214,7 @@ def test_log_probabilities_are_read() -> None:
     )
 
 
-def test_servers_that_report_reasoning_elsewhere_are_understood() -> None:
+def test_reasoning_tokens_in_other_fields_are_read() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "reasoning_tokens": 1}
     assert completed(body(usage=usage)).usage == Usage(
         prompt_tokens=3, completion_tokens=2, cached_tokens=None, reasoning_tokens=1
@@ -242,7 +240,7 @@ def test_servers_that_report_reasoning_elsewhere_are_understood() -> None:
         {"tokens": ["a"], "token_logprobs": [-1.0]},
     ],
 )
-def test_log_probabilities_that_cannot_be_read_spoil_no_answer(logprobs: Any) -> None:
+def test_unreadable_log_probabilities_do_not_reject_an_answer(logprobs: Any) -> None:
     choice = {"message": {"content": "Hi."}, "finish_reason": "stop", "logprobs": logprobs}
     found = completed(body(choices=[choice]))
     assert (found.text, found.logprobs) == ("Hi.", None)
@@ -311,7 +309,7 @@ def test_each_bad_answer_has_its_reason(data: bytes, reason: str) -> None:
     assert found.detail
 
 
-def test_a_byte_order_mark_does_no_harm() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert completed(b"\xef\xbb\xbf" + GOOD).text == "Hi."
 
 
@@ -340,7 +338,7 @@ FIELDS = ("content", "reasoning", "reasoning_content", "refusal", "tool_calls")
 
 
 @given(st.binary())
-def test_no_bytes_at_all_raise(data: bytes) -> None:
+def test_no_bytes_raise(data: bytes) -> None:
     assert isinstance(API.parse(data), Malformed)
 
 
@@ -363,5 +361,5 @@ def test_no_answer_raises_and_each_can_be_stored(
 
 
 @given(st.integers(0, len(GOOD) - 1))
-def test_an_answer_that_broke_off_is_never_taken_for_a_whole_one(end: int) -> None:
+def test_an_incomplete_answer_is_never_taken_for_a_complete_one(end: int) -> None:
     assert find_api("openai-chat").parse(GOOD[:end]) != API.parse(GOOD)

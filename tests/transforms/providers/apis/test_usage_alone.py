@@ -1,4 +1,4 @@
-"""What an answer used is read alone, the same as with the answer, and where there is none."""
+"""Usage is read alone: the same as with the answer, and even if the answer is unreadable."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BODIES = [("openai-chat", answer().body), ("openai-chat", answer(usage=None).bod
 
 
 @pytest.mark.parametrize(("api", "body"), BODIES)
-def test_it_is_what_the_whole_answer_says(api: str, body: bytes) -> None:
+def test_usage_alone_equals_that_of_the_whole_answer(api: str, body: bytes) -> None:
     whole = find_api(api).parse(body)
     assert isinstance(whole, Completion)
     assert find_api(api).usage(body) == whole.usage
 
 
-def test_it_is_read_where_nothing_else_can_be() -> None:
+def test_usage_is_read_even_if_the_rest_is_unreadable() -> None:
     body = answer(None).body
     assert not isinstance(find_api("openai-chat").parse(body), Completion)
     assert find_api("openai-chat").usage(body) == Usage(prompt_tokens=10, completion_tokens=5)
