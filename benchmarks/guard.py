@@ -73,7 +73,7 @@ def _questions(routes: list[str]) -> list[str]:
 
 
 def _batch(path: Path) -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "decide", "--batch", str(path)]
+    command = [sys.executable, "-m", "stillroom", "decide", "--batch", str(path)]
     subprocess.run(command, check=True, capture_output=True)
 
 

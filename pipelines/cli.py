@@ -55,7 +55,3 @@ def main() -> NoReturn:
         sys.stderr.write(f"stillroom: {error}\n")
         sys.exit(error.exit_code)
     sys.exit(0)
-
-
-if __name__ == "__main__":
-    main()

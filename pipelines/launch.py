@@ -8,10 +8,9 @@ from __future__ import annotations
 import logging
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipelines.planning.plan import Plan, make_plan
 from pipelines.planning.prepare import Prepared, prepare
 from pipelines.planning.rounds import Rounds
 from pipelines.results import Result, result_of
+from pipelines.runners.process import handling, outside_event_loop, quiet_beam
 from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.clock import Clock
 from transforms.corpus.publish import preflight
@@ -72,7 +72,7 @@ def launch(
     *,
     slices: int,
     asks: bool,
-    console: Console,
+    console: Console | None = None,
     clock: Clock = _CLOCK,
 ) -> Result:
     """Runs a run file to its end.
@@ -96,9 +96,9 @@ def launch(
         StillroomError: The run failed; every answer is in the ledger.
     """
     started = time.monotonic()
-    tell = partial(console.print, markup=False)
-    ready = get_ready(path, slices=slices, asks=asks, clock=clock, tell=tell)
-    _warn_of_damage(ready, console)
+    notify = partial(console.print, markup=False) if console else _LOG.info
+    ready = get_ready(path, slices=slices, asks=asks, clock=clock, notify=notify)
+    _warn_of_damage(ready)
     rounds = Rounds(ready)
     job = rounds.first()
     while (outcome := _run_round(job, beam_options, console)).falls_short:
@@ -106,10 +106,11 @@ def launch(
     return result_of(job, outcome, seconds=time.monotonic() - started)
 
 
-def _run_round(job: Job, beam_options: Sequence[str], console: Console) -> RunOutcome:
-    with _quiet(), open_work_folder(job.work), _stoppable(job, console):
-        with Display(job.work / PROGRESS, job.requests, console):
-            _run_pipeline(job, beam_options)
+def _run_round(job: Job, beam_options: Sequence[str], console: Console | None) -> RunOutcome:
+    display = Display(job.work / PROGRESS, job.requests, console) if console else nullcontext()
+    with quiet_beam(), open_work_folder(job.work), _stoppable(job, console):
+        with display:
+            outside_event_loop(partial(_run_pipeline, job, beam_options))
         outcome: RunOutcome = read_staged(job.work / OUTCOME)
     return outcome
 
@@ -148,7 +149,7 @@ def get_ready(
     slices: int,
     asks: bool,
     clock: Clock = _CLOCK,
-    tell: Callable[[str], object] = _LOG.info,
+    notify: Callable[[str], object] = _LOG.info,
 ) -> Job:
     """Checks all that can be checked before anybody is asked.
 
@@ -179,8 +180,8 @@ def get_ready(
         open_ledger(prepared.run.ledger).preflight(run_id)
         resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
         if prepared.limiter and plan.open_routes:
-            check_limiter(prepared.limiter)
-    against = open_indexes(prepared.run, prepared.against, tell)
+            outside_event_loop(partial(check_limiter, prepared.limiter))
+    against = open_indexes(prepared.run, prepared.against, notify)
     return Job(
         run=prepared.run,
         run_id=run_id,
@@ -200,9 +201,9 @@ def get_ready(
     )
 
 
-def _warn_of_damage(job: Job, console: Console) -> None:
+def _warn_of_damage(job: Job) -> None:
     for place in open_ledger(job.run.ledger).reader().damage():
-        console.print(f"{place} is damaged and passed over; if it was an answer, it is asked again")
+        _LOG.warning("%s is damaged; if it was an answer, it is asked again", place)
 
 
 def _plan(prepared: Prepared, today: date) -> Plan:
@@ -247,7 +248,7 @@ _IN_BATCHES = """
 
 
 @contextmanager
-def _stoppable(job: Job, console: Console) -> Iterator[None]:
+def _stoppable(job: Job, console: Console | None) -> Iterator[None]:
     """Turns the first Ctrl-C into a stop after what is in flight; the second one is at once.
 
     Raises:
@@ -258,9 +259,10 @@ def _stoppable(job: Job, console: Console) -> Iterator[None]:
         if stopping(job.work):
             raise KeyboardInterrupt
         ask_to_stop(job.work)
-        console.print("stopping after the answers in flight; Ctrl-C again stops at once")
+        if console:
+            console.print("stopping after the answers in flight; Ctrl-C again stops at once")
 
-    with _handling((signal.SIGINT, signal.SIGTERM), stop):
+    with handling((signal.SIGINT, signal.SIGTERM), stop):
         try:
             yield
         except (KeyboardInterrupt, Interrupted):
@@ -268,30 +270,3 @@ def _stoppable(job: Job, console: Console) -> Iterator[None]:
                 model.mode == "batch" for each in (job, job.judging()) for model in each.models()
             )
             raise Interrupted(_SAFE + (_IN_BATCHES if in_batches else "")) from None
-
-
-@contextmanager
-def _handling(
-    signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]
-) -> Iterator[None]:
-    """Handles signals for a while. Only a main thread may; elsewhere it changes nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in signals}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Beam's own chatter and tracebacks from the terminal: errors are told in our words."""
-    root, level = logging.getLogger(), logging.getLogger().level
-    root.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

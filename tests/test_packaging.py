@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ["schemas", "transforms", "pipelines"]
+PACKAGES = ["schemas", "transforms", "pipelines", "stillroom"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 # `name==1.2 ; marker \`, then a hash a line: no address, no index, no option.
@@ -54,7 +54,7 @@ def test_the_import_names_belong_to_this_distribution_alone(package: str) -> Non
     assert spec.origin == str(ROOT / package / "__init__.py")
 
 
-def test_the_wheel_is_made_of_exactly_three_packages() -> None:
+def test_the_wheel_is_made_of_exactly_these_packages() -> None:
     assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": PACKAGES}
 
 
@@ -76,6 +76,7 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == {name for name in _sources() if name.split("/")[0] in PACKAGES}
     assert {Path(name).suffix for name in packed} >= {".py", ".json", ".yaml", ".j2"}
+    assert "stillroom/py.typed" in packed
 
 
 def test_lock_files_hold_names_versions_and_hashes_alone() -> None:

@@ -67,9 +67,12 @@ def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> Non
 def _execute(
     path: Path, beam_options: list[str], *, slices: int, asks: bool, as_json: bool
 ) -> None:
+    from pipelines.display.log import warnings_on
     from pipelines.launch import launch
 
-    result = launch(path, beam_options, slices=slices, asks=asks, console=console(stderr=as_json))
+    err = console(stderr=True)
+    with warnings_on(err):
+        result = launch(path, beam_options, slices=slices, asks=asks, console=err)
     if as_json:
         print_json(result.as_json())
     else:

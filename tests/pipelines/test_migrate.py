@@ -99,7 +99,7 @@ def test_a_ledger_of_an_older_scheme_stops_everything_before_anybody_is_asked(
 
 
 def test_the_command_line_ends_with_2_and_says_what_to_do(old: Project) -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "plan", str(old.path)]
+    command = [sys.executable, "-m", "stillroom", "plan", str(old.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"stillroom ledger migrate {old.folder / 'ledger'}" in done.stderr

@@ -175,7 +175,7 @@ def test_a_batch_answers_every_line(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "pipelines.cli",
+        "stillroom",
         "decide",
         "--batch",
         str(tmp_path / "batch.jsonl"),

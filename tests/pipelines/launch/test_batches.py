@@ -89,7 +89,7 @@ def kill_at(server: BatchServer, project: Project, path: str) -> None:
 
 def start(project: Project) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "run", str(project.path)],
+        [sys.executable, "-m", "stillroom", "run", str(project.path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,

@@ -20,7 +20,7 @@ _IN_FLIGHT = 8  # the project's concurrency
 
 def _start(project: Project) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", "run", str(project.path)],
+        [sys.executable, "-m", "stillroom", "run", str(project.path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -47,7 +47,7 @@ def test_a_killed_run_buys_again_at_most_what_was_in_flight(tmp_path: Path, seed
         process = _start(project)
         _await_calls(teacher, moment)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
         result = project.run()
         twice = sum(count - 1 for count in teacher.times_asked.values())
     assert (result.accepted, result.pending) == (200, 0)

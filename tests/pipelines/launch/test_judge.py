@@ -257,7 +257,7 @@ def test_a_mistake_is_told_with_its_line(
 def test_a_run_killed_in_mid_judging_buys_again_at_most_what_was_in_flight(tmp_path: Path) -> None:
     with Teacher(judging("4", slow=0.03)) as teacher:
         project = make_judged(tmp_path, teacher.endpoint, 60)
-        command = [sys.executable, "-m", "pipelines.cli", "run", str(project.path)]
+        command = [sys.executable, "-m", "stillroom", "run", str(project.path)]
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )

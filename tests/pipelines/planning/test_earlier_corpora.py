@@ -178,7 +178,7 @@ def test_a_missing_index_is_made_and_told_once(old: Project, tmp_path: Path) -> 
         launching.launch(project.path, [], slices=1, asks=True, console=console)
         assert f"making the index of {old.corpus}" in out.getvalue()
         told: list[str] = []
-        launching.get_ready(project.path, slices=1, asks=True, tell=told.append)
+        launching.get_ready(project.path, slices=1, asks=True, notify=told.append)
     assert told == []
 
 

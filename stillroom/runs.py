@@ -1,0 +1,135 @@
+"""What the commands `plan`, `run`, `build`, `verify` and `path` do, as functions.
+
+They print nothing unless asked, return data, and raise StillroomError. They work in a notebook,
+beside a running event loop, and in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from pipelines.display.console import console
+from pipelines.launch import launch, plan_run
+from pipelines.planning.plan import Plan
+from pipelines.results import Result
+from transforms.auditing.verify import Verification
+from transforms.auditing.verify import verify as verify_corpus
+from transforms.corpus.read import open_corpus
+
+AnyPath = str | PathLike[str]
+
+
+def plan(run_file: AnyPath) -> Plan:
+    """Plans a run: verdicts, requests and maximum cost. Sends nothing.
+
+        >>> plan = stillroom.plan("run.yaml")
+        >>> plan.permitted, plan.to_ask, plan.usd_max
+        (True, 67, 0.0)
+
+    Args:
+        run_file: The run file.
+
+    Returns:
+        The plan, also where terms refuse: see `Plan.permitted` and `Plan.verdicts`.
+
+    Raises:
+        InputError: Something in the run file or what it refers to is wrong.
+    """
+    return plan_run(Path(run_file))
+
+
+def run(
+    run_file: AnyPath,
+    *,
+    slices: int = 1,
+    beam_options: Sequence[str] = (),
+    progress: bool = False,
+) -> Result:
+    """Asks, filters, deduplicates and publishes. Call it again after any interruption.
+
+        >>> result = stillroom.run("run.yaml")
+        >>> result.accepted, result.rejected, result.stopped
+        (61, {'length': 6}, None)
+
+    Args:
+        run_file: The run file.
+        slices: Workers that ask at once; they share quota and budget. 1 to 16.
+        beam_options: Options of Beam, such as `--runner=FlinkRunner`.
+        progress: Whether progress is printed on stderr.
+
+    Returns:
+        Counts, cost, version and folder of the corpus. `Result.stopped` says why asking ended
+        early; such a run is resumed by another call.
+
+    Raises:
+        InputError: Something in the run file or what it refers to is wrong. Nothing was sent.
+        RefusedByTerms: Terms forbid the use. Nothing was sent.
+        LedgerBusy: Another run writes to the ledger. Nothing was sent.
+        Interrupted: Stopped by Ctrl-C. Every answer is in the ledger.
+        StillroomError: The run failed. Every answer is in the ledger.
+    """
+    return _launch(run_file, slices, beam_options, asks=True, progress=progress)
+
+
+def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool = False) -> Result:
+    """Does what `run` does with the answers in the ledger. Sends nothing.
+
+    Args:
+        run_file: The run file.
+        beam_options: Options of Beam.
+        progress: Whether progress is printed on stderr.
+
+    Returns:
+        As `run`.
+
+    Raises:
+        StillroomError: As `run`.
+    """
+    return _launch(run_file, 1, beam_options, asks=False, progress=progress)
+
+
+def verify(corpus: AnyPath) -> Verification:
+    """Checks offline that a corpus matches its manifest.
+
+        >>> verification = stillroom.verify("corpora/demo")
+        >>> verification.ok, verification.problems
+        (True, ())
+
+    Args:
+        corpus: The corpus's folder, or a version's.
+
+    Returns:
+        Whether it does, and every problem.
+
+    Raises:
+        InputError: There is no corpus.
+    """
+    return verify_corpus(Path(corpus))
+
+
+def latest(corpus: AnyPath) -> Path:
+    """Returns the folder of the current version of a corpus.
+
+        >>> pyarrow.dataset.dataset(stillroom.latest("corpora/demo") / "data")
+
+    Args:
+        corpus: The corpus's folder.
+
+    Raises:
+        InputError: There is no corpus.
+    """
+    return open_corpus(Path(corpus)).folder
+
+
+def _launch(
+    run_file: AnyPath, slices: int, beam_options: Sequence[str], *, asks: bool, progress: bool
+) -> Result:
+    return launch(
+        Path(run_file),
+        beam_options,
+        slices=slices,
+        asks=asks,
+        console=console(stderr=True) if progress else None,
+    )
