@@ -52,7 +52,7 @@ def gather_decisions(
     """Returns the decisions that the records of some shards name.
 
     A record holds only the ids of its decisions, so the guard decides each question again. Records
-    do not say whether their prompt was confidential; that can only deny, and their decisions permit.
+    do not say whether their prompt was confidential, which could only deny: their decisions permit.
 
     Args:
         shards: Shards of records or pairs, each with the name of its column of provenance.

@@ -1,4 +1,4 @@
-"""An audit asks about every record what a build would ask, and tells which clause denies it."""
+"""An audit asks for every record what a build would ask, and names the clause that denies it."""
 
 from __future__ import annotations
 

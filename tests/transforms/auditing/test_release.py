@@ -1,4 +1,4 @@
-"""A release is held to every duty that its corpus still owes, and told what was looked for."""
+"""A release is checked against every pending duty, and each result names what was searched for."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Ma
     return described(folder), manifest
 
 
-def test_all_that_the_specification_requires_is_there(
+def test_every_required_property_of_the_specification_is_present(
     corpus: tuple[dict[str, Any], Manifest],
 ) -> None:
     description, manifest = corpus
@@ -74,7 +74,7 @@ def test_every_reference_leads_to_a_node(corpus: tuple[dict[str, Any], Manifest]
     assert references <= set(defined)
 
 
-def test_licence_duties_and_creator_are_those_declared(
+def test_licence_duties_and_creator_come_from_the_corpus(
     corpus: tuple[dict[str, Any], Manifest],
 ) -> None:
     description, _ = corpus
@@ -83,7 +83,7 @@ def test_licence_duties_and_creator_are_those_declared(
     assert "name_prefix: Llama (llama/license)" in description["usageInfo"]
 
 
-def test_nothing_is_made_up_where_nothing_was_declared(tmp_path: Path) -> None:
+def test_without_declarations_the_properties_are_left_out(tmp_path: Path) -> None:
     build = replace(make_build(1), purpose=Purpose(use="train_generative"))
     publish_rows(tmp_path, [make_record(1, license="LicenseRef-own-work")], build=build)
     description = described(tmp_path)

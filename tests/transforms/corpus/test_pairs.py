@@ -1,4 +1,4 @@
-"""Pairs of answers in a published corpus: verified, audited, withdrawn, told of."""
+"""Preference pairs in a published corpus are verified, audited, withdrawn and explained."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_the_order_of_pairs_does_not_show(tmp_path: Path) -> None:
         "other-prompt",
     ],
 )
-def test_a_pair_that_is_not_whole_does_not_verify(
+def test_an_incomplete_pair_does_not_verify(
     tmp_path: Path, change: Callable[[Preference], Preference], said: str
 ) -> None:
     publish(tmp_path, change)
@@ -187,7 +187,7 @@ def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     ],
     ids=["schema", "order", "twice"],
 )
-def test_a_shard_of_pairs_is_held_to_what_shards_are(
+def test_a_shard_of_pairs_is_verified_like_other_shards(
     tmp_path: Path, change: Callable[[pa.Table], pa.Table], said: str
 ) -> None:
     publish(tmp_path)
@@ -294,9 +294,9 @@ def test_a_story_tells_the_pairs_of_a_record_and_of_a_rejected_answer(tmp_path: 
     _, _, pairs = rows()
     better = explain(tmp_path, pairs[4].chosen_id).sections
     worse = explain(tmp_path, pairs[4].rejected_id).sections
-    told = [section.facts for section in (*better, *worse) if section.title == "Preferences"]
+    facts = [section.facts for section in (*better, *worse) if section.title == "Preferences"]
     said = "1 over 3 by length"
-    assert told == [
+    assert facts == [
         (("chosen over", f"{pairs[4].rejected_id}, {said}"),),
         (("rejected for", f"{pairs[4].chosen_id}, {said}"),),
     ]

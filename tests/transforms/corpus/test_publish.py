@@ -33,7 +33,7 @@ def visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_a_version_holds_all_that_a_reader_needs(tmp_path: Path) -> None:
+def test_a_version_holds_every_file_that_a_reader_needs(tmp_path: Path) -> None:
     version = publish_typical(tmp_path).version
     assert visible(tmp_path) == sorted([version, "LATEST.json"])
     assert visible(tmp_path / version) == [
@@ -69,7 +69,7 @@ def test_the_order_of_buckets_changes_nothing(tmp_path: Path) -> None:
             assert path.read_bytes() == twin.read_bytes()
 
 
-def test_publishing_the_same_again_keeps_the_version_that_is_there(tmp_path: Path) -> None:
+def test_publishing_the_same_again_keeps_the_existing_version(tmp_path: Path) -> None:
     records, _ = typical_rows()
     first = publish_rows(tmp_path, records)
     before = (tmp_path / first.version).stat()
@@ -158,7 +158,7 @@ def test_a_withdrawal_names_its_parent_and_what_was_removed(tmp_path: Path) -> N
     assert manifest.version != publish_rows(tmp_path, [make_record(1)]).version
 
 
-def test_shards_are_copied_where_links_are_not_to_be_had(
+def test_shards_are_copied_where_links_are_not_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -170,7 +170,7 @@ def test_shards_are_copied_where_links_are_not_to_be_had(
 
 
 def killed_at(step: int, folder: Path) -> bool:
-    """Publishes in a child process that is killed as it is about to change a file; tells if so."""
+    """Publishes in a child process, killed before one change of a file. Returns whether it was."""
     child = os.fork()
     if child == 0:
         shards = stage(folder / ".work", [make_record(1), make_record(2)], [])
@@ -188,7 +188,7 @@ def killed_at(step: int, folder: Path) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_corpus(tmp_path: Path) -> None:
+def test_a_kill_at_any_moment_leaves_a_complete_corpus(tmp_path: Path) -> None:
     for step in itertools.count():
         folder = tmp_path / str(step)
         old = publish_rows(folder, [make_record(1)])

@@ -13,7 +13,7 @@ _ATTACK = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 class Page(HTMLParser):
-    """Reads a page: its tags, whether each is closed, its text, and what it would load."""
+    """Parses a page: its tags, unclosed tags, text, and the addresses that it would load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def test_samples_of_rejected_records_show_each_reason(tmp_path: Path) -> None:
     assert all(page.text.count(f"rejected: reason_{n} (filter)") == 2 for n in range(4))
 
 
-def test_what_a_model_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
+def test_the_text_of_a_model_is_escaped(tmp_path: Path) -> None:
     rejected = replace(make_rejected(2), completion=_ATTACK, detail=_ATTACK)
     page = publish(tmp_path, [make_record(1, text=_ATTACK)], [rejected])
     assert page.tags.isdisjoint({"script", "img"})

@@ -78,7 +78,7 @@ def test_a_retry_writes_the_same_files_over_the_old_ones(tmp_path: Path) -> None
     assert files_in(tmp_path) == before
 
 
-def test_a_shard_is_named_for_its_content(tmp_path: Path) -> None:
+def test_a_shard_is_named_by_the_digest_of_its_content(tmp_path: Path) -> None:
     shard = write_shard([make_record(1)], RECORDS, tmp_path, "train-00007")
     data = Path(shard.path).read_bytes()
     assert (shard.sha256, shard.bytes) == (sha256(data), len(data))
@@ -99,7 +99,7 @@ def test_a_shard_is_sorted_compressed_and_indexed(tmp_path: Path) -> None:
     assert all(column.statistics is not None for column in columns)
 
 
-def test_what_repeats_is_encoded_as_a_dictionary(tmp_path: Path) -> None:
+def test_repeated_values_are_encoded_as_a_dictionary(tmp_path: Path) -> None:
     shard = write_shard([make_record(n) for n in range(50)], RECORDS, tmp_path, "train")
     with pq.ParquetFile(shard.path) as file:
         group = file.metadata.row_group(0)
@@ -145,7 +145,7 @@ def test_a_rejected_row_reads_back_as_it_was_written(tmp_path: Path, kind: RowKi
     assert structure(plain(pq.read_table(shard.path).to_pylist()[0]), Rejected) == rejected
 
 
-def test_a_bucket_counts_what_became_of_its_rows(tmp_path: Path) -> None:
+def test_a_bucket_counts_its_rows_by_kind_and_reason(tmp_path: Path) -> None:
     bucket = write_bucket(*typical_rows(), tmp_path, 0)
     assert pickle.loads(pickle.dumps(bucket)) == bucket  # noqa: S301 - our own bytes
     assert {
@@ -186,7 +186,7 @@ def test_a_request_that_ends_in_two_places_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "a/b", "", ".hidden"])
-def test_a_class_that_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_class_that_is_not_a_valid_folder_name_is_refused(tmp_path: Path, name: str) -> None:
     record = make_record(1)
     record = replace(record, provenance=replace(record.provenance, obligation_class=name))
     with pytest.raises(StillroomError, match="is not a valid name of a folder"):

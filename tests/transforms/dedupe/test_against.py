@@ -1,4 +1,4 @@
-"""Deduplication against corpora published before: their records go first, and never go."""
+"""Records of earlier corpora rank above new ones and are never removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Run = Callable[..., Any]
 Texts = Mapping[int, tuple[int, int]]
 
 # A window of 60 words over its family's: neighbours at a distance of one share 52 of 60 runs of
-# five words, 0.867 of them; at two 0.75. So families are chains, and 0.8 parts the two.
+# five words, 0.867 of them; at two 0.75. So families are chains, and 0.8 is between the two.
 _WORDS, _STEP, _WINDOWS = 60, 4, 6
 
 
@@ -57,11 +57,11 @@ def _indexed(folder: Path, *, own: bool = False) -> Index:
 
 
 def _alike(one: tuple[int, tuple[int, int]], other: tuple[int, tuple[int, int]]) -> float:
-    """Returns the likeness of two numbered texts; 0 where it is below what makes them the same."""
+    """Returns the similarity of two numbered texts; 0 if it is below the threshold."""
     (number, (family, window)), (second, (kin, place)) = one, other
     distance = abs(window - place)
     alike = [1.0, 52 / 60][distance] if family == kin and distance < 2 else 0.0
-    # Records of one number answer one prompt, so 0.9 is asked of them.
+    # Records of one number answer one prompt, so they need 0.9.
     return alike if alike >= (0.9 if number == second else 0.8) else 0.0
 
 
@@ -72,7 +72,7 @@ TEXTS = st.dictionaries(
 
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(old=TEXTS, new=TEXTS, own=st.booleans(), bits=st.integers(0, 2))
-def test_who_stays_is_like_nobody_who_was_there_and_who_goes_is_like_someone(
+def test_kept_records_resemble_no_earlier_record_and_removed_ones_resemble_a_kept_one(
     old: Texts,
     new: Texts,
     own: bool,
@@ -96,18 +96,18 @@ def test_who_stays_is_like_nobody_who_was_there_and_who_goes_is_like_someone(
         witness = numbers[removal.witness]
         if removal.of is None:
             assert witness in kept
-            stands = (witness, new[witness])
+            match = (witness, new[witness])
         else:
             assert removal.of == against[0].version
             assert witness not in held
-            stands = (witness, old[witness])
-        assert removal.similarity == _alike((number, new[number]), stands) > 0
+            match = (witness, old[witness])
+        assert removal.similarity == _alike((number, new[number]), match) > 0
     sizes = sum(cluster.size for cluster in verdicts.clusters.values())
     named = [removal for removal in removed.values() if removal.of is None]
     assert sizes == len(named) + len(verdicts.clusters)
 
 
-def test_every_pair_of_kin_is_found(deduplicate: Run, tmp_path: Path) -> None:
+def test_every_pair_of_neighbours_is_found(deduplicate: Run, tmp_path: Path) -> None:
     """The law above rests on it: bands find all of these pairs, which are few and fixed."""
     chosen = dict(enumerate(product(range(3), range(_WINDOWS))))
     even = {number: text for number, text in chosen.items() if text[1] % 2 == 0}
@@ -119,7 +119,7 @@ def test_every_pair_of_kin_is_found(deduplicate: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
-def test_an_indexed_record_wins_whatever_the_ids(
+def test_an_indexed_record_is_kept_with_any_id(
     numbers: tuple[int, int], deduplicate: Run, tmp_path: Path
 ) -> None:
     old, new = numbers
@@ -132,7 +132,7 @@ def test_an_indexed_record_wins_whatever_the_ids(
     assert verdicts.counters == {"near_duplicates": 1, "capped_keys": 0}
 
 
-def test_who_goes_for_an_indexed_record_takes_nobody_along(
+def test_a_record_removed_for_an_indexed_one_removes_no_other(
     deduplicate: Run, tmp_path: Path
 ) -> None:
     """Of a chain old, near, far the middle one goes, and the last, like it alone, stays."""
@@ -172,7 +172,7 @@ def test_without_near_duplicates_the_same_answer_to_the_same_prompt_goes(
     assert removed == {name: Removal(name, 1.0, EXACT, index.version)}
 
 
-def test_a_record_of_an_earlier_version_of_the_same_corpus_stays_and_stands_for_new_ones(
+def test_a_record_of_an_earlier_version_of_the_same_corpus_is_kept_before_new_ones(
     deduplicate: Run, tmp_path: Path
 ) -> None:
     old = {number: (number, 0) for number in range(1, 5)}

@@ -103,11 +103,11 @@ def test_pairs_are_distinct_and_of_two_records() -> None:
     assert distinct_pairs(pairs).tolist() == [(0, 3), (1, 2)]
 
 
-def test_a_record_whose_bands_meet_is_no_candidate_of_itself() -> None:
+def test_a_record_with_equal_bands_is_no_candidate_of_itself() -> None:
     assert len(find_candidates(_bands([(1, 5), (1, 5)]))[0]) == 0
 
 
-def test_bands_keep_their_record_and_the_half_of_the_key_that_the_partition_does_not_tell() -> None:
+def test_bands_keep_their_record_and_the_lower_half_of_the_key() -> None:
     keys = np.random.default_rng(1).integers(0, 2**64, (3, 20), np.uint64)
     rows = np.array([4, 7, 9])
     parts = dict(split_bands(references(2, rows), keys))
@@ -121,7 +121,7 @@ def test_bands_keep_their_record_and_the_half_of_the_key_that_the_partition_does
     assert sorted(packed.tolist()) == sorted(expected)
 
 
-def test_pairs_are_compared_where_the_better_ranked_record_lies() -> None:
+def test_pairs_are_split_by_the_bucket_of_the_better_ranked_record() -> None:
     refs = np.array([5 << 32, 1 << 32, 1 << 32], np.uint64)
     pairs = pack(PAIR, better=refs, worse=refs + np.uint64(9 << 32))
     assert {bucket: len(rows) for bucket, rows in split_pairs(pairs)} == {1: 2, 5: 1}

@@ -1,4 +1,4 @@
-"""Who goes, and who stays for them."""
+"""Each removed record is similar to a kept one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _rows(edges: Edges) -> np.ndarray[tuple[int], np.dtype[np.void]]:
 
 
 def _by_rank(edges: Edges) -> dict[int, tuple[int, float]]:
-    """Goes through the records by rank, one by one: slow, plain, and right."""
+    """Decides the records one by one in order of rank: slow and simple."""
     gone: dict[int, tuple[int, float]] = {}
     for record in range(31):
         stay = [
@@ -39,7 +39,7 @@ def _by_rank(edges: Edges) -> dict[int, tuple[int, float]]:
 
 
 @given(EDGES)
-def test_the_rounds_decide_what_one_pass_by_rank_would(edges: Edges) -> None:
+def test_the_rounds_give_the_result_of_one_pass_by_rank(edges: Edges) -> None:
     chosen = {
         worse: (better, value) for better, worse, value in choose_removals(_rows(edges)).tolist()
     }
@@ -53,18 +53,18 @@ def test_the_order_of_edges_does_not_matter(edges: Edges, order: Random) -> None
     assert np.array_equal(choose_removals(_rows(dict(shuffled))), choose_removals(_rows(edges)))
 
 
-def test_of_a_chain_every_second_record_stays() -> None:
+def test_of_a_chain_every_second_record_is_kept() -> None:
     chain = {(record, record + 1): 0.85 for record in range(200)}
     gone = choose_removals(_rows(chain))["worse"].tolist()
     assert gone == list(range(1, 201, 2))
 
 
-def test_the_witness_is_the_most_alike_of_those_who_stay() -> None:
+def test_the_witness_is_the_most_similar_kept_record() -> None:
     edges = {(0, 5): 0.8, (1, 5): 0.9, (2, 5): 0.9, (0, 3): 0.8, (3, 5): 1.0}
     assert choose_removals(_rows(edges)).tolist() == [(0, 3, 0.8), (1, 5, 0.9)]
 
 
-def test_a_copy_of_a_record_that_goes_for_another_goes_for_that_one_too() -> None:
+def test_a_copy_of_a_removed_record_gets_the_same_witness() -> None:
     members = form_clusters(_rows({(4, 7): 1.0, (4, 9): 1.0, (2, 6): 1.0}), _rows({(1, 4): 0.85}))
     assert members.tolist() == [
         (1, 1, 1.0, False, 4),
@@ -77,7 +77,7 @@ def test_a_copy_of_a_record_that_goes_for_another_goes_for_that_one_too() -> Non
 
 
 @given(EDGES)
-def test_clusters_count_all_who_go_and_the_one_who_stays(near: Edges) -> None:
+def test_the_size_of_a_cluster_counts_removed_records_and_the_kept_one(near: Edges) -> None:
     copies = {(record, record + 100): 1.0 for record in range(0, 30, 3)}
     members = form_clusters(_rows(copies), _rows(near))
     removed = members[members["ref"] != members["witness"]]
@@ -88,10 +88,10 @@ def test_clusters_count_all_who_go_and_the_one_who_stays(near: Edges) -> None:
     assert set(removed["ref"]) >= {copy for _, copy in copies}
 
 
-def test_nothing_found_is_nothing_decided() -> None:
+def test_without_duplicates_there_are_no_clusters() -> None:
     assert len(form_clusters(_rows({}), _rows({}))) == 0
 
 
-def test_fates_go_to_the_buckets_of_their_records() -> None:
+def test_members_are_split_by_the_buckets_of_their_records() -> None:
     members = form_clusters(_rows({(3 << 32, 5 << 32): 1.0}), _rows({}))
     assert [(bucket, len(rows)) for bucket, rows in split_members(members)] == [(3, 1), (5, 1)]

@@ -24,7 +24,7 @@ def _by_rank(records: list[Record]) -> list[Record]:
     return sorted(records, key=lambda record: record.record_id)
 
 
-def test_exact_duplicates_go_for_the_least_id(make_record: Make, deduplicate: Run) -> None:
+def test_of_exact_duplicates_the_least_id_is_kept(make_record: Make, deduplicate: Run) -> None:
     twins = [make_record(number, "The Answer", prompt="why?") for number in range(3)]
     others = [make_record("a", "the answer", prompt="how?"), make_record("b", "no", prompt="why?")]
     verdicts = deduplicate([*twins, *others])
@@ -39,13 +39,13 @@ def test_exact_duplicates_go_for_the_least_id(make_record: Make, deduplicate: Ru
     assert verdicts.counters == {"exact_duplicates": 2}
 
 
-def test_nothing_is_removed_from_nothing(deduplicate: Run) -> None:
+def test_no_records_give_no_verdicts(deduplicate: Run) -> None:
     verdicts = deduplicate([], NearDedupe(), 1)
     assert verdicts.buckets == [0, 1]
     assert verdicts.removed == {}
 
 
-def test_near_duplicates_stay_unless_they_are_looked_for(
+def test_near_duplicates_are_kept_unless_the_run_looks_for_them(
     make_record: Make, deduplicate: Run, writer: Any
 ) -> None:
     words = writer.words(200)
@@ -55,7 +55,7 @@ def test_near_duplicates_stay_unless_they_are_looked_for(
     assert len(deduplicate(records, NearDedupe()).removed) == 1
 
 
-def test_a_copy_of_a_near_duplicate_names_who_stays(
+def test_a_copy_of_a_near_duplicate_names_the_kept_record(
     make_record: Make, deduplicate: Run, writer: Any, jaccard: Callable[..., float]
 ) -> None:
     words = writer.words(200)
@@ -72,7 +72,7 @@ def test_a_copy_of_a_near_duplicate_names_who_stays(
 
 
 @pytest.mark.parametrize(("target", "recall"), [(0.85, 0.995), (0.80, 0.98)])
-def test_planted_pairs_are_found_and_nothing_else(
+def test_only_planted_pairs_are_found(
     target: float,
     recall: float,
     make_record: Make,
@@ -103,7 +103,7 @@ def test_planted_pairs_are_found_and_nothing_else(
         assert removal.witness not in removed
 
 
-def test_of_a_drift_chain_whoever_goes_is_like_someone_who_stays(
+def test_each_removed_record_of_a_drift_chain_resembles_a_kept_one(
     make_record: Make, deduplicate: Run, writer: Any, jaccard: Callable[..., float]
 ) -> None:
     texts = {}
@@ -123,7 +123,7 @@ def test_of_a_drift_chain_whoever_goes_is_like_someone_who_stays(
 
 
 @pytest.mark.parametrize("before", [83, 166], ids=["in two parts", "in one block"])
-def test_no_distinct_record_is_lost_to_a_template(
+def test_no_distinct_record_is_removed_for_a_shared_template(
     before: int, make_record: Make, deduplicate: Run, writer: Any
 ) -> None:
     """Of texts that share 83 % of their words the likeness is 0.71 at most: 0.83 / (2 - 0.83)."""
@@ -180,7 +180,7 @@ def test_bundles_that_run_three_times_change_no_verdict(
     assert verdicts.clusters == clustered.clusters
 
 
-def test_survivors_of_a_run_survive_the_next(
+def test_kept_records_are_kept_in_the_next_run(
     mixed: list[Record], clustered: Any, deduplicate: Run
 ) -> None:
     survivors = [record for record in mixed if record.record_id not in clustered.removed]

@@ -38,7 +38,7 @@ def _split(bucket: int, keys: np.ndarray[Any, np.dtype[np.uint8]]) -> Iterator[t
 
 
 @given(st.lists(KEYS, min_size=1, max_size=4), st.randoms())
-def test_the_best_ranked_of_each_key_stands_for_the_others(
+def test_the_best_ranked_record_of_each_key_is_kept(
     buckets: list[list[int]], order: Random
 ) -> None:
     best: dict[int, int] = {}
@@ -63,7 +63,7 @@ def test_equal_keys_meet_in_one_partition() -> None:
         assert set(buckets_of(other[part]["ref"])) == {7}
 
 
-def test_losers_go_to_their_own_buckets() -> None:
+def test_removed_records_are_split_by_their_own_buckets() -> None:
     rows = join((rows for bucket in (2, 1) for _, rows in _split(bucket, _keys([3, 3]))), KEY)
     removed = {
         bucket: rows_of(edges["worse"]).tolist()
@@ -72,7 +72,7 @@ def test_losers_go_to_their_own_buckets() -> None:
     assert removed == {1: [1], 2: [0, 1]}
 
 
-def test_published_records_stand_for_new_ones_whatever_their_ids() -> None:
+def test_published_records_are_kept_before_new_ones_with_any_ids() -> None:
     """Those of this corpus first, then those of an index, then the new ones."""
     keys = _keys([3])
     new = references(0, np.arange(1))

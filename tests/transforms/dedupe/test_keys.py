@@ -46,7 +46,7 @@ def _alike(one: str, other: str) -> float:
     ["The Answer", "the answer\n", "ｔｈｅ answer", "the an\u200bswer"],
     ids=["case", "ends", "width", "invisible"],
 )
-def test_pairs_that_read_alike_have_one_key(other: str) -> None:
+def test_pairs_with_equal_normalised_texts_have_one_key(other: str) -> None:
     assert _key("a question", other) == _key("A question", "the answer")
 
 
@@ -54,11 +54,11 @@ def test_pairs_that_read_alike_have_one_key(other: str) -> None:
     ("prompt", "completion"),
     [("ab", "c"), ("a", "bd"), ("a", ""), ("", "abc")],
 )
-def test_pairs_that_differ_have_their_own_key(prompt: str, completion: str) -> None:
+def test_pairs_that_differ_have_different_keys(prompt: str, completion: str) -> None:
     assert _key(prompt, completion) != _key("a", "bc")
 
 
-def test_answers_that_call_other_tools_are_other_answers() -> None:
+def test_answers_with_different_tool_calls_have_different_keys() -> None:
     def key(*calls: tuple[str, str, str]) -> bytes:
         made = [ToolCall(id=name, name=tool, arguments=text) for name, tool, text in calls]
         return _key("a", answer_text("", made))
@@ -68,7 +68,7 @@ def test_answers_that_call_other_tools_are_other_answers() -> None:
     assert key(water) == key(("call-7", *water[1:]))  # its id says nothing
 
 
-def test_a_key_tells_who_said_what() -> None:
+def test_a_key_depends_on_the_roles_of_turns() -> None:
     user, assistant = Message("user", "a"), Message("assistant", "a")
     keys = {prompt_key(turns) for turns in ([user], [assistant], [user, assistant], [])}
     assert len(keys) == 4
@@ -91,7 +91,7 @@ def test_composed_and_decomposed_accents_are_one_text() -> None:
     assert _alike(french, unicodedata.normalize("NFD", french)) == 1.0
 
 
-def test_scripts_without_blanks_are_compared_by_characters() -> None:
+def test_scripts_without_spaces_are_compared_by_characters() -> None:
     text = (
         "我们在这个示例里用一段没有空格的文字来说明相似程度的计算方法因为中文的词与词之间没有空格"
     )
@@ -99,12 +99,12 @@ def test_scripts_without_blanks_are_compared_by_characters() -> None:
     assert 0.7 < _alike(text, text.replace("示例", "例子")) < 1.0
 
 
-def test_fewer_than_20_tokens_are_not_compared_for_likeness() -> None:
+def test_fewer_than_20_tokens_have_no_shingles() -> None:
     assert _shingles(" ".join(WORDS[:19])).values.size == 0
     assert _shingles(" ".join(WORDS[:20])).values.size == 16
 
 
-def test_what_stands_in_the_prompt_is_taken_out_of_the_completion() -> None:
+def test_shingles_of_the_prompt_are_removed_from_the_completion() -> None:
     quote, own = " ".join(WORDS[:20]), " ".join(f"own{number}" for number in range(30))
     shingles = _shingles(f"{quote} {own}", prompt=quote)
     assert shingles.values.size == 50 - 4 - 16
@@ -112,28 +112,28 @@ def test_what_stands_in_the_prompt_is_taken_out_of_the_completion() -> None:
     assert not np.isin(_shingles(quote).values, shingles.values).any()
 
 
-def test_what_stands_in_the_system_prompt_is_taken_out_too() -> None:
+def test_shingles_of_the_system_prompt_are_removed_too() -> None:
     prompt = [Message("system", TEXT), *_ask("a question")]
     own = " ".join(f"own{number}" for number in range(40))
     with_system = unit_shingles(prompt, f"{TEXT}\n{own}", "completion")
     assert with_system.values.size == 40
 
 
-def test_a_completion_that_mostly_quotes_its_prompt_is_compared_exactly_alone() -> None:
+def test_a_completion_that_mostly_quotes_its_prompt_has_no_shingles() -> None:
     prompt = " ".join(f"asked{number}" for number in range(200))
     own = " ".join(f"own{number}" for number in range(30))
     assert _shingles(f"{prompt} {own}", prompt=prompt).values.size == 0
     assert _shingles(f"{prompt} {own}", prompt="other").values.size == 226
 
 
-def test_the_unit_prompt_sees_prompts_alone_and_no_system_prompt() -> None:
+def test_the_unit_prompt_compares_prompts_without_the_system_prompt() -> None:
     prompt = [Message("system", "be kind " * 30), *_ask(TEXT)]
     one = unit_shingles(prompt, "an answer", "prompt")
     assert similarity(one, _shingles(TEXT), same_prompt=False) == 1.0
     assert one.shared == one.values.size
 
 
-def test_the_unit_pair_sees_both() -> None:
+def test_the_unit_pair_compares_both() -> None:
     own = " ".join(f"own{number}" for number in range(30))
     pair = unit_shingles(_ask(TEXT), own, "pair")
     assert pair.values.size == 36 + 26

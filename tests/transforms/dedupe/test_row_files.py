@@ -18,7 +18,7 @@ def _rows(*values: int) -> Rows:
     return np.array([(value, value / 3) for value in values], ROW)
 
 
-def test_receivers_read_their_part_of_every_file(tmp_path: Path) -> None:
+def test_a_receiver_reads_its_slice_of_every_file(tmp_path: Path) -> None:
     files = RowFiles(tmp_path / "rows", ROW)
     one = dict(files.write(0, [(5, _rows(1, 2)), (9, _rows(3))]))
     other = dict(files.write(1, [(9, _rows(4)), (5, _rows(5, 6))]))
@@ -27,7 +27,7 @@ def test_receivers_read_their_part_of_every_file(tmp_path: Path) -> None:
     assert len(files.read([])) == 0
 
 
-def test_a_step_that_fails_leaves_the_former_file_whole(tmp_path: Path) -> None:
+def test_a_failed_step_keeps_the_former_file(tmp_path: Path) -> None:
     files = RowFiles(tmp_path, ROW)
     ((_, piece),) = files.write(0, [(1, _rows(1, 2))])
 

@@ -29,13 +29,13 @@ def _shingles(values: set[int], shared: int = 0) -> Shingles:
 
 
 @given(SETS, SETS)
-def test_similarity_is_jaccards(one: set[int], other: set[int]) -> None:
+def test_the_similarity_is_that_of_jaccard(one: set[int], other: set[int]) -> None:
     expected = len(one & other) / len(one | other)
     assert similarity(_shingles(one), _shingles(other), same_prompt=False) == expected
 
 
 @given(SETS, SETS, SETS)
-def test_what_two_answers_have_of_one_prompt_does_not_count(
+def test_shingles_of_a_shared_prompt_do_not_count(
     one: set[int], other: set[int], prompt: set[int]
 ) -> None:
     asked = {value + 100 for value in prompt}
@@ -45,7 +45,7 @@ def test_what_two_answers_have_of_one_prompt_does_not_count(
     assert similarity(answer, second, same_prompt=False) >= expected
 
 
-def test_two_answers_that_are_compared_by_their_one_prompt_are_not_alike() -> None:
+def test_two_answers_that_are_compared_by_their_one_prompt_are_not_similar() -> None:
     prompt = _shingles({1, 2, 3}, shared=3)
     assert similarity(prompt, prompt, same_prompt=True) == 0.0
 
@@ -66,7 +66,7 @@ def _edges(
 
 
 @pytest.mark.parametrize("buckets", [1, 2])
-def test_the_threshold_itself_is_alike_enough(
+def test_the_threshold_itself_is_enough(
     buckets: int, tmp_path: Path, make_record: Callable[..., Record]
 ) -> None:
     # Of 40 words' 36 runs of five all are in a text of nine words more, which has 45: 36/45.
@@ -78,7 +78,7 @@ def test_the_threshold_itself_is_alike_enough(
     assert _edges(tmp_path, spread) == [0.8]
 
 
-def test_answers_to_one_prompt_must_be_more_alike(
+def test_answers_to_one_prompt_need_a_higher_similarity(
     tmp_path: Path, make_record: Callable[..., Record], writer: Any, jaccard: Callable[..., float]
 ) -> None:
     words = writer.words(300)
@@ -94,7 +94,7 @@ def test_answers_to_one_prompt_must_be_more_alike(
 
 
 @pytest.mark.parametrize("unit", ["prompt", "pair"])
-def test_different_answers_to_one_long_prompt_are_not_alike(
+def test_different_answers_to_one_long_prompt_are_not_similar(
     unit: Unit, tmp_path: Path, make_record: Callable[..., Record], writer: Any
 ) -> None:
     prompt = " ".join(writer.words(400))
@@ -104,7 +104,7 @@ def test_different_answers_to_one_long_prompt_are_not_alike(
 
 
 @pytest.mark.parametrize(("unit", "found"), [("prompt", 1), ("pair", 1), ("completion", 0)])
-def test_records_of_two_prompts_that_are_alike(
+def test_records_of_two_similar_prompts(
     unit: Unit, found: int, tmp_path: Path, make_record: Callable[..., Record], writer: Any
 ) -> None:
     words = writer.words(400)
