@@ -21,7 +21,7 @@ from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
 from transforms.judging.question import wants_json
-from transforms.prompts.files import expand
+from transforms.prompts.files import find_files
 from transforms.providers.apis import unsupported_parameters
 
 Place = tuple[str | int, ...]
@@ -67,7 +67,7 @@ def prepare(path: Path, today: date) -> Prepared:
     _check_routes(run, guard, document)
     for section in ("prompts", "decontaminate"):
         for index, source in enumerate(getattr(run, section)):
-            expand(source.files, run.base, document.where((section, index, "files")))
+            find_files(source.files, run.base, document.where((section, index, "files")))
     filters = compile_filters(run.filters, lambda index: document.where(("filters", index)))
     _check_golds(run, document)
     _check_scores(run, filters, document)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from schemas.errors import InputError, nearest
 from schemas.inputs.run import EvaluationSet, RunFile
 from transforms.filters.decontaminate import EvaluationIndex, EvaluationItem, build_index
-from transforms.prompts.files import RawRecord, expand, read_records
+from transforms.prompts.files import RawRecord, find_files, read_records
 
 
 def evaluation_index(run: RunFile) -> EvaluationIndex | None:
@@ -26,7 +26,7 @@ def evaluation_index(run: RunFile) -> EvaluationIndex | None:
 
 
 def _items(chosen: EvaluationSet, base: str) -> Iterator[EvaluationItem]:
-    for name, path in expand(chosen.files, base, "decontaminate"):
+    for name, path in find_files(chosen.files, base, "decontaminate"):
         for number, record in enumerate(read_records(name, path), 1):
             yield EvaluationItem(name, number, _text(record, chosen.text))
 

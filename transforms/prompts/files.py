@@ -44,7 +44,7 @@ class RawRecord:
     detail: str = ""
 
 
-def expand(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, Path]]:
+def find_files(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, Path]]:
     """Returns the files that match patterns, in an order that does not depend on the machine.
 
     Args:
@@ -93,10 +93,10 @@ def read_records(name: str, path: Path) -> Iterator[RawRecord]:
     kind = path.name.removesuffix(".gz").rpartition(".")[2]
     try:
         if kind == "parquet":
-            yield from _parquet(name, path)
+            yield from _read_parquet(name, path)
         else:
             with _open(path) as lines:
-                yield from {"csv": _csv, "txt": _text}.get(kind, _jsonl)(name, lines)
+                yield from {"csv": _read_csv, "txt": _read_text}.get(kind, _read_jsonl)(name, lines)
     except (OSError, EOFError, ValueError) as error:
         raise InputError("the prompt file cannot be read", where=name, found=str(error)) from error
 
@@ -107,7 +107,7 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _jsonl(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+def _read_jsonl(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield _json_record(name, number, line)
@@ -142,7 +142,7 @@ def _column(error: Exception) -> int:
     return int(getattr(error, "colno", 1))
 
 
-def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+def _read_text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
@@ -154,7 +154,7 @@ def _text(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
                 yield RawRecord(name, number, fields={TEXT_FIELD: text})
 
 
-def _csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
+def _read_csv(name: str, lines: IO[bytes]) -> Iterator[RawRecord]:
     # Bytes that are not UTF-8 become lone surrogates, which are then reported as invalid.
     text = (line.decode("utf-8-sig", "surrogateescape") for line in lines)
     try:
@@ -180,7 +180,7 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _parquet(name: str, path: Path) -> Iterator[RawRecord]:
+def _read_parquet(name: str, path: Path) -> Iterator[RawRecord]:
     number = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(1024):

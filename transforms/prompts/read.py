@@ -13,7 +13,7 @@ from schemas.files import problem_with
 from schemas.inputs.run import PromptSource
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Rejected
-from transforms.prompts.files import TEXT_FIELD, RawRecord, expand, read_records
+from transforms.prompts.files import TEXT_FIELD, RawRecord, find_files, read_records
 
 
 def read_prompts(sources: Sequence[PromptSource], base: str) -> Iterator[Prompt | Rejected]:
@@ -43,7 +43,7 @@ def read_prompts(sources: Sequence[PromptSource], base: str) -> Iterator[Prompt 
 
 
 def _read_source(source: PromptSource, base: str, where: str) -> Iterator[Prompt | Rejected]:
-    files = expand(source.files, base, where)
+    files = find_files(source.files, base, where)
     records = itertools.chain.from_iterable(read_records(name, path) for name, path in files)
     missing = {source.messages or source.text or TEXT_FIELD}
     if source.answer:
@@ -53,12 +53,12 @@ def _read_source(source: PromptSource, base: str, where: str) -> Iterator[Prompt
         if record.fields is not None:
             missing -= {name for name in missing if record.fields.get(name) is not None}
             first = first or record
-        yield to_prompt(record, source)
+        yield _make_prompt(record, source)
     if first is not None and missing:
         raise _unknown_field(first, min(missing))
 
 
-def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
+def _make_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
     """Returns the prompt of a record, or a rejection.
 
     Args:
@@ -81,7 +81,7 @@ def to_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
     if not isinstance(value, str):
         detail = f"{field}: expected a text, found {type(value).__name__}"
         return _rejected(record, UnreadReason.WRONG_TYPE, detail)
-    return _prompt(record, source, (Message("user", value),))
+    return _checked_prompt(record, source, (Message("user", value),))
 
 
 def _conversation(record: RawRecord, source: PromptSource, value: object) -> Prompt | Rejected:
@@ -93,16 +93,16 @@ def _conversation(record: RawRecord, source: PromptSource, value: object) -> Pro
     if turns[-1].role != "user":
         detail = f"{source.messages}: expected the user's turn last, found the {turns[-1].role}'s"
         return _rejected(record, UnreadReason.WRONG_TYPE, detail)
-    return _prompt(record, source, turns)
+    return _checked_prompt(record, source, turns)
 
 
-def _prompt(
+def _checked_prompt(
     record: RawRecord, source: PromptSource, messages: tuple[Message, ...]
 ) -> Prompt | Rejected:
     text = messages[-1].content
     if not text.strip():
         return _rejected(record, UnreadReason.EMPTY_PROMPT, "expected a text, found none")
-    gold = _gold(record, source)
+    gold = _right_answer(record, source)
     if isinstance(gold, Rejected):
         return gold
     try:
@@ -110,8 +110,8 @@ def _prompt(
     except UnicodeEncodeError as error:
         detail = f"character {error.start} is half of a surrogate pair"
         return _rejected(record, UnreadReason.LONE_SURROGATE, detail)
-    origin = _own(record, source.source_field, source.source)
-    license = _own(record, source.license_field, source.license)
+    origin = _own_or_default(record, source.source_field, source.source)
+    license = _own_or_default(record, source.license_field, source.license)
     if not license:
         return _rejected(
             record, UnreadReason.NO_LICENCE, f"expected a text in {source.license_field!r}"
@@ -133,7 +133,7 @@ def _prompt(
     )
 
 
-def _gold(record: RawRecord, source: PromptSource) -> str | Rejected:
+def _right_answer(record: RawRecord, source: PromptSource) -> str | Rejected:
     value = (record.fields or {}).get(source.answer) if source.answer else None
     if value is None:
         return ""
@@ -147,7 +147,7 @@ def _gold(record: RawRecord, source: PromptSource) -> str | Rejected:
     return gold
 
 
-def _own(record: RawRecord, field: str | None, default: str | None) -> str | None:
+def _own_or_default(record: RawRecord, field: str | None, default: str | None) -> str | None:
     """Returns a record's own text in a field, or the default of its file where it has none.
 
     A value of another type gets no default: it was meant to say something.

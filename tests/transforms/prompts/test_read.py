@@ -115,18 +115,6 @@ def test_a_field_that_no_record_has_is_an_error_of_the_run_file(tmp_path: Path) 
         _read(tmp_path, replace(SOURCE, text="qestion"))
 
 
-def test_a_pattern_without_a_file_is_an_error_of_the_run_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        _read(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["p.parquet", "p.jsonl.gz"])
-def test_a_file_with_other_content_than_its_ending_is_an_error(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"not what it says")
-    with pytest.raises(InputError, match="cannot be read"):
-        _read(tmp_path, replace(SOURCE, files=(name,)))
-
-
 GOLD = replace(SOURCE, answer="answer")
 
 

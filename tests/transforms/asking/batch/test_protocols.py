@@ -1,4 +1,4 @@
-"""The two batch APIs: what is read from their responses, and what is refused."""
+"""What both batch protocols must do: ids, lists, entries and results."""
 
 from __future__ import annotations
 
@@ -6,67 +6,24 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.transforms.asking.batch.protocols import (
+    ANTHROPIC,
+    ANTHROPIC_JOB,
+    ID,
+    OPENAI,
+    OPENAI_JOB,
+    encoded,
+)
 from transforms.asking.batch import MODULES, has_batches
 from transforms.asking.batch.protocols import BatchProtocol, find_protocol
-from transforms.asking.batch.results import member_bytes
 from transforms.providers.apis import HttpCall
 from transforms.providers.wire import Unreadable
-
-ID = "ab" * 32
-OPENAI_JOB = {"id": "batch_1", "status": "in_progress", "created_at": 1_795_000_000}
-ANTHROPIC_JOB = {
-    "id": "msgbatch_1",
-    "processing_status": "in_progress",
-    "created_at": "2026-11-22T12:00:00.5Z",
-    "request_counts": {"processing": 3, "succeeded": 1, "errored": 0},
-}
-
-
-def protocol(api: str) -> BatchProtocol:
-    found = find_protocol(api)
-    assert found is not None
-    return found
-
-
-OPENAI, ANTHROPIC = protocol("openai-chat"), protocol("anthropic-messages")
-
-
-def encoded(value: Any) -> bytes:
-    return json.dumps(value).encode()
 
 
 def test_only_apis_with_a_batch_protocol_have_one() -> None:
     assert [has_batches(api) for api in ("gemini", "embedded", *MODULES)] == [0, 0, 1, 1]
     assert find_protocol("gemini") is None
-
-
-@pytest.mark.parametrize("status", ["validating", "in_progress", "finalizing", "cancelling"])
-def test_an_openai_job_runs_until_its_status_is_an_end(status: str) -> None:
-    assert not OPENAI.read_job(encoded(OPENAI_JOB | {"status": status})).ended
-
-
-@pytest.mark.parametrize("status", ["completed", "expired", "cancelled"])
-def test_an_ended_openai_job_has_the_results_of_both_files(status: str) -> None:
-    files = {"output_file_id": "file-a", "error_file_id": "file-b"}
-    job = OPENAI.read_job(encoded(OPENAI_JOB | {"status": status} | files))
-    assert (job.ended, job.failed) == (True, "")
-    assert job.results == ("/files/file-a/content", "/files/file-b/content")
-
-
-def test_an_anthropic_job_has_as_many_requests_as_it_counts() -> None:
-    job = ANTHROPIC.read_job(encoded(ANTHROPIC_JOB))
-    assert (job.ended, job.size, job.results) == (False, 4, ())
-    assert job.created == 1_795_348_800_500
-    ended = ANTHROPIC.read_job(
-        encoded(
-            ANTHROPIC_JOB
-            | {"processing_status": "ended", "results_url": "https://elsewhere.example/r"}
-        )
-    )
-    assert ended.results == ("/v1/messages/batches/msgbatch_1/results",)
 
 
 @pytest.mark.parametrize("read", [OPENAI.read_job, ANTHROPIC.read_job])
@@ -76,26 +33,6 @@ def test_an_anthropic_job_has_as_many_requests_as_it_counts() -> None:
 def test_an_unsafe_id_is_refused(read: Any, id_: object) -> None:
     with pytest.raises(Unreadable):
         read(encoded(OPENAI_JOB | ANTHROPIC_JOB | {"id": id_}))
-
-
-def test_a_file_elsewhere_is_refused() -> None:
-    job = OPENAI_JOB | {"status": "completed", "output_file_id": "//elsewhere.example"}
-    with pytest.raises(Unreadable):
-        OPENAI.read_job(encoded(job))
-
-
-def test_an_openai_job_matches_by_its_metadata_or_by_its_file() -> None:
-    marked = OPENAI_JOB | {"metadata": {"stillroom-intent": "intent-1"}}
-    job = OPENAI.read_job(encoded(marked | {"input_file_id": "file-1"}))
-    assert OPENAI.match(job, "intent-1", "", 5) == "yes"
-    assert OPENAI.match(job, "intent-2", "file-1", 5) == "yes"
-    assert OPENAI.match(job, "intent-2", "file-2", 5) == "no"
-    assert OPENAI.match(job, "intent-2", "", 5) == "no"
-
-
-def test_an_anthropic_job_may_match_if_it_has_as_many_requests() -> None:
-    job = ANTHROPIC.read_job(encoded(ANTHROPIC_JOB))
-    assert (ANTHROPIC.match(job, "i", "", 4), ANTHROPIC.match(job, "i", "", 5)) == ("maybe", "no")
 
 
 @pytest.mark.parametrize("wanted", [OPENAI, ANTHROPIC], ids=MODULES)
@@ -160,33 +97,3 @@ def test_each_kind_of_result_has_its_outcome(
 def test_a_line_that_is_no_result_is_unreadable(wanted: BatchProtocol, line: bytes) -> None:
     with pytest.raises(Unreadable):
         wanted.read_result(line)
-
-
-def _json() -> st.SearchStrategy[Any]:
-    plain = st.none() | st.booleans() | st.integers() | st.text()
-    return st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
-
-
-@settings(max_examples=50)
-@given(
-    st.dictionaries(st.text(), _json()),
-    _json(),
-    st.sampled_from([None, 1]),
-    st.sampled_from([(",", ":"), (" , ", " : "), (",\t", "\r: ")]),
-    st.booleans(),
-)
-def test_the_bytes_of_a_value_are_unchanged(
-    around: dict[str, Any],
-    value: Any,
-    indent: int | None,
-    separators: tuple[str, str],
-    escaped: bool,
-) -> None:
-    def dumps(each: Any) -> str:
-        return json.dumps(each, indent=indent, separators=separators, ensure_ascii=escaped)
-
-    inner = {**around, "body": value, "": 0}
-    text = dumps({**around, "response": inner})
-    found = member_bytes(text, "response", "body")
-    assert json.loads(found) == value
-    assert found.decode() in text
