@@ -60,7 +60,7 @@ class _Sent:
     """An attempt that was sent.
 
     Attributes:
-        exchange: What it brought.
+        exchange: Its response or error.
         failure: The failure, if it may pass.
         grant: The quota's grant.
         decision_id: The guard's decision.

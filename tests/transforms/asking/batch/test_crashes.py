@@ -39,7 +39,7 @@ def ask(endpoint: str, api: str, folder: Path, run_id: str, dies_at: int = 0) ->
     Args:
         endpoint: The provider's.
         api: Its API.
-        folder: The ledger's.
+        folder: Folder of the ledger.
         run_id: The run.
         dies_at: The process dies before it changes a file of the ledger for so many times.
     """
@@ -67,15 +67,15 @@ def _die_at(change: int, folder: Path) -> None:
 def killed(
     server: BatchServer, api: str, folder: Path, run_id: str, call: int | None, **death: Any
 ) -> bool:
-    """Asks in a process that is killed at a call, or dies by itself; returns whether it was.
+    """Asks in a process that is killed at a call or dies by itself; returns whether it died.
 
     Args:
         server: The provider.
         api: Its API.
-        folder: The ledger's.
+        folder: Folder of the ledger.
         run_id: The run.
-        call: Which of its calls, from 0; None for none of them.
-        death: `arrives`: whether that call still comes to something; `dies_at` as `ask` has it.
+        call: Number of the call, from 0; None for no call.
+        death: `arrives`: whether the call still has its effect; `dies_at`: see `ask`.
     """
     started, before, arrives = Event(), len(server.calls), death.pop("arrives", True)
     process = _PROCESSES.Process(target=ask, args=(server.endpoint(api), api, folder, run_id),
