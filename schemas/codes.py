@@ -91,7 +91,7 @@ class MalformedReason(StrEnum):
 class Outcome(StrEnum):
     """What one attempt at a request brought, beside `http_NNN` and a provider's `batch_…`."""
 
-    ANSWER = "answer"  # a response with status 2xx, whatever its body holds
+    ANSWER = "answer"  # a response with status 2xx and any body
     BAD_HTTP = "bad_http"
     BODY_TOO_LARGE = "body_too_large"
     CONNECTION_CLOSED = "connection_closed"
@@ -123,7 +123,7 @@ class StopReason(StrEnum):
 
 
 class ModelRole(StrEnum):
-    """In which role a model touched a record."""
+    """The part of a model in making a record."""
 
     TEACHER = "teacher"
     JUDGE = "judge"
@@ -147,7 +147,7 @@ class DedupeMethod(StrEnum):
 
 
 class Severity(StrEnum):
-    """How grave a rule's finding is, whatever the run does about it."""
+    """How grave a rule's finding is; the run's action does not change it."""
 
     DEFECT = "defect"  # spoils the record
     RISK = "risk"  # should not be published

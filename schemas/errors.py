@@ -1,12 +1,12 @@
-"""The errors that a person sees, each with the exit code that it ends the command with.
+"""The errors that a person sees, with the exit code of the command.
 
     StillroomError            1  the command failed
-    ├── InputError            2  something that a person wrote is wrong
-    ├── RefusedByTerms        3  the guard said no
-    ├── LedgerBusy            1  another run holds the ledger
-    └── Interrupted         130  stopped by Ctrl-C, nothing lost
+    ├── InputError            2  a file or argument is wrong
+    ├── RefusedByTerms        3  the guard denied a route
+    ├── LedgerBusy            1  another run is using the ledger
+    └── Interrupted         130  stopped by Ctrl-C; no answer is lost
 
-Every error survives pickling, since Beam's workers raise them in other processes.
+Every error can be pickled, since Beam's workers raise them in other processes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, in the terms of the person who wrote it.
+    """One thing that is wrong in what a person wrote.
 
     Attributes:
         what: What is wrong, in a sentence.
-        where: File, with line or record where one is known: `run.yaml:12`.
-        found: What stands there.
-        expected: What would have been right.
+        where: File, with its line or record if known: `run.yaml:12`.
+        found: What the file has there.
+        expected: What would be right.
         remedy: What to do.
     """
 
@@ -53,19 +53,19 @@ class Problem:
 
 
 class StillroomError(Exception):
-    """The command failed; the message says why and what to do."""
+    """The command failed. The message gives the reason and the remedy."""
 
     exit_code = 1
 
 
 class InputError(StillroomError):
-    """One or more problems in what a person wrote: nothing was asked, nothing was written.
+    """One or more problems in what a person wrote. Nothing was sent or written.
 
     Args:
-        what: What is wrong, or the whole list of problems.
+        what: What is wrong, or a list of problems.
         where: File and line.
-        found: What stands there.
-        expected: What would have been right.
+        found: What the file has there.
+        expected: What would be right.
         remedy: What to do.
     """
 
@@ -90,30 +90,30 @@ class InputError(StillroomError):
 
 
 class RefusedByTerms(StillroomError):
-    """The guard refused at least one teacher: nobody was asked."""
+    """The guard denied at least one teacher. Nothing was sent."""
 
     exit_code = 3
 
 
 class LedgerBusy(StillroomError):
-    """Another run is writing to the ledger: nothing was paid for."""
+    """Another run is writing to the ledger. Nothing was sent."""
 
 
 class Interrupted(StillroomError):
-    """Stopped by the person at the keyboard, after the answers in flight had come in."""
+    """Stopped by Ctrl-C, after the answers in flight were received."""
 
     exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns a remedy that names the known names closest to a mistaken one.
+    """Returns a remedy with the known names that are closest to an unknown one.
 
     Args:
-        name: What was written.
-        known: The names that would have been right.
+        name: The unknown name.
+        known: The known names.
 
     Returns:
-        "did you mean …?", or the whole list where nothing is close.
+        "did you mean …?", or the whole list if no name is close.
     """
     names = sorted(known)
     close = get_close_matches(name, names, n=2, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""How far a run goes with its prompts."""
+"""The part of a run's prompts that is asked, and how often."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Which prompts are asked, and how many samples beyond those that the run file names.
+    """Which prompts are asked, and how many samples more than the run file names.
 
     Attributes:
-        last: The greatest id of a prompt that is asked; None for all prompts.
-        extra: Samples that each teacher is asked for beyond its own number of them.
-        again: Prompts up to this id are asked for one more; "" for none.
+        last: Only prompts with an id up to this one are asked; None for all prompts.
+        extra: Samples of each prompt, in addition to the teacher's own number.
+        again: Prompts with an id up to this one get one more sample; "" for none.
     """
 
     last: str | None = None
@@ -20,7 +20,7 @@ class Extent:
     again: str = ""
 
     def extra_samples(self, prompt_id: str) -> int | None:
-        """Returns how many samples more a prompt is asked for; None where it is not asked."""
+        """Returns the number of additional samples of a prompt; None if it is not asked."""
         if self.last is not None and prompt_id > self.last:
             return None
         return self.extra + (prompt_id <= self.again)

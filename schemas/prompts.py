@@ -1,4 +1,4 @@
-"""A prompt: what is asked, where it came from and under which licence."""
+"""A prompt, with its source and licence."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Prompt:
     Attributes:
         prompt_id: SHA-256 of the canonical messages; the same prompt has one id in every file.
         messages: The conversation, a user's turn last.
-        source: Where the prompt was taken from: an address or a name.
+        source: Where the prompt comes from: an address or a name.
         license: Its licence, an SPDX expression or `LicenseRef-…`.
-        file: Path as the run file names it (never a machine's absolute path, unless so written).
+        file: Path of the prompt file as the run file writes it, not made absolute.
         line: Line, or record number where a file has no lines; from 1.
         sha256: SHA-256 of the prompt's last turn as UTF-8, for looking it up in its source.
-        confidential: Whether it may not reach a host that trains on inputs.
-        gold: The right answer, where its file has one; "" for none. It is never sent.
+        confidential: Whether it must not be sent to a host that trains on inputs.
+        gold: The right answer, if its file has one, else "". It is never sent.
     """
 
     prompt_id: str

@@ -1,6 +1,6 @@
-"""A record of the corpus with its whole provenance, a pair of them, and a rejected record.
+"""The rows of a corpus: records with their provenance, pairs of answers, and rejected rows.
 
-Field names here, in `arrow.py` and in `record.schema.json` are the same; a test holds them equal.
+Field names here, in `arrow.py` and in `record.schema.json` are the same; a test compares them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PromptProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherProvenance:
-    """Which model wrote the record, as asked for and as answered."""
+    """The model that wrote the record: the one requested, and the one that the server reports."""
 
     route: str
     api: str
@@ -41,7 +41,7 @@ class TeacherProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestProvenance:
-    """What was asked, and when; times in milliseconds since 1970 UTC."""
+    """The request, with its times in milliseconds since 1970 UTC."""
 
     id: str
     sample_index: int
@@ -53,11 +53,11 @@ class RequestProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseProvenance:
-    """What came back; `sha256` is that of the body as received, `usd` what it cost.
+    """The response: `sha256` of its body as received, and its cost `usd`.
 
-    Tokens are as the provider counted them, see `Usage`. `repair_of` is the `sha256` of the first
-    answer, which violated its JSON Schema and was asked for once more; tokens and cost are then
-    those of both. Else it is "".
+    Tokens are as the provider counted them, see `Usage`. If the answer is a follow-up to one that
+    violated its JSON Schema, `repair_of` is the `sha256` of that first answer, and tokens and cost
+    are those of both; else it is "".
     """
 
     id: str
@@ -84,7 +84,7 @@ class DecisionProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """A model that touched the record, and in which role."""
+    """A model that wrote, rewrote or judged the record, and its role."""
 
     role: ModelRole
     route: str
@@ -94,7 +94,7 @@ class Generator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineProvenance:
-    """Which stillroom, with which run file, collected the answer in which run."""
+    """Version of stillroom, digest of the run file, and run that collected the answer."""
 
     version: str
     config_digest: str
@@ -103,10 +103,10 @@ class PipelineProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where something stood: characters `start` to `end`, the end excluded, of a part.
+    """A place in a text: characters `start` to `end`, end excluded, of a part.
 
-    The part is `completion`, `reasoning` or `message` with its number in the prompt, from 1. The
-    characters are those of the text as it was received, before anything in it was redacted.
+    The part is `completion`, `reasoning` or `message` with its number in the prompt, from 1.
+    Characters are counted in the text as received, before redaction.
     """
 
     part: str
@@ -120,13 +120,13 @@ class RecordedFinding:
 
     Attributes:
         rule: Name of the rule.
-        version: Version of the rule: raised when its answers change.
-        code: What was found, in a word: a rule may know several.
-        action: What it led to: `drop`, `quarantine`, `redact` or `tag`.
-        value: The measured number, or None where there is nothing to measure.
-        finding: What was found, for a person.
-        severity: How grave the rule holds it to be, whatever the run made of it.
-        span: Where it stands, or None where it is the record as a whole.
+        version: Version of the rule; it rises when the rule finds something else.
+        code: Code of the finding, one of the rule's.
+        action: What follows: `drop`, `quarantine`, `redact` or `tag`.
+        value: The measured number; None if nothing is measured.
+        finding: The finding in a sentence, for a person.
+        severity: How grave the finding is.
+        span: Its place; None if it is about the whole record.
     """
 
     rule: str
@@ -141,21 +141,21 @@ class RecordedFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a judge answered when it was asked to rate the record.
+    """A judge's rating of the record.
 
     Attributes:
-        route: The route asked.
-        model: The model that answered, by its own account.
-        request_id: The judge's request: the ledger holds what was asked and what came back.
-        decision_id: The guard's decision, for the use `select`, on the day on which it was asked.
-        judged_at: When it was asked, milliseconds since 1970 UTC.
-        criteria: What it was asked to rate.
-        lowest: The worst score that there was to give.
-        highest: The best.
-        score: The score given; None where none could be read.
-        verdict: What the score means.
-        rationale: What it said beside the score.
-        usd: What asking it cost.
+        route: The judge's route.
+        model: The model that the server reports.
+        request_id: Id of the request to the judge, which the ledger holds with its response.
+        decision_id: The guard's decision for the use `select`, on the day of the request.
+        judged_at: When the request was sent, milliseconds since 1970 UTC.
+        criteria: The criteria that the judge was given.
+        lowest: The worst score on the scale.
+        highest: The best score on the scale.
+        score: The score; None if none could be read.
+        verdict: What the score means for the record.
+        rationale: The judge's text without the score.
+        usd: Cost of the rating.
     """
 
     route: str
@@ -174,7 +174,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class DedupeProvenance:
-    """The cluster the record stands for: its name, its size, and how it was found."""
+    """The cluster of duplicates that this record represents: name, size, and how it was found."""
 
     cluster: str
     size: int
@@ -183,7 +183,7 @@ class DedupeProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Everything that explains a record."""
+    """Where a record comes from, and what it owes."""
 
     prompt: PromptProvenance
     teacher: TeacherProvenance
@@ -209,15 +209,14 @@ class Record:
         prompt_id: The id of the prompt.
         messages: The whole conversation, the completion last.
         completion: The answer alone.
-        reasoning: What the model thought before it, kept apart.
-        tool_calls: The calls of tools that the answer asks for; the tools stand in the request's
-            parameters.
-        language: ISO 639-1 code of the completion's language, or "" where it cannot be told.
+        reasoning: The model's reasoning, without the answer.
+        tool_calls: The tool calls in the answer. The tools are in the request's parameters.
+        language: ISO 639-1 code of the completion's language; "" if it is not clear.
         split: `train`, `validation`, …
         tags: Codes of the findings that tag.
         counted_tokens: Tokens of the completion by our own count (tiktoken, cl100k_base).
-        logprobs: Log probabilities of the answer's tokens; empty where they were not asked for.
-        provenance: Everything that explains it.
+        logprobs: Log probabilities of the answer's tokens; empty if the request asks for none.
+        provenance: Where it comes from.
     """
 
     record_id: str
@@ -236,31 +235,31 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """What did not make it into the corpus, and why. It was paid for, so it is kept.
+    """An answer, or a prompt, that is not in the corpus, and why. It is kept, as it was paid for.
 
     Attributes:
-        record_id: The request's id, or "" where no request came of a prompt.
-        prompt_id: The prompt's id, or "" where it could not be read.
-        stage: Where it ended.
+        record_id: The request's id; "" for a prompt without a request.
+        prompt_id: The prompt's id; "" if the prompt could not be read.
+        stage: The stage that rejected it.
         kind: What the manifest counts it as.
         reason: Reason code: one of `schemas.codes`, an outcome of asking, or a rule's own.
-        detail: What was found, for a person.
+        detail: The reason in a sentence, for a person. No code reads it.
         file: Prompt file.
-        line: Line in it.
+        line: Line in the prompt file; None for an answer.
         teacher: Route asked, or "".
-        sample_index: Which sample, or None.
+        sample_index: Number of the sample, or None.
         messages: The conversation asked.
         completion: The answer, or "".
-        reasoning: What the model thought before it, or "".
-        tool_calls: The calls of tools that the answer asks for.
-        usd: What it cost.
-        finish_reason: Why the answer ended; "" where there is none.
-        prompt_tokens: As the provider counted; None where it did not.
-        completion_tokens: The same.
-        findings: What the rules found.
-        witness: For a duplicate: the id of the surviving record that it duplicates. For a sample
-            that was not the best: the id of the best one.
-        similarity: For a duplicate: how alike the two are, from 0 to 1.
+        reasoning: The model's reasoning, or "".
+        tool_calls: The tool calls in the answer.
+        usd: Cost of the answer.
+        finish_reason: Why the answer ended; "" without an answer.
+        prompt_tokens: Tokens of the prompt as the provider counted; None if it did not.
+        completion_tokens: Tokens of the completion, the same.
+        findings: Findings of the rules.
+        witness: For a duplicate, the id of the record that stays. For a sample that is not the
+            best, the id of the best one.
+        similarity: For a duplicate, the similarity to that record, from 0 to 1.
     """
 
     record_id: str
@@ -297,7 +296,7 @@ def duplicate_detail(witness: str, of: Compared | None = None) -> str:
 
 
 def pair_id(chosen_id: str, rejected_id: str) -> str:
-    """Returns the id of a pair of answers: the digest of their ids, the better one's first."""
+    """Returns the id of a pair: the digest of the ids of its chosen and its rejected side."""
     return digest([chosen_id, rejected_id])
 
 
@@ -309,16 +308,16 @@ class Preference:
         pair_id: Digest of the ids of the two answers.
         prompt_id: The id of the prompt.
         prompt: The conversation asked.
-        chosen: The turn that answers it better.
-        rejected: The turn that answers it worse.
-        chosen_id: The better answer's id: a record of the corpus.
-        rejected_id: The worse answer's id: a record of the corpus, or a rejected one.
-        chosen_score: What the better answer scores.
-        rejected_score: What the worse answer scores.
-        chosen_by: What scored them: `judge`, or the name of a rule.
+        chosen: The turn with the better answer.
+        rejected: The turn with the worse answer.
+        chosen_id: Id of the better answer, a record of the corpus.
+        rejected_id: Id of the worse answer, a record of the corpus or a rejected row.
+        chosen_score: Score of the better answer.
+        rejected_score: Score of the worse answer.
+        chosen_by: What scored both: `judge`, or the name of a rule.
         split: `train`, `validation`, …
-        chosen_provenance: Everything that explains the better answer.
-        rejected_provenance: Everything that explains the worse answer.
+        chosen_provenance: Provenance of the better answer.
+        rejected_provenance: Provenance of the worse answer.
     """
 
     pair_id: str

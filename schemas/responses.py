@@ -1,4 +1,4 @@
-"""What came back: the response as received, and the completion that is read out of it."""
+"""The response as received, and the completion parsed from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from schemas.codes import MalformedReason, Outcome
 from schemas.logprobs import Logprobs
 
-# Where `headers` name the job that a response came out of, if it was one of a batch.
+# Name in `Response.headers` for the id of the batch job that a response comes from.
 BATCH_ID = "batch-id"
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknown"]
@@ -16,28 +16,27 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "unknow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What one attempt at a request brought, as it came over the wire. This is what is paid for.
+    """The result of one attempt at a request, as received.
 
     Attributes:
         request_id: The request asked.
-        attempt: Which attempt at it in this run, from 1.
+        attempt: Number of the attempt in this run, from 1.
         outcome: An `Outcome`, `http_NNN`, or `batch_…` with a provider's code.
-        final: Whether the attempt ended the request in this run: an answer, a failure that a retry
-            cannot mend, or the last retry. An answer is never asked again; a failure that was final
-            is asked again by another run, and one that was not was left pending.
-        status: HTTP status, or None where no response came.
-        headers: The few headers that are kept, names in lower case: never a key. Of a batch's
-            result, `BATCH_ID` with the provider's id of the job.
-        body: The body, byte for byte; of a batch's result, that of the one response in it.
+        final: Whether the run sends the request no more: after an answer, a failure that a retry
+            cannot repair, or the last retry. Another run sends it again unless it was answered.
+        status: HTTP status; None without a response.
+        headers: The headers that are kept, never a key; names in lower case. For a result of a
+            batch, `BATCH_ID` with the provider's id of the job.
+        body: The body, byte for byte; for a result of a batch, the body in it.
         sent_at: When the attempt began, milliseconds since 1970 UTC.
         received_at: When it ended, milliseconds since 1970 UTC.
-        run_id: The run that asked.
-        route: Id of the route asked.
-        host: Host name asked.
-        decision_id: The guard's decision under which it was asked.
-        input_usd_per_million: The route's price then, for tokens of the prompt.
-        output_usd_per_million: The same for tokens of the completion.
-        detail: What went wrong, for a person; "" for an answer. No part of any text or key.
+        run_id: The run that sent the request.
+        route: Id of the route.
+        host: Name of its host.
+        decision_id: The guard's decision that permitted it.
+        input_usd_per_million: The route's price at that time, for tokens of the prompt.
+        output_usd_per_million: The route's price at that time, for tokens of the completion.
+        detail: What went wrong, for a person; "" for an answer. It quotes no text and no key.
     """
 
     request_id: str
@@ -59,19 +58,19 @@ class Response:
 
     @property
     def answered(self) -> bool:
-        """Whether the teacher answered, be the answer of use or not."""
+        """Whether the teacher answered; the answer may still be unusable."""
         return self.outcome == Outcome.ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as the provider counted them; None where it did not say.
+    """Tokens as the provider counted them; None if it does not report them.
 
     Attributes:
-        prompt_tokens: All of the prompt's, cached or not.
-        completion_tokens: All that the model wrote, its reasoning included.
-        cached_tokens: Those of the prompt that the provider had in its cache.
-        reasoning_tokens: Those of the completion that were thought and not said.
+        prompt_tokens: Tokens of the prompt, cached or not.
+        completion_tokens: Tokens that the model wrote, with its reasoning.
+        cached_tokens: Tokens of the prompt that were in the provider's cache.
+        reasoning_tokens: Tokens of the completion that are reasoning.
     """
 
     prompt_tokens: int | None = None
@@ -82,12 +81,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call of a tool that an answer asks for.
+    """A tool call in an answer.
 
     Attributes:
         id: The server's id of the call, or "".
         name: Name of the tool.
-        arguments: Its arguments: JSON, if the model wrote any.
+        arguments: Its arguments as the model wrote them; JSON, unless the model made a mistake.
     """
 
     id: str
@@ -97,20 +96,19 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """An answer, read out of a response.
+    """An answer, parsed from a response.
 
     Attributes:
-        text: The answer itself.
-        reasoning: What the model thought before it, kept apart; "" where there is none.
+        text: The text of the answer.
+        reasoning: The model's reasoning, or "".
         finish_reason: Why it ended, in one vocabulary for all APIs.
         usage: Tokens, as the provider counted them.
-        response_model: The model that the server says it used.
+        response_model: The model that the server reports.
         response_id: The server's id of the response, or "".
-        system_fingerprint: The server's fingerprint of its set-up, or "".
-        refusal: A refusal that the API reports as such, apart from the text; "" for none.
-        tool_calls: The calls of tools that it asks for.
-        logprobs: Log probabilities of its tokens; None where the server told none that could be
-            read, asked or not.
+        system_fingerprint: The server's fingerprint of its configuration, or "".
+        refusal: A refusal that the API reports outside the text, or "".
+        tool_calls: Its tool calls.
+        logprobs: Log probabilities of its tokens; None if the response has none that can be read.
     """
 
     text: str
@@ -127,11 +125,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A response that holds no answer that could be read.
+    """Why no completion can be parsed from a response.
 
     Attributes:
         reason: Reason code.
-        detail: What was found and expected, for a person; no text of the answer.
+        detail: What was found and expected, for a person. It quotes nothing of the answer.
     """
 
     reason: MalformedReason

@@ -1,4 +1,4 @@
-"""Why a route was asked no more although requests were left."""
+"""A route that was stopped before all its requests were asked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from schemas.codes import StopReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Why a route was asked no more although requests were left.
+    """A route that was stopped before all its requests were asked, and why.
 
     Attributes:
         route: Id of the route.
-        reason: The kind of reason.
-        detail: The same in a sentence, for a person.
+        reason: Reason code.
+        detail: The reason in a sentence, for a person.
     """
 
     route: str
