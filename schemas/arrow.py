@@ -1,8 +1,8 @@
 """The Arrow schemas of the corpus's Parquet files: versioned, never inferred.
 
-Nothing is nullable but what a dataclass may hold None in, so that a file whose schema is ours
-cannot hide a missing value. Text is plain text: Parquet encodes what repeats as a dictionary by
-itself, and an Arrow dictionary would carry the order of arrival into the bytes.
+A column is nullable only if its dataclass field may be None, so a file with this schema has no
+missing values. Text is not an Arrow dictionary, which would make the bytes depend on the order of
+arrival; Parquet encodes repeated values by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TIME = pa.timestamp("ms", tz="UTC")
 
 
 class _Maybe:
-    """Marks a column that may be empty."""
+    """Marks a nullable column."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
@@ -44,7 +44,7 @@ def _struct(**fields: pa.DataType | _Maybe) -> pa.StructType:
 
 
 def _list(kind: pa.DataType) -> pa.ListType:
-    return pa.list_(_field("element", kind))  # the name that Parquet gives it
+    return pa.list_(_field("element", kind))  # Parquet's own name for it
 
 
 MESSAGES = _list(_struct(role=_TEXT, content=_TEXT))
@@ -198,14 +198,14 @@ PREFERENCES = _schema(
 def table(
     records: Sequence[Record] | Sequence[Rejected] | Sequence[Preference], schema: pa.Schema
 ) -> pa.Table:
-    """Turns records into an Arrow table with exactly the columns of a schema.
+    """Returns rows as an Arrow table with the columns of a schema.
 
     Args:
-        records: Records, all of the type that the schema describes.
+        records: Rows, all of the type that the schema describes.
         schema: `RECORDS`, `REJECTED` or `PREFERENCES`.
 
     Returns:
-        A table with one row a record.
+        A table with one row per record.
     """
     place = schema.get_field_index("logprobs")
     plain = schema.remove(place) if place >= 0 else schema
@@ -218,21 +218,21 @@ def table(
 
 
 def _without_logprobs(row: Record | Rejected | Preference) -> Record | Rejected | Preference:
-    """Leaves out of the rows what would be some objects a token."""
+    """Returns a row without its log probabilities, which would be many objects per token."""
     if isinstance(row, Record) and row.logprobs:
         return replace(row, logprobs=Logprobs())
     return row
 
 
 def _unpacked(packed: Sequence[Logprobs]) -> pa.Array:
-    """Makes the column of log probabilities, with no object a token on the way."""
+    """Returns the column of log probabilities, made without Python objects for tokens."""
     widths = _numbers("u1", (each.widths for each in packed))
     texts = _texts(
         _numbers("<u2", (each.lengths for each in packed)), b"".join(each.texts for each in packed)
     )
     values = pa.array(_numbers("<f4", (each.values for each in packed)))
     chosen = np.zeros(len(texts), np.bool_)
-    chosen[_starts(widths.astype(np.int64) + 1)[:-1]] = True  # the others stand behind them
+    chosen[_starts(widths.astype(np.int64) + 1)[:-1]] = True  # alternatives follow their token
     top = pa.StructArray.from_arrays(
         [texts.filter(pa.array(~chosen)), values.filter(pa.array(~chosen))],
         fields=list(TOP_LOGPROBS.value_type),
@@ -254,12 +254,12 @@ def _numbers(kind: str, parts: Iterable[bytes]) -> NDArray[Any]:
 
 
 def _starts(lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """Returns where each of some parts laid end to end starts, and where the last one ends."""
+    """Returns the start of each part in their concatenation, and its end."""
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
 
 
 def _offsets(lengths: NDArray[Any]) -> pa.Array:
-    return pa.array(_starts(lengths)).cast(pa.int32())  # raises beyond 2**31, which buckets avoid
+    return pa.array(_starts(lengths)).cast(pa.int32())  # raises from 2**31 on; buckets are smaller
 
 
 def _texts(lengths: NDArray[Any], texts: bytes) -> pa.Array:

@@ -1,4 +1,4 @@
-"""An index of a published corpus: what later runs compare their records with, and of what it is."""
+"""An index of a published corpus, with which later runs compare their records."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Unit = Literal["prompt", "completion", "pair"]  # what near-duplicates are compa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SketchSpec:
-    """How sketches are made: two that were made otherwise cannot be compared.
+    """How sketches are made. Only sketches with equal specifications can be compared.
 
     Attributes:
         signature: Name of the signatures' constants.
         bands: Bands of a signature.
         rows: Slots of a band.
         shingle_tokens: Tokens of a shingle.
-        min_tokens: Tokens below which a text is compared exactly alone.
-        min_own_share: Share of a completion's shingles below which it quotes its prompt.
-        max_characters: Characters beyond which a text is compared by its beginning.
-        normaliser: Version of the form that texts are compared in.
+        min_tokens: Texts with fewer tokens are only compared exactly.
+        min_own_share: A completion quotes its prompt if fewer of its shingles are its own.
+        max_characters: Of a longer text, this many characters are compared.
+        normaliser: Version of the normalisation of texts.
     """
 
     signature: str

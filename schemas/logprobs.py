@@ -1,8 +1,7 @@
-"""Log probabilities of an answer's tokens, packed: twelve bytes or so a token and alternative.
+"""Log probabilities of an answer's tokens, packed: about 12 bytes per token and alternative.
 
-As objects they would take some two hundred bytes each, and a bucket of answers with twenty
-alternatives a token would fill the memory of any machine. `schemas.arrow` makes the corpus's
-column of them straight from the packed form.
+As Python objects they would take about 200 bytes each, too much for a bucket of answers with 20
+alternatives per token. `schemas.arrow` makes the column of the corpus from the packed form.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-MOST_ALTERNATIVES = 255  # their number is kept in a byte; no API gives more than 20
+MOST_ALTERNATIVES = 255  # their number is one byte; no API returns more than 20
 _MOST_BYTES = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class TopLogprob:
-    """A token that might have stood here, and the natural logarithm of its probability."""
+    """An alternative token, and the natural logarithm of its probability."""
 
     token: str
     logprob: float
@@ -30,7 +29,7 @@ class TokenLogprob:
     Attributes:
         token: Its text.
         logprob: Natural logarithm of its probability.
-        top: The likeliest tokens in its place; empty where they were not asked for.
+        top: The most likely tokens at its place; empty if the request asks for none.
     """
 
     token: str
@@ -43,10 +42,10 @@ class Logprobs:
     """A list of `TokenLogprob`, packed: each token is followed by its alternatives.
 
     Attributes:
-        widths: How many alternatives each token has, a byte each.
+        widths: Number of alternatives of each token, one byte each.
         lengths: Length in bytes of each text, 16 bits each, little-endian.
-        texts: The texts end to end, UTF-8.
-        values: The logarithms, 32-bit floats, little-endian: models reckon with no more.
+        texts: The texts concatenated, UTF-8.
+        values: The logarithms, 32-bit floats, little-endian; models compute no more digits.
     """
 
     widths: bytes = b""
@@ -82,8 +81,7 @@ class Logprobs:
             tokens: In the order of the answer.
 
         Raises:
-            ValueError: A token or a number is larger than any could be, or a token is no text
-                that UTF-8 can hold.
+            ValueError: A token or a number is too large, or a token cannot be encoded as UTF-8.
         """
         widths = bytearray()
         texts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The manifest: the list of a corpus version's shards with digests, and what the run did."""
+"""The manifest of a corpus version: its shards with digests, counts, costs and decisions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Shard:
     """One Parquet file of the corpus.
 
     Attributes:
-        path: Relative to the version's folder.
+        path: Path relative to the version's folder.
         kind: `records`, `preferences` (pairs of answers) or `rejected`.
-        split: Split of its rows, or "" for rejected ones.
-        obligation_class: Of its rows, or "" for rejected ones.
-        records: Rows.
-        bytes: Size.
+        split: Split of its rows; "" for rejected ones.
+        obligation_class: Obligation class of its rows; "" for rejected ones.
+        records: Number of rows.
+        bytes: Size of the file.
         sha256: Digest of the file.
     """
 
@@ -43,13 +43,13 @@ class Funnel:
     """Where every request ended. It must balance.
 
     Attributes:
-        requests: Requests that the prompts and teachers make.
+        requests: Requests of the run: prompts x teachers x samples.
         accepted: Records of the corpus.
-        rejected: By reason code.
-        duplicates: Records that duplicate another one of this corpus.
-        failed: By reason code: no answer that could be read.
-        pending: Not asked, or asked without a final answer, for want of budget, quota or time.
-        unread: Prompts that never became requests, by reason code; apart from the balance.
+        rejected: Rejected answers, by reason code.
+        duplicates: Answers that duplicate a record of this corpus or of an earlier version.
+        failed: Requests without an answer that can be parsed, by reason code.
+        pending: Requests without a final answer: budget, quota or time ended first.
+        unread: Prompts without a request, by reason code; not part of the balance.
     """
 
     requests: int
@@ -62,7 +62,7 @@ class Funnel:
 
     @property
     def ended(self) -> int:
-        """Requests that are accounted for."""
+        """Sum of all places where a request can end."""
         return (
             self.accepted
             + sum(self.rejected.values())
@@ -79,23 +79,23 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendSummary:
-    """What the answers in a corpus cost, by what became of them.
+    """Cost of the answers of a corpus, in US dollars, and their tokens.
 
     Attributes:
-        usd: US dollars, of all answers.
-        usd_accepted: Of the accepted ones.
-        usd_rejected: Of the rejected ones, but for those that were cut short.
-        usd_truncated: Of the rejected ones that were cut short: their limit of tokens was too low.
-        usd_duplicates: Of the duplicates.
-        usd_failed: Of those that could not be read.
-        usd_uncertain: On top, the most that may have been paid for nothing: attempts that broke off
-            after they were sent, answers that do not tell what they used, and further answers to a
-            request that had one.
-        prompt_tokens: Of the accepted ones, as the providers counted; 0 where they did not.
-        completion_tokens: The same.
-        rejected_prompt_tokens: Of all others together.
-        rejected_completion_tokens: The same.
-        usd_judge: Of the judge's answers, which `usd` includes and the others do not.
+        usd: Cost of all answers, with the judge's.
+        usd_accepted: Cost of the accepted answers.
+        usd_rejected: Cost of the rejected answers, without `usd_truncated`.
+        usd_truncated: Cost of rejected answers that reached their limit of tokens.
+        usd_duplicates: Cost of the duplicates.
+        usd_failed: Cost of answers that could not be parsed.
+        usd_uncertain: Most that may have been paid in addition: for attempts that broke off,
+            answers without token counts, and second answers to the same request.
+        prompt_tokens: Tokens of the accepted answers' prompts, as the providers counted; 0 if they
+            did not.
+        completion_tokens: Tokens of the accepted answers, the same.
+        rejected_prompt_tokens: Tokens of all other answers' prompts, the same.
+        rejected_completion_tokens: Tokens of all other answers, the same.
+        usd_judge: Cost of the judge's answers; part of `usd` alone.
     """
 
     usd: float
@@ -114,13 +114,13 @@ class SpendSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """What was taken out of a corpus to make this one.
+    """What a withdrawal removed from the parent version.
 
     Attributes:
-        where: What was selected, as it was written.
-        records: How many records.
-        sha256: Digest of their ids, sorted, a line each.
-        preferences: How many pairs of answers, one of which at least was selected.
+        where: The selection, as the user wrote it.
+        records: Number of records.
+        sha256: Digest of their ids, sorted, one per line.
+        preferences: Number of pairs with a removed side.
     """
 
     where: str
@@ -134,10 +134,10 @@ class Compared:
     """An earlier version that the records were compared with.
 
     Attributes:
-        name: Name of its run file.
-        version: The version.
+        name: Name of its run.
+        version: Name of the version.
         sha256: Digest of its manifest.
-        own: Whether it is an earlier version of this very corpus.
+        own: Whether it is an earlier version of this corpus.
     """
 
     name: str
@@ -148,33 +148,33 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One published state of a corpus.
+    """One published version of a corpus.
 
-    Its content decides the version's name, see `content`. The rest tells how it came about and
-    may differ between two runs that gave the same corpus.
+    Some fields make its name, see `version_of`. The others, such as dates and costs, may differ
+    between two runs with the same corpus.
 
     Attributes:
         format: Version of this file's format.
         name: Name of the run file.
         version: First 16 hex digits of the SHA-256 of the content.
         schema_version: Version of the Arrow schema.
-        purpose: The declared use, with all that it was judged by.
+        purpose: The declared use, as the guard judged it.
         unapproved: The run file's choice: `deny` or `allow`.
         config_digest: Digest of the run file.
         registry_digest: Digest of catalogue and registry at the time of the build.
         shards: Every file, by path.
         funnel: Where every request ended.
-        spend: What it cost.
-        pending_duties: What the records owe that falls due after collection.
+        spend: Cost of the answers.
+        pending_duties: Duties of the records that are due after collection.
         verdicts: The guard's verdicts at the time of the build.
-        decisions: The guard's decisions that the records name: its verdicts for the days on which
-            they were collected, by the same registry.
+        decisions: The decisions that the records name: the guard's verdicts for the days of
+            collection, by the same registry.
         run_id: The run that published it.
         created_at: When, ISO 8601 UTC.
         writer: Versions of stillroom, pyarrow and the writer's settings.
-        parent: For a corpus that was withdrawn from: the version it was made of.
-        removed: For the same: what was taken out.
-        against: Earlier versions whose records went before those of this one.
+        parent: After a withdrawal, the version from which records were removed; else None.
+        removed: After a withdrawal, what was removed; else None.
+        against: Earlier versions that the records were compared with; their records are kept.
     """
 
     format: int
@@ -199,7 +199,7 @@ class Manifest:
     against: tuple[Compared, ...] = ()
 
     def rows(self, kind: Kind) -> int:
-        """Returns how many rows the shards of a kind hold."""
+        """Returns the number of rows in the shards of a kind."""
         return sum(shard.records for shard in self.shards if shard.kind == kind)
 
 
@@ -232,12 +232,11 @@ _CONTENT = (
 
 
 def version_of(manifest: Manifest) -> str:
-    """Returns the name that a manifest's content gives its version: 16 hex digits.
+    """Returns the name of a version, 16 hex digits, from the content of its manifest.
 
-    Content is what a reader gets and may do with it: the shards, the use they were made for, what
-    they owe, where every request ended, and which other corpora hold nothing of it. Dates, spend,
-    and the names of runs are none; nor is an earlier version of the corpus itself, so that a run
-    that adds nothing to it makes no new version.
+    Content is what matters to a reader: the shards, the declared use, duties, counts, and the other
+    corpora that were compared with. Dates, costs and names of runs do not count, nor do earlier
+    versions of the same corpus: a run that adds nothing makes no new version.
     """
     content = {name: unstructure(getattr(manifest, name)) for name in _CONTENT}
     others = [unstructure(version) for version in manifest.against if not version.own]

@@ -11,16 +11,15 @@ from typing import Any
 from schemas.canonical import canonical_json, digest
 from schemas.prompts import Message, Prompt
 
-# Reserved for an answer whose length nobody limited. Only an API that insists on a limit is sent
-# it; elsewhere an answer may be longer, so a budget holds to the last cent only where `max_tokens`
-# or `max_completion_tokens` is set.
+# Limit for an answer without `max_tokens` or `max_completion_tokens`. It is reserved in the budget,
+# but sent only to an API that requires a limit. So an answer may be longer and cost more.
 DEFAULT_COMPLETION_TOKENS = 4096
 
-# Raise it when the identity below changes, and teach `transforms.ledger.migrate` the step:
+# Raise it when the identity below changes, and add the step to `transforms.ledger.migrate`:
 # ledgers of an older scheme are refused until they are migrated.
 SCHEME = 2
-_REPAIR_SCHEME = 1  # raise it when a follow-up is to be another one: it is then asked anew
-# As many digits as name a bucket at most: so a follow-up is of its request's bucket and slice.
+_REPAIR_SCHEME = 1  # raise it to ask all follow-ups again
+# At most so many digits give the bucket and slice: a follow-up is in those of its request.
 _SHARED_DIGITS = 4
 
 
@@ -29,16 +28,16 @@ class Request:
     """One prompt to one teacher.
 
     Attributes:
-        request_id: The question's identity, see `make_request`.
+        request_id: Digest of what is asked; see `identity`.
         prompt: The prompt asked.
         teacher: Id of the route.
         model: The model's name, as the teacher's API knows it.
-        revision: Revision of the weights, or "" where the provider names none.
-        messages: What is sent: the run's system prompt, if any, before the prompt's messages.
-        parameters: Sampling parameters as canonical JSON, with the seed of this very sample.
-        sample_index: Which of the samples of this prompt, from 0.
-        repair: Whether an answer that violates its JSON Schema is asked for once more; no part of
-            the identity.
+        revision: Revision of the weights, or "" if the provider names none.
+        messages: The messages sent: the run's system prompt, if any, then the prompt's messages.
+        parameters: Sampling parameters as canonical JSON, with the seed of this sample.
+        sample_index: Number of the sample of this prompt, from 0.
+        repair: Whether an answer that violates its JSON Schema gets a follow-up; not part of the
+            id.
     """
 
     request_id: str
@@ -63,24 +62,21 @@ def make_request(
     sample_index: int,
     repair: bool = False,
 ) -> Request:
-    """Makes the request that asks a teacher for one sample of an answer to a prompt.
+    """Returns the request for one sample of an answer to a prompt.
 
-    Endpoint, key and price are no part of its identity: the same question to the same model is
-    the same question, wherever it is asked. A seed, where given, moves on by one a sample:
-    a teacher that honours it would otherwise give every sample the same answer.
+    Endpoint, key and price are not part of its id: the same question to the same model has the
+    same id at every endpoint. A seed is raised by one for each sample, since a teacher would give
+    the same answer to the same seed.
 
     Args:
-        prompt: What to ask.
+        prompt: The prompt.
         teacher: Id of the route.
         model: The model's name at the teacher.
         revision: Revision of the weights, or "".
         system: The run's system prompt, or "".
         parameters: Sampling parameters as the run file has them.
-        sample_index: Which sample, from 0.
-        repair: Whether an answer that violates its JSON Schema is asked for once more.
-
-    Returns:
-        The request with its id.
+        sample_index: Number of the sample, from 0.
+        repair: Whether an answer that violates its JSON Schema gets a follow-up.
     """
     messages = (Message("system", system), *prompt.messages) if system else prompt.messages
     settings = dict(parameters)
@@ -117,15 +113,15 @@ def identity(
     sample_index: int,
     scheme: int = SCHEME,
 ) -> dict[str, Any]:
-    """Returns what a request's id is the digest of.
+    """Returns the value whose digest is a request's id.
 
     Args:
         teacher: Id of the route.
         model: The model's name at the teacher.
         revision: Revision of the weights, or "".
         messages: Role and content of each message sent.
-        settings: Sampling parameters, with the seed of this very sample.
-        sample_index: Which sample, from 0.
+        settings: Sampling parameters, with the seed of this sample.
+        sample_index: Number of the sample, from 0.
         scheme: Number of the scheme.
     """
     return {
@@ -144,19 +140,19 @@ def identity(
 def repair_id(request_id: str, answer: str) -> str:
     """Returns the id of the follow-up that asks to correct an answer.
 
-    It is that of the request and the answer, not of our wording, and begins with the request's
-    own digits.
+    It depends on the request and the answer, not on the wording of the follow-up. Its first digits
+    are the request's.
 
     Args:
-        request_id: The request that was answered.
-        answer: Its answer.
+        request_id: Id of the answered request.
+        answer: Text of its answer.
     """
     content = {"scheme": _REPAIR_SCHEME, "repairs": request_id, "answer": answer}
     return request_id[:_SHARED_DIGITS] + digest(content)[_SHARED_DIGITS:]
 
 
 def completion_limit(parameters: str) -> int:
-    """Returns how many tokens a completion may have.
+    """Returns the most tokens that a completion may have.
 
     Args:
         parameters: A request's parameters as canonical JSON.
@@ -171,6 +167,6 @@ def completion_limit(parameters: str) -> int:
 
 @functools.lru_cache(maxsize=256)
 def request_settings(parameters: str) -> dict[str, Any]:
-    """Returns a request's parameters; many requests have the same."""
+    """Returns a request's parameters as a dictionary. Cached, as many requests share them."""
     settings: dict[str, Any] = json.loads(parameters)
     return settings
