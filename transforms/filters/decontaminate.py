@@ -20,13 +20,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.ngrams import Hashes, sequence_hash, token_hashes, window_hashes
 from transforms.filters.rules import Candidate, Finding, Span
 from transforms.text import NO_SPACE_SCRIPTS, tokens
 
 RULE = "decontaminate"
 VERSION = 1
-CODE = "contaminated"
 
 # Sources: coverage by 8-grams from Tülu 3 (arXiv 2411.15124), 13-grams from GPT-3 (2005.14165).
 NGRAM_TOKENS = 8
@@ -114,7 +114,7 @@ class EvaluationIndex:
     def _found(self, match: _Match, part: str, text: str) -> Finding:
         item = f"item {self.numbers[match.item]} of {self.names[self.set_of[match.item]]}"
         return Finding(
-            CODE,
+            FindingCode.CONTAMINATED,
             f"holds {match.coverage:.0%} of {item}",
             value=match.coverage,
             span=Span(part, *_characters(text, match.first, match.last)),

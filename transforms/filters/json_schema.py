@@ -19,6 +19,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from schemas.canonical import canonical_json
+from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule
 
 
@@ -119,7 +120,7 @@ def violation(text: str, schema: str) -> SchemaViolation | None:
         value = read_json(text)
     except (ValueError, RecursionError) as error:
         finding = "the answer is not JSON, though a JSON Schema was asked for"
-        return SchemaViolation("not_json", finding, f"it is not JSON: {error}")
+        return SchemaViolation(FindingCode.NOT_JSON, finding, f"it is not JSON: {error}")
     return value_violation("the answer", value, schema)
 
 
@@ -135,13 +136,13 @@ def value_violation(name: str, value: Any, schema: str) -> SchemaViolation | Non
         found = next(_validator(schema).iter_errors(value), None)
     except (ArithmeticError, RecursionError, Unresolvable) as failure:
         finding = f"the schema cannot be applied: {type(failure).__name__}"
-        return SchemaViolation("unchecked", finding, finding)
+        return SchemaViolation(FindingCode.UNCHECKED, finding, finding)
     if found is None:
         return None
     # A finding is published: it may name the schema, but not quote the answer.
     place = "/".join(map(str, found.absolute_schema_path))
     return SchemaViolation(
-        "schema_mismatch",
+        FindingCode.SCHEMA_MISMATCH,
         f"{name} does not keep to its JSON Schema at {place}",
         f"at {found.json_path}: {found.message}",
     )
@@ -182,7 +183,7 @@ JSON_SCHEMA = Rule(
     "json_schema",
     1,
     "drop",
-    ("not_json", "schema_mismatch", "unchecked"),
+    (FindingCode.NOT_JSON, FindingCode.SCHEMA_MISMATCH, FindingCode.UNCHECKED),
     find_json_schema,
     JsonSchemaSettings(),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.markdown import prose
 from transforms.filters.rules import Candidate, Finding, Rule
 
@@ -91,7 +92,7 @@ def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[
     code, score = candidate.language, candidate.language_score
     if settings.allow and code and code not in settings.allow and score >= settings.min_score:
         yield Finding(
-            "wrong_language",
+            FindingCode.WRONG_LANGUAGE,
             f"{code!r} with score {score:.2f}, where {', '.join(settings.allow)} is wanted",
             value=score,
         )
@@ -105,4 +106,6 @@ def _identifier() -> LanguageIdentifier:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-LANGUAGE = Rule("language", 1, "drop", ("wrong_language",), find_language, LanguageSettings())
+LANGUAGE = Rule(
+    "language", 1, "drop", (FindingCode.WRONG_LANGUAGE,), find_language, LanguageSettings()
+)

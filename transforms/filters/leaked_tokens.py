@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.markdown import without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
@@ -29,8 +30,8 @@ def find_leaked_tokens(candidate: Candidate, settings: NoSettings) -> Iterator[F
         if leaked:
             span = Span(part, leaked.start(), leaked.end())
             yield Finding(
-                "leaked_token", f"a chat template's {leaked.group().strip()!r}", span=span
+                FindingCode.LEAKED_TOKEN, f"a chat template's {leaked.group().strip()!r}", span=span
             )
 
 
-LEAKED_TOKENS = Rule("leaked_tokens", 1, "drop", ("leaked_token",), find_leaked_tokens)
+LEAKED_TOKENS = Rule("leaked_tokens", 1, "drop", (FindingCode.LEAKED_TOKEN,), find_leaked_tokens)

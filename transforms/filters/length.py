@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.text import words
 
@@ -49,9 +50,20 @@ def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Find
 
 def _outside(count: int, unit: str, low: int | None, high: int | None) -> Iterator[Finding]:
     if low is not None and count < low:
-        yield Finding("too_short", f"{count} {unit}, where at least {low} are wanted", count)
+        yield Finding(
+            FindingCode.TOO_SHORT, f"{count} {unit}, where at least {low} are wanted", count
+        )
     if high is not None and count > high:
-        yield Finding("too_long", f"{count} {unit}, where at most {high} are wanted", count)
+        yield Finding(
+            FindingCode.TOO_LONG, f"{count} {unit}, where at most {high} are wanted", count
+        )
 
 
-LENGTH = Rule("length", 1, "drop", ("too_short", "too_long"), find_length, LengthSettings())
+LENGTH = Rule(
+    "length",
+    1,
+    "drop",
+    (FindingCode.TOO_SHORT, FindingCode.TOO_LONG),
+    find_length,
+    LengthSettings(),
+)

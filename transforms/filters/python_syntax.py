@@ -8,6 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.markdown import Fence, fences
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
@@ -29,7 +30,9 @@ def find_python_syntax(candidate: Candidate, settings: NoSettings) -> Iterator[F
             if problem:
                 span = Span("completion", block.start, block.end)
                 yield Finding(
-                    "python_syntax", f"the Python code does not parse: {problem}", span=span
+                    FindingCode.PYTHON_SYNTAX,
+                    f"the Python code does not parse: {problem}",
+                    span=span,
                 )
 
 
@@ -58,4 +61,4 @@ def _syntax_problem(source: str) -> str:
     return ""
 
 
-PYTHON_SYNTAX = Rule("python_syntax", 2, "tag", ("python_syntax",), find_python_syntax)
+PYTHON_SYNTAX = Rule("python_syntax", 2, "tag", (FindingCode.PYTHON_SYNTAX,), find_python_syntax)

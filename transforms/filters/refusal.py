@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.refusal_phrases import PHRASES
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
@@ -27,14 +28,16 @@ _REFUSAL = re.compile(
 def find_refusal(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds an answer that declines, by the API's report or by its first words."""
     if candidate.refusal:
-        yield Finding("refusal", "the API reports a refusal")
+        yield Finding(FindingCode.REFUSAL, "the API reports a refusal")
         return
     head = candidate.completion[:_HEAD_CHARACTERS]
     words = " ".join(head.translate(_ORNAMENTS).lower().split())
     if _REFUSAL.match(words.lstrip("\"'-– ")):
         yield Finding(
-            "refusal", "the answer opens by declining", span=Span("completion", 0, len(head))
+            FindingCode.REFUSAL,
+            "the answer opens by declining",
+            span=Span("completion", 0, len(head)),
         )
 
 
-REFUSAL = Rule("refusal", 1, "tag", ("refusal",), find_refusal)
+REFUSAL = Rule("refusal", 1, "tag", (FindingCode.REFUSAL,), find_refusal)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule, Span
 from transforms.text import words
 
@@ -67,7 +68,7 @@ def find_repetition(candidate: Candidate, settings: RepetitionSettings) -> Itera
         for period, tail in _periodic_tails(text):
             if _is_loop(text, period, tail, settings):
                 yield Finding(
-                    "periodic_tail",
+                    FindingCode.PERIODIC_TAIL,
                     f"the text ends in {_repeats(text, period, tail)} repeats of {period} "
                     "characters",
                     value=tail / len(text),
@@ -87,7 +88,9 @@ def find_duplicate_ngrams(
     distinct = len(set(zip(*(said[start:] for start in range(_NGRAM_WORDS)), strict=False)))
     share = 1 - distinct / total
     if share > settings.max_share:
-        yield Finding("duplicate_ngrams", f"{share:.0%} of its 5-grams stood there before", share)
+        yield Finding(
+            FindingCode.DUPLICATE_NGRAMS, f"{share:.0%} of its 5-grams stood there before", share
+        )
 
 
 def _periodic_tails(text: str) -> Iterator[tuple[int, int]]:
@@ -143,13 +146,13 @@ def _check_share(share: float) -> None:
 
 
 REPETITION = Rule(
-    "repetition", 2, "drop", ("periodic_tail",), find_repetition, RepetitionSettings()
+    "repetition", 2, "drop", (FindingCode.PERIODIC_TAIL,), find_repetition, RepetitionSettings()
 )
 DUPLICATE_NGRAMS = Rule(
     "duplicate_ngrams",
     1,
     "tag",
-    ("duplicate_ngrams",),
+    (FindingCode.DUPLICATE_NGRAMS,),
     find_duplicate_ngrams,
     DuplicateNgramsSettings(),
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.errors import Problem
+from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule
 
 _SECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -50,7 +51,7 @@ def find_wrong_format(candidate: Candidate, settings: RequiredFormatSettings) ->
     text = candidate.completion.strip()
     wrong = next(_wrong(text, settings), None)
     if wrong is not None:
-        yield Finding("wrong_format", f"the answer {wrong}")
+        yield Finding(FindingCode.WRONG_FORMAT, f"the answer {wrong}")
 
 
 def _wrong(text: str, settings: RequiredFormatSettings) -> Iterator[str]:
@@ -104,7 +105,7 @@ REQUIRED_FORMAT = Rule(
     "required_format",
     1,
     "drop",
-    ("wrong_format",),
+    (FindingCode.WRONG_FORMAT,),
     find_wrong_format,
     RequiredFormatSettings(),
     check=_nothing_required,

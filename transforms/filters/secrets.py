@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -80,10 +81,10 @@ def find_generic_secrets(candidate: Candidate, settings: NoSettings) -> Iterator
         for match in _QUOTED.finditer(text):
             name = text[max(0, match.start() - _NAME_CHARACTERS) : match.start()]
             if _NAME.search(name) and _looks_random(match["value"]):
-                yield _found("generic_secret", part, *match.span("value"))
+                yield _found(FindingCode.GENERIC_SECRET, part, *match.span("value"))
         for match in _LOGIN.finditer(text) if "://" in text and "@" in text else ():
             if _looks_random(match["value"]):
-                yield _found("password_in_address", part, *match.span("value"))
+                yield _found(FindingCode.PASSWORD_IN_ADDRESS, part, *match.span("value"))
 
 
 def _found(code: str, part: str, start: int, end: int) -> Finding:
@@ -211,7 +212,7 @@ GENERIC_SECRETS = Rule(
     "generic_secrets",
     2,
     "tag",
-    ("generic_secret", "password_in_address"),
+    (FindingCode.GENERIC_SECRET, FindingCode.PASSWORD_IN_ADDRESS),
     find_generic_secrets,
     redacts=True,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from schemas.responses import FinishReason
+from transforms.filters.codes import FindingCode
 from transforms.filters.markdown import unclosed_fence, without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 from transforms.text import DEFAULT_IGNORABLE
@@ -58,7 +59,7 @@ def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> 
 def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds an answer without visible characters and without tool calls."""
     if not candidate.tool_calls and not _VISIBLE.search(candidate.completion):
-        yield Finding("empty", "the answer holds no visible character")
+        yield Finding(FindingCode.EMPTY, "the answer holds no visible character")
 
 
 def asks_for_logprobs(parameters: str) -> bool:
@@ -70,7 +71,8 @@ def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[F
     """Finds an answer without the log probabilities that were asked for."""
     if candidate.lacks_logprobs:
         yield Finding(
-            "no_logprobs", "no log probabilities could be read, though they were asked for"
+            FindingCode.NO_LOGPROBS,
+            "no log probabilities could be read, though they were asked for",
         )
 
 
@@ -80,7 +82,9 @@ def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Findin
     start = unclosed_fence(text)
     if start is not None:
         yield Finding(
-            "fence", "a fenced block is never closed", span=Span("completion", start, len(text))
+            FindingCode.FENCE,
+            "a fenced block is never closed",
+            span=Span("completion", start, len(text)),
         )
     if "<" in text:
         yield from _find_half_think_block(text)
@@ -94,10 +98,10 @@ def _find_half_think_block(text: str) -> Iterator[Finding]:
         elif open_tags:
             open_tags.pop()
         else:
-            yield Finding("think", "a think block ends that never began", span=_span(tag))
+            yield Finding(FindingCode.THINK, "a think block ends that never began", span=_span(tag))
             return
     if open_tags:
-        yield Finding("think", "a think block is never closed", span=_span(open_tags[0]))
+        yield Finding(FindingCode.THINK, "a think block is never closed", span=_span(open_tags[0]))
 
 
 def _span(match: re.Match[str]) -> Span:
@@ -107,6 +111,6 @@ def _span(match: re.Match[str]) -> Span:
 FINISH_REASON = Rule(
     "finish_reason", 1, "drop", _REASONS, find_finish_reason, FinishReasonSettings()
 )
-EMPTY = Rule("empty", 1, "drop", ("empty",), find_empty)
-LOGPROBS = Rule("logprobs", 1, "tag", ("no_logprobs",), find_lost_logprobs)
-UNCLOSED = Rule("unclosed", 1, "drop", ("fence", "think"), find_unclosed)
+EMPTY = Rule("empty", 1, "drop", (FindingCode.EMPTY,), find_empty)
+LOGPROBS = Rule("logprobs", 1, "tag", (FindingCode.NO_LOGPROBS,), find_lost_logprobs)
+UNCLOSED = Rule("unclosed", 1, "drop", (FindingCode.FENCE, FindingCode.THINK), find_unclosed)

@@ -13,6 +13,7 @@ from typing import Any
 
 from schemas.canonical import canonical_json
 from schemas.responses import ToolCall
+from transforms.filters.codes import FindingCode
 from transforms.filters.json_schema import read_json, value_violation
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
 
@@ -37,18 +38,18 @@ def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Find
     """Finds calls that are not allowed or broken, and a missing call."""
     allowed, must_call = _allowed(candidate.tools)
     if must_call and not candidate.tool_calls:
-        yield Finding("no_call", "no tool is called, though one had to be")
+        yield Finding(FindingCode.NO_CALL, "no tool is called, though one had to be")
     for number, call in enumerate(candidate.tool_calls, 1):
         yield from _find_in_call(f"tool call {number}", call, allowed)
 
 
 def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iterator[Finding]:
     if call.name not in allowed:
-        yield Finding("unknown_tool", f"{name} is of a tool that may not be called")
+        yield Finding(FindingCode.UNKNOWN_TOOL, f"{name} is of a tool that may not be called")
     try:
         arguments = read_json(call.arguments)
     except (ValueError, RecursionError):
-        yield Finding("arguments_not_json", f"the arguments of {name} are not JSON")
+        yield Finding(FindingCode.ARGUMENTS_NOT_JSON, f"the arguments of {name} are not JSON")
         return
     found = value_violation(name, arguments, allowed.get(call.name, _ANY_OBJECT))
     if found:
@@ -76,6 +77,12 @@ TOOL_CALLS = Rule(
     "tool_calls",
     1,
     "drop",
-    ("no_call", "unknown_tool", "arguments_not_json", "schema_mismatch", "unchecked"),
+    (
+        FindingCode.NO_CALL,
+        FindingCode.UNKNOWN_TOOL,
+        FindingCode.ARGUMENTS_NOT_JSON,
+        FindingCode.SCHEMA_MISMATCH,
+        FindingCode.UNCHECKED,
+    ),
     find_tool_calls,
 )
