@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from schemas.purpose import Purpose
 from schemas.terms import Duty, DutyKind, Verdict
 from tests.transforms.guard.terms_builder import PURPOSE
-from transforms.guard.obligations import combine_verdicts, contradictions, obligation_class
+from transforms.guard.obligations import (
+    combine_verdicts,
+    combined_class,
+    contradictions,
+    obligation_class,
+)
 
 LLAMA = Duty(kind="name_prefix", text="Llama", due="release", document="meta/llama-3.1-license")
 LLAMA_3 = Duty(kind="name_prefix", text="Llama 3", due="release", document="meta/other")
@@ -107,6 +112,15 @@ def test_two_sets_of_the_same_kinds_have_different_names() -> None:
 
 def test_which_document_asks_makes_no_other_class() -> None:
     assert obligation_class([LLAMA]) == obligation_class([replace(LLAMA, document="meta/4")])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((), ()), ((LLAMA,), ()), ((), (NAMED,)), ((LLAMA,), (LLAMA,)), ((GEMMA,), (LLAMA, NAMED))],
+)
+def test_two_records_owe_the_duties_of_both(one: tuple[Duty, ...], other: tuple[Duty, ...]) -> None:
+    combined = combined_class((obligation_class(one), one), (obligation_class(other), other))
+    assert combined == obligation_class((*one, *other))
 
 
 @given(st.lists(duties, max_size=6), st.randoms())
