@@ -40,7 +40,7 @@ _BETWEEN_FIELDS = "\x1f"
 _BETWEEN_MODELS = "\x1e"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
     """A model that wrote records, and the route and host that it was reached by."""
 
@@ -208,7 +208,7 @@ def _add(facts: Facts, row: dict[str, Any]) -> None:
     facts.languages[row.get("language", "")] += count
     facts.licenses[row["license"]] += count
     facts.sources[row["source"]] += count
-    teacher = Teacher(row["route"], row["host"], row["model"], row["revision"])
+    teacher = Teacher(**{name: row[name] for name in ("route", "host", "model", "revision")})
     facts.teachers[teacher] += count
     models = {
         tuple(model) for model in read_generators(row["models"]) if model[0] != ModelRole.TEACHER

@@ -1,9 +1,9 @@
 """Packed rows about records, and the references that name records in them.
 
 A reference is one number: the record's bucket and its place among the bucket's ids. A bucket is a
-prefix of the id (`schemas.buckets`), so references sort as the ids do, whatever the number of
-buckets. That order is the rank: of several duplicates, the one with the lowest id is kept. It
-depends on content alone, never on the number of workers or the order of arrival.
+prefix of the id (`schemas.buckets`), so references sort like ids for any number of buckets. That
+order is the rank: of several duplicates, the one with the lowest id is kept. It depends on content
+alone, never on the number of workers or the order of arrival.
 
 Records that were published before rank above all new ones: the leading bit of a reference is set
 for a new record. The files of an index are numbered as buckets from `INDEXED` on, which no run has.

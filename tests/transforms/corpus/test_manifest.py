@@ -61,7 +61,11 @@ def test_pending_duties_are_those_of_the_records(tmp_path: Path) -> None:
 
 
 def test_shards_are_listed_by_path(tmp_path: Path) -> None:
-    paths = [shard.path for shard in publish_typical(tmp_path).shards]
+    record = make_record(1)
+    provenance = dataclasses.replace(record.provenance, obligation_class="none+more")
+    records = [dataclasses.replace(record, provenance=provenance), make_record(2)]
+    paths = [shard.path for shard in publish_rows(tmp_path, records).shards]
+    assert [path.split("/")[1] for path in paths] == ["none+more", "none"]  # "+" is before "/"
     assert paths == sorted(paths)
 
 

@@ -162,7 +162,7 @@ def test_an_incomplete_pair_does_not_verify(
 
 
 def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Changes a shard of pairs, and the manifest so that it is of one mind with it."""
+    """Changes a shard of pairs, and its entry in the manifest."""
     corpus = open_corpus(folder)
     shard = max(corpus.shards("preferences"), key=lambda shard: shard.records)
     pq.write_table(change(pq.read_table(corpus.path(shard))), corpus.path(shard))

@@ -173,6 +173,17 @@ def test_a_bucket_counts_its_rows_by_kind_and_reason(tmp_path: Path) -> None:
     assert (bucket.prompt_tokens, bucket.completion_tokens) == (720, 432)
 
 
+def test_the_cost_of_truncated_answers_is_counted_apart(tmp_path: Path) -> None:
+    cut = replace(make_rejected(1), finish_reason="length", usd=0.25)
+    failed = replace(make_rejected(2, kind=RowKind.FAILED), finish_reason="length", usd=0.5)
+    bucket = write_bucket([], [cut, failed, make_rejected(3)], tmp_path, 0)
+    assert bucket.picodollars == {
+        "failed": 500_000_000_000,
+        "rejected": 100_000_000,
+        "truncated": 250_000_000_000,
+    }
+
+
 def test_an_empty_bucket_writes_nothing(tmp_path: Path) -> None:
     bucket = write_bucket([], [], tmp_path, 0)
     assert (bucket.partitions, bucket.rejected, bucket.accepted) == ((), None, 0)

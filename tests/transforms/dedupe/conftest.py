@@ -1,4 +1,4 @@
-"""Records of our own making, and a run of `Deduplicate` over them."""
+"""Makes records, and runs `Deduplicate` over them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Verdicts:
 
 
 class _Keep(beam.DoFn):
-    """Writes each block where the test can read it: what Beam runs is a copy of what we gave."""
+    """Writes each block to a file, since Beam runs a copy of this object."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -177,10 +177,10 @@ def deduplicate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Verdi
 
 
 class Writer:
-    """Writes texts whose likeness is known.
+    """Writes texts with a known similarity.
 
     Args:
-        seed: Frozen, so that a test sees the same texts every time.
+        seed: Fixed, so that a test gets the same texts every time.
     """
 
     def __init__(self, seed: int) -> None:
@@ -196,7 +196,7 @@ class Writer:
 
         Args:
             words: The original.
-            jaccard: How alike the two shall be at least.
+            jaccard: Least similarity of the two.
             block: Whether the changed words stand together.
 
         Returns:
@@ -226,11 +226,11 @@ def true_jaccard(one: list[str], other: list[str]) -> float:
 
 @pytest.fixture
 def writer() -> Writer:
-    """A writer with a frozen seed."""
+    """A writer with a fixed seed."""
     return Writer(20_260_131)
 
 
 @pytest.fixture(scope="session")
 def jaccard() -> Callable[[list[str], list[str]], float]:
-    """An independent measure of likeness, on words."""
+    """Returns the Jaccard similarity of words, independently of our code."""
     return true_jaccard
