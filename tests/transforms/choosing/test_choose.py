@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +21,6 @@ from transforms.choosing.samples import (
     score_of,
     split_samples,
 )
-from transforms.filters.publishable import is_publishable
 
 SCORES = st.one_of(st.none(), st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.floats(-1e6, 1e6))
 
@@ -185,22 +183,3 @@ def test_a_judge_s_scores_go_up_and_a_rule_s_down_unless_the_run_says_otherwise(
     assert lowest_is_best(Preferences(by="length", gap=1))
     assert lowest_is_best(BestOf(by="judge", prefer="lowest"))
     assert not lowest_is_best(BestOf(by="length", prefer="highest"))
-
-
-@pytest.mark.parametrize(
-    ("findings", "shown"),
-    [
-        ([("repetition", "drop")], True),
-        ([("repetition", "drop"), ("secrets", "tag")], True),
-        ([("repetition", "drop"), ("secrets", "drop")], False),
-        ([("repetition", "drop"), ("generic_secrets", "quarantine")], False),
-        ([("personal", "drop")], False),
-        ([("refusal", "quarantine")], False),
-        ([("repetition", "drop"), ("decontaminate", "quarantine")], False),
-    ],
-    ids=["defect", "tagged", "secret", "quarantined", "personal", "to-be-seen", "contaminated"],
-)
-def test_what_protects_somebody_is_shown_in_no_pair(
-    findings: list[tuple[str, str]], shown: bool
-) -> None:
-    assert is_publishable([finding(rule, None, action) for rule, action in findings]) == shown
