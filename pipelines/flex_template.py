@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from schemas.errors import InputError, Problem, StillroomError
-from schemas.files import as_sequence, load_schema
+from schemas.files import load_schema
 from schemas.inputs.run_file import load_run
+from schemas.written import as_sequence
 
 _MAX_SLICES = 16  # as on the command line
 

@@ -2,66 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from schemas.codes import ModelRole
+from schemas.errors import InputError
+from schemas.spdx import parse_licence
 from schemas.terms import Use
+from schemas.written import FROM_FILE, Absent, Flaw, Form, Many, Text, Written, flawed
+
+StudentDistribution = Literal["internal", "hosted", "released"]
+CorpusDistribution = Literal["internal", "partners", "public"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Student:
-    """The model to be trained.
-
-    Attributes:
-        name: Its name, where it has one yet.
-        distribution: Who will get it: `internal`, `hosted` (others use it over a network) or
-            `released` (others get the weights). None where it was not declared.
-        license: The licence it will be released under, an SPDX expression.
-        competes_with: Providers it will compete with, by the names of the catalogue. None where
-            it was not declared, which counts as competing with everyone.
-    """
-
-    name: str | None = None
-    distribution: Literal["internal", "hosted", "released"] | None = None
-    license: str | None = None
-    competes_with: tuple[str, ...] | None = None
+def _known_licence(expression: str, info: ValidationInfo) -> str:
+    """Refuses an unknown licence in a file; manifests of older versions may have one."""
+    try:
+        if info.context == FROM_FILE:
+            parse_licence(expression)
+    except InputError as error:
+        raise flawed(
+            *(
+                Flaw(what=it.what, found=it.found, expected=it.expected, remedy=it.remedy)
+                for it in error.problems
+            )
+        ) from None
+    return expression
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Organisation:
-    """Who uses the output. None where it was not declared.
-
-    Attributes:
-        name: Its name.
-        commercial: Whether the use is commercial.
-        domicile: Country of its principal place of business, ISO 3166-1 alpha-2.
-        monthly_active_users: Of all its products and affiliates, today.
-        annual_revenue_usd: US dollars a year, with affiliates.
-    """
-
-    name: str | None = None
-    commercial: bool | None = None
-    domicile: str | None = None
-    monthly_active_users: int | None = None
-    annual_revenue_usd: float | None = None
+Licence = Annotated[Text, AfterValidator(_known_licence)]
+Country = Annotated[str, Form("^[A-Z]{2}$", "a country's two letters, as DE")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusPurpose:
-    """Who will get the corpus itself: `internal`, `partners` or `public`."""
+class Student(Written):
+    """The model to be trained."""
 
-    distribution: Literal["internal", "partners", "public"] | None = None
+    name: Absent[str] = Field(default=None, description="Its name.", examples=["tutor-360m"])
+    distribution: Absent[StudentDistribution] = Field(
+        default=None,
+        description="Who will get it: nobody else, users over a network, or users of its weights.",
+        examples=["internal"],
+    )
+    license: Absent[Licence] = Field(
+        default=None,
+        description="The licence it will be released under, an SPDX expression.",
+        examples=["Apache-2.0"],
+    )
+    competes_with: Absent[Many[str]] = Field(
+        default=None,
+        description="Providers that it will compete with, by the catalogue's names; left out, it"
+        " counts as competing with every provider.",
+        examples=[["openai"]],
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
-    """The declared use. The guard judges this, and records carry it."""
+class Organisation(Written):
+    """Who uses the output."""
 
-    use: Use
-    student: Student = field(default_factory=Student)
-    organisation: Organisation = field(default_factory=Organisation)
-    corpus: CorpusPurpose = field(default_factory=CorpusPurpose)
+    name: Absent[str] = Field(default=None, description="Its name.", examples=["Example Ltd"])
+    commercial: Absent[bool] = Field(
+        default=None, description="Whether the use is commercial.", examples=[True]
+    )
+    domicile: Absent[Country] = Field(
+        default=None,
+        description="Country of its principal place of business, ISO 3166-1 alpha-2.",
+        examples=["DE"],
+    )
+    monthly_active_users: Absent[int] = Field(
+        default=None,
+        ge=0,
+        description="Monthly users of all its products and affiliates, today.",
+        examples=[12000],
+    )
+    annual_revenue_usd: Absent[float] = Field(
+        default=None,
+        ge=0,
+        description="Revenue with affiliates, US dollars a year.",
+        examples=[4000000],
+    )
+
+
+class CorpusPurpose(Written):
+    """Who will get the corpus itself."""
+
+    distribution: Absent[CorpusDistribution] = Field(
+        default=None,
+        description="The organisation alone, partners of its choice, or the public.",
+        examples=["internal"],
+    )
+
+
+class Purpose(Written):
+    """The declared use: the guard judges it, and every record carries it."""
+
+    use: Use = Field(
+        description="What the output is for: to train a model that writes, to train one that does"
+        " not, to select data or to evaluate a model.",
+        examples=["train_generative"],
+    )
+    student: Student = Field(default=Student(), description="The model to be trained.")
+    organisation: Organisation = Field(default=Organisation(), description="Who uses the output.")
+    corpus: CorpusPurpose = Field(
+        default=CorpusPurpose(), description="Who will get the corpus itself."
+    )
 
     def of(self, role: str) -> Purpose:
         """Returns what a model is asked for: a judge selects, whatever its records are for.
@@ -69,4 +113,4 @@ class Purpose:
         Args:
             role: The model's role, see `ModelRole`.
         """
-        return replace(self, use="select") if role == ModelRole.JUDGE else self
+        return self.model_copy(update={"use": "select"}) if role == ModelRole.JUDGE else self

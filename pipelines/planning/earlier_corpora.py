@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.errors import InputError, Problem, StillroomError
-from schemas.files import Document
 from schemas.index import Index, Unit
-from schemas.inputs.run import NearDedupe, RunFile
+from schemas.inputs.document import Document
+from schemas.inputs.quality import NearDedupe
+from schemas.inputs.run import RunFile
 from transforms.corpus.read import LATEST, Corpus, open_corpus
 from transforms.dedupe.index import make_index, open_index
 

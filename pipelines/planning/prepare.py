@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pipelines.planning.earlier_corpora import Pinned, pin
 from schemas.errors import InputError, Problem, nearest
-from schemas.files import Document
+from schemas.inputs.document import Document
+from schemas.inputs.quality import JUDGE
 from schemas.inputs.registry import LimiterAddress, Registry, Route
-from schemas.inputs.run import JUDGE, RunFile, TeacherChoice
+from schemas.inputs.run import RunFile, TeacherChoice
 from schemas.inputs.run_file import load_run
 from transforms.asking.batch import has_batches
 from transforms.filters.json_schema import schema_problem

@@ -2,54 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from pydantic import BeforeValidator, Field
+
+from schemas.inputs.documents import Sha256
 from schemas.terms import Layer
+from schemas.written import Absent, Day, Filled, Flaw, Form, Many, Text, Written
 
 Api = Literal["openai-chat", "anthropic-messages", "gemini", "embedded"]
 
+_NAMED = r"env:[A-Za-z_][A-Za-z0-9_]*|secret:projects/[^/]+/secrets/[^/]+/versions/[^/]+"
+_NAMED_IN_WORDS = "env:NAME, secret:projects/P/secrets/S/versions/V"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """What the provider grants. None means that it sets no limit.
+RouteId = Annotated[
+    str,
+    Form(
+        r"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*$",
+        "two names in lower case with a slash between, as our-vllm/qwen3-8b",
+    ),
+]
+Endpoint = Annotated[
+    str,
+    Form(r"^https?://[^/?#@]+(/[^?#]*)?$", "an http or https address, as https://vllm.internal/v1"),
+]
+KeyName = Annotated[
+    str,
+    Form(f"^({_NAMED}|google:default)$", f"{_NAMED_IN_WORDS} or google:default; never the key"),
+]
+AddressName = Annotated[
+    str,
+    Form(f"^({_NAMED})$", f"{_NAMED_IN_WORDS}, which holds the address; never the address itself"),
+]
+Grant = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Dollars = Annotated[float, Field(ge=0)]
 
-    Attributes:
-        requests_per_minute: Requests in any 60 seconds.
-        tokens_per_minute: Tokens of prompts and completions together in any 60 seconds.
-        input_tokens_per_minute: Tokens of prompts in any 60 seconds.
-        output_tokens_per_minute: Tokens of completions in any 60 seconds.
-        requests_per_day: Requests in a UTC day.
-        tokens_per_day: Tokens in a UTC day.
-        concurrency: Requests in flight at once.
-    """
 
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    input_tokens_per_minute: int | None = None
-    output_tokens_per_minute: int | None = None
-    requests_per_day: int | None = None
-    tokens_per_day: int | None = None
-    concurrency: int = 16
+class Quota(Written):
+    """What the provider grants. What is left out has no limit."""
+
+    requests_per_minute: Absent[Grant] = Field(
+        default=None, description="Requests in any 60 seconds.", examples=[500]
+    )
+    tokens_per_minute: Absent[Grant] = Field(
+        default=None,
+        description="Tokens of prompts and completions together in any 60 seconds.",
+        examples=[200000],
+    )
+    input_tokens_per_minute: Absent[Grant] = Field(
+        default=None, description="Tokens of prompts in any 60 seconds.", examples=[150000]
+    )
+    output_tokens_per_minute: Absent[Grant] = Field(
+        default=None, description="Tokens of completions in any 60 seconds.", examples=[50000]
+    )
+    requests_per_day: Absent[Grant] = Field(
+        default=None, description="Requests in a UTC day.", examples=[10000]
+    )
+    tokens_per_day: Absent[Grant] = Field(
+        default=None, description="Tokens in a UTC day.", examples=[5000000]
+    )
+    concurrency: int = Field(
+        default=16, ge=1, le=4096, description="Requests in flight at once.", examples=[64]
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What tokens cost, in US dollars per million.
+class Price(Written):
+    """What tokens cost."""
 
-    Attributes:
-        input_usd_per_million: Tokens of prompts.
-        output_usd_per_million: Tokens of completions.
-        batch_factor: What either costs in a batch, as a share of the above. Half, by the price
-            lists of OpenAI (https://platform.openai.com/docs/guides/batch) and of Anthropic
-            (https://platform.claude.com/docs/en/build-with-claude/batch-processing).
-    """
-
-    input_usd_per_million: float = 0.0
-    output_usd_per_million: float = 0.0
-    batch_factor: float = 0.5
+    input_usd_per_million: Dollars = Field(
+        default=0.0, description="US dollars for a million tokens of prompts.", examples=[0.15]
+    )
+    output_usd_per_million: Dollars = Field(
+        default=0.0, description="US dollars for a million tokens of completions.", examples=[0.6]
+    )
+    # Half, by the price lists of OpenAI (https://platform.openai.com/docs/guides/batch) and of
+    # Anthropic (https://platform.claude.com/docs/en/build-with-claude/batch-processing).
+    batch_factor: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="What a token costs in a batch, as a share of its price.",
+        examples=[0.5],
+    )
 
     def in_batch(self) -> Price:
         """Returns what tokens cost in a batch."""
@@ -59,69 +97,91 @@ class Price:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long to wait.
+class Timeouts(Written):
+    """How long to wait."""
 
-    Attributes:
-        connect_seconds: For a connection.
-        response_seconds: For the whole of one response.
-        patience_seconds: For all attempts at one request together.
-        batch_seconds: For a batch job, from its submission: an hour more than the day in which
-            the providers promise to end one. What takes longer is left to a later run.
-    """
-
-    connect_seconds: float = 10.0
-    response_seconds: float = 300.0
-    patience_seconds: float = 900.0
-    batch_seconds: float = 90_000.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindingTerms:
-    """A document that binds a route.
-
-    Attributes:
-        document: Id of the document.
-        layer: Which part of the stack it binds here, where that differs from the document's own
-            (a weights licence that binds as the base model's).
-    """
-
-    document: str
-    layer: Layer | None = None
+    connect_seconds: Seconds = Field(default=10.0, description="For a connection.", examples=[5])
+    response_seconds: Seconds = Field(
+        default=300.0, description="For the whole of one response.", examples=[120]
+    )
+    patience_seconds: Seconds = Field(
+        default=900.0, description="For all attempts at one request together.", examples=[1800]
+    )
+    # An hour more than the day in which the providers promise to end a job.
+    batch_seconds: Seconds = Field(
+        default=90_000.0,
+        description="For a batch job, from its submission; a longer one is left to a later run.",
+        examples=[172800],
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How a teacher is reached: host, account, API, model, revision. Terms bind a route.
+class BindingTerms(Written):
+    """A document that binds a route."""
+
+    document: Text = Field(description="Id of the document.", examples=["qwen/license"])
+    layer: Absent[Layer] = Field(
+        default=None,
+        description="Which part of the stack it binds here, where that differs from the document's"
+        " own: a weights licence may bind as the base model's.",
+        examples=["base_model_licence"],
+    )
+
+
+def _long_form(terms: object) -> object:
+    return {"document": terms} if isinstance(terms, str) else terms
+
+
+class WrittenRoute(Written):
+    """How a teacher is reached: host, account, API, model, revision. Terms bind a route."""
+
+    api: Api = Field(description="The protocol spoken.", examples=["openai-chat"])
+    endpoint: Endpoint = Field(
+        default="",
+        description="Base address, up to and without the API's own path; none for `embedded`.",
+        examples=["https://vllm.internal/v1"],
+    )
+    model: Text = Field(description="The model's name at the endpoint.", examples=["Qwen/Qwen3-8B"])
+    revision: str = Field(default="", description="Revision of the weights.", examples=["b968826d"])
+    key: KeyName = Field(
+        default="",
+        description="Where the key is found: `env:NAME`, `secret:projects/P/secrets/S/versions/V`,"
+        " or `google:default` for tokens of Google's default credentials; never the key itself.",
+        examples=["env:VLLM_KEY"],
+    )
+    quota: Quota = Field(default=Quota(), description="What the provider grants.")
+    price: Price = Field(default=Price(), description="What tokens cost.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
+    served_as: Many[Text] = Field(
+        default=(),
+        description="Names that the server may answer with and still be the same model.",
+        examples=[["qwen3-8b"]],
+    )
+    terms: Filled[
+        Annotated[
+            BindingTerms,
+            BeforeValidator(_long_form, json_schema_input_type=Text | BindingTerms),
+        ]
+    ] = Field(
+        description="Every document that binds the route, by its id; all must permit.",
+        examples=[["apache/license-2.0"]],
+    )
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields what the embedded teacher does not have."""
+        for name in ("endpoint", "key"):
+            if self.api == "embedded" and getattr(self, name):
+                yield Flaw(what="the embedded teacher has none", at=(name,))
+
+
+class Route(WrittenRoute):
+    """A route with its name.
 
     Attributes:
         id: Its name in run files.
-        api: The protocol spoken.
-        model: The model's name at the endpoint.
-        terms: Every document that binds the route. All must permit.
-        endpoint: Base address, up to and without the API's own path; "" for `embedded`.
-        revision: Revision of the weights, or "".
-        key: Where the key is found, `env:NAME` or `secret:projects/…`; `google:default` for tokens
-            of Google's application default credentials; "" for none.
-        quota: What the provider grants.
-        price: What tokens cost.
-        timeouts: How long to wait.
-        served_as: Names that the server may answer with and still be the same model.
         where: File and line, for messages.
     """
 
     id: str
-    api: Api
-    model: str
-    terms: tuple[BindingTerms, ...]
-    endpoint: str = ""
-    revision: str = ""
-    key: str = ""
-    quota: Quota = field(default_factory=Quota)
-    price: Price = field(default_factory=Price)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    served_as: tuple[str, ...] = ()
     where: str = ""
 
     @property
@@ -130,63 +190,112 @@ class Route:
         return urlsplit(self.endpoint).hostname or "embedded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class WrittenApproval(Written):
     """The organisation's sign-off of the reading of one document's version."""
 
-    document: str
-    version: str
-    by: str
-    on: date
-    expires: date | None = None
+    document: Text = Field(description="Id of the document.", examples=["meta/llama-3.1-license"])
+    version: Text = Field(description="The version that was read.", examples=["2024-07-23"])
+    by: Text = Field(description="Who signed it off.", examples=["legal@example.com"])
+    on: Day = Field(description="The day of it.", examples=["2026-11-01"])
+    expires: Absent[Day] = Field(
+        default=None,
+        description="Its last day; left out, it does not expire.",
+        examples=["2027-10-31"],
+    )
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields days in the wrong order."""
+        if self.expires and self.expires < self.on:
+            yield Flaw(
+                what="the approval expires before it is given",
+                found=f"on {self.on}, expires {self.expires}",
+            )
+
+
+class Approval(WrittenApproval):
+    """An approval with its file and line, for messages."""
+
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorisation:
+class WrittenAuthorisation(Written):
     """A permission in writing that lifts one clause of one document, from a day to a day."""
 
-    document: str
-    clause: str
-    reference: str
-    from_: date
-    to: date
+    document: Text = Field(description="Id of the document.", examples=["openai/services"])
+    clause: Text = Field(description="The clause that it lifts.", examples=["2.2"])
+    reference: Text = Field(description="Where it is found.", examples=["MSA-2026-17"])
+    from_: Day = Field(
+        validation_alias="from",
+        serialization_alias="from",
+        description="Its first day.",
+        examples=["2026-01-01"],
+    )
+    to: Day = Field(description="Its last day.", examples=["2026-12-31"])
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields days in the wrong order."""
+        if self.to < self.from_:
+            yield Flaw(
+                what="the authorisation ends before it begins",
+                found=f"from {self.from_} to {self.to}",
+            )
+
+
+class Authorisation(WrittenAuthorisation):
+    """An authorisation with its file and line, for messages."""
+
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedTerms:
-    """A text that is no longer the one that was read (`terms-changed.json`).
+class ChangedTerms(Written):
+    """A text that is no longer the one that was read."""
 
-    Attributes:
-        document: Id of the document.
-        version: The version whose reading is concerned.
-        address: Where the newest text was found.
-        read: Digest of the text that was read; the entry speaks of that reading alone.
-        found: Digest of the text found instead.
-        on: The first day on which that text was found, UTC.
-    """
-
-    document: str
-    version: str
-    address: str
-    read: str
-    found: str
-    on: date
+    document: Text = Field(description="Id of the document.")
+    version: Text = Field(description="The version whose reading is concerned.")
+    address: Text = Field(description="Where the newest text was found.")
+    read: Sha256 = Field(
+        description="Digest of the text that was read; the entry is about that reading alone."
+    )
+    found: Sha256 = Field(description="Digest of the text found instead.")
+    on: Day = Field(description="The first day on which that text was found, UTC.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimiterAddress:
-    """Where the limiter is that all who ask a route of an account share.
+class WrittenChanges(Written):
+    """Terms whose text is no longer the one that was read, as `terms check --fetch` found."""
 
-    Attributes:
-        redis: Where the address of a Redis server is found, `env:NAME` or `secret:projects/…`: it
-            may hold a password.
-        where: File and line, for messages.
-    """
+    changed: Many[ChangedTerms] = Field(description="One entry for each changed text.")
 
-    redis: str
+
+class WrittenLimiter(Written):
+    """Counts the quotas of all runs and machines that name it."""
+
+    redis: AddressName = Field(
+        description="Where the address of a Redis server is found; never the address itself.",
+        examples=["env:LIMITER"],
+    )
+
+
+class LimiterAddress(WrittenLimiter):
+    """A limiter with its file and line, for messages."""
+
     where: str = ""
+
+
+class WrittenRegistry(Written):
+    """Routes, approvals, authorisations and a limiter: a team's own, and the catalogue's routes."""
+
+    routes: Mapping[RouteId, WrittenRoute] = Field(
+        default={}, description="Routes by id: the names that run files use."
+    )
+    approvals: Many[WrittenApproval] = Field(
+        default=(), description="Readings of terms that the organisation signed off."
+    )
+    authorisations: Many[WrittenAuthorisation] = Field(
+        default=(), description="Permissions that the organisation has in writing."
+    )
+    limiter: Absent[WrittenLimiter] = Field(
+        default=None, description="Where quotas are counted; left out, each run counts for itself."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +310,7 @@ class Registry:
         limiter: Where its quotas are counted; None where each run counts for itself.
     """
 
-    routes: dict[str, Route] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
     approvals: tuple[Approval, ...] = ()
     authorisations: tuple[Authorisation, ...] = ()
     changed: tuple[ChangedTerms, ...] = ()

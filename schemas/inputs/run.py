@@ -1,96 +1,168 @@
-"""A run file: what a team wants, from whom, for which use, at what cost."""
+"""A run file: what a team wants, from which teachers, for which use, at what cost."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from schemas.index import Unit
-from schemas.purpose import Purpose
+from pydantic import Field
 
-Action = Literal["drop", "quarantine", "redact", "tag"]
-OfRecord = Literal["drop", "quarantine", "tag"]  # what may follow for a record as a whole
+from schemas.canonical import canonical_json
+from schemas.inputs.parameters import WrittenParameters
+from schemas.inputs.quality import (
+    BestOf,
+    Dedupe,
+    EvaluationSet,
+    FilterChoice,
+    OfRecord,
+    Preferences,
+    Target,
+)
+from schemas.purpose import Licence, Purpose
+from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written
+
 Mode = Literal["live", "batch"]
-Prefer = Literal["highest", "lowest"]
 
-JUDGE = "judge"  # what scores answers, where no rule is named
-
-DEFAULT_SCALE = (1, 5)  # of a judge: the worst score and the best
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptSource:
-    """Files of prompts that share a licence and a source.
-
-    Attributes:
-        files: Paths or glob patterns, relative to the run file; JSONL, Parquet, CSV or text.
-        license: SPDX expression or `LicenseRef-…`: of every record, or of those whose
-            `license_field` is empty. None where each record names its own.
-        source: Where the prompts were taken from; the same.
-        text: Field of a plain prompt.
-        messages: Field of a conversation; exactly one of `text` and `messages` is given, or
-            neither for text files, where each line is a prompt.
-        limit: Take the first so many records of the files in order of their names.
-        confidential: Whether the prompts may not reach a host that trains on inputs.
-        license_field: Field of a record's own licence.
-        source_field: Field of a record's own source.
-        answer: Field of the right answer, which the rule `maths_answer` holds answers to.
-    """
-
-    files: tuple[str, ...]
-    license: str | None = None
-    source: str | None = None
-    text: str | None = None
-    messages: str | None = None
-    limit: int | None = None
-    confidential: bool = False
-    license_field: str | None = None
-    source_field: str | None = None
-    answer: str | None = None
+RunName = Annotated[
+    str, Form("^[A-Za-z0-9][A-Za-z0-9._-]*$", "letters, digits, '-', '_' and '.', as gsm8k-tutor")
+]
+Split = Annotated[str, Form("^[a-z][a-z0-9_]*$", "a name in lower case, as train")]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherChoice:
-    """A teacher to ask.
+class PromptSource(Written):
+    """Files of prompts that share a licence and a source."""
 
-    Attributes:
-        id: Id of the route.
-        samples: How many answers to each prompt.
-        mode: `live`: each request is answered as it is sent. `batch`: they are sent in jobs, which
-            the provider works off within a day, at its batch price. No part of a request's
-            identity: the same question has the same answer.
-        parameters: Sampling parameters, by the names of OpenAI's chat API.
-        repair: Whether an answer that violates its JSON Schema is asked for once more.
-    """
+    files: OneOrMany[Text] = Field(
+        min_length=1,
+        description="Paths or glob patterns: JSONL, Parquet, CSV or text.",
+        examples=["data/*.jsonl"],
+    )
+    text: Absent[Text] = Field(
+        default=None,
+        description="Field of a plain prompt; in a text file each line is a prompt.",
+        examples=["question"],
+    )
+    messages: Absent[Text] = Field(
+        default=None,
+        description="Field of a conversation, in place of `text`.",
+        examples=["messages"],
+    )
+    license: Absent[Licence] = Field(
+        default=None,
+        description="SPDX expression or `LicenseRef-…` of the prompts; needed unless"
+        " `license_field` is given: a prompt of unknown licence is refused.",
+        examples=["MIT"],
+    )
+    license_field: Absent[Text] = Field(
+        default=None,
+        description="Field of a record's own licence; `license` is then for records without one.",
+        examples=["license"],
+    )
+    source: Absent[Text] = Field(
+        default=None,
+        description="Where the prompts were taken from, an address or a name; needed unless"
+        " `source_field` is given.",
+        examples=["https://github.com/openai/grade-school-math"],
+    )
+    source_field: Absent[Text] = Field(
+        default=None,
+        description="Field of a record's own source; `source` is then for records without one.",
+        examples=["source"],
+    )
+    answer: Absent[Text] = Field(
+        default=None,
+        description="Field of the right answer, for the rule `maths_answer`; it is never sent.",
+        examples=["answer"],
+    )
+    limit: Absent[int] = Field(
+        default=None,
+        ge=1,
+        description="Take so many records, from the first files in order of their names.",
+        examples=[1000],
+    )
+    confidential: bool = Field(
+        default=False,
+        description="Whether the prompts may not reach a host that trains on its inputs.",
+        examples=[True],
+    )
 
-    id: str
-    samples: int = 1
-    mode: Mode = "live"
-    parameters: dict[str, Any] = field(default_factory=dict)
-    repair: bool = True
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields fields that are missing, or that exclude each other."""
+        if self.text and self.messages:
+            yield Flaw(what="text or messages, not both")
+        if not (self.license or self.license_field):
+            yield Flaw(
+                what="the field 'license' is missing",
+                expected="an SPDX expression or LicenseRef-…, or `license_field` for the field that"
+                " holds it: a prompt of unknown licence is refused",
+            )
+        if not (self.source or self.source_field):
+            yield Flaw(
+                what="the field 'source' is missing",
+                expected="where the prompts were taken from, or `source_field` for the field that"
+                " holds it",
+            )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
-    """A model that rates every answer that passed the filters.
+class TeacherChoice(Written):
+    """A teacher to ask."""
 
-    Attributes:
-        teacher: The model, asked once a record. Where its parameters ask for JSON by a schema,
-            `score` is read from it, and `rationale`.
-        criteria: What it is asked to rate.
-        scale: The worst and the best score.
-        minimum: What scores below it have found against them; None finds against none.
-        action: What a score below the minimum leads to. An opinion is a column by default: it
-            tags.
-        unreadable: What it leads to that no score could be read, or that asking failed.
-    """
+    id: Text = Field(description="Id of a route.", examples=["our-vllm/qwen3-8b"])
+    samples: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="How many answers to ask for each prompt.",
+        examples=[2],
+    )
+    mode: Mode = Field(
+        default="live",
+        description="`live` sends each request by itself; `batch` sends jobs, which the provider"
+        " ends within a day, at its batch price.",
+        examples=["batch"],
+    )
+    parameters: WrittenParameters = Field(
+        default={},
+        description="Sampling parameters, by the names of OpenAI's chat API.",
+        examples=[{"temperature": 0.7, "max_tokens": 400}],
+    )
+    repair: bool = Field(
+        default=True,
+        description="Whether an answer that violates its `response_format` is asked for once more,"
+        " with what is wrong; in live mode only.",
+        examples=[False],
+    )
 
-    teacher: TeacherChoice
-    criteria: str
-    scale: tuple[int, ...] = DEFAULT_SCALE
-    minimum: float | None = None
-    action: OfRecord = "tag"
-    unreadable: OfRecord = "quarantine"
+
+class Judge(Written):
+    """A model that rates every answer that passed the filters."""
+
+    teacher: TeacherChoice = Field(description="The model that rates; asked once a record.")
+    criteria: Text = Field(
+        description="What it is asked to rate, as a question.", examples=["Is the answer correct?"]
+    )
+    scale: Many[int] = Field(
+        default=(1, 5),
+        min_length=2,
+        max_length=2,
+        description="The worst score and the best.",
+        examples=[[1, 10]],
+    )
+    minimum: Absent[float] = Field(
+        default=None,
+        description="Scores below it lead to `action`; left out, none do.",
+        examples=[3],
+    )
+    action: OfRecord = Field(
+        default="tag", description="What a score below the minimum leads to.", examples=["drop"]
+    )
+    unreadable: OfRecord = Field(
+        default="quarantine",
+        description="What follows where no score could be read, or where asking failed.",
+        examples=["tag"],
+    )
 
     @property
     def lowest(self) -> int:
@@ -102,170 +174,212 @@ class Judge:
         """The best score."""
         return self.scale[1]
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether it is asked for JSON by a schema, from which its score is read."""
+        return "response_format" in self.teacher.parameters
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """Our own cap on one execution of the run, and on a month of them. None means no cap.
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields a scale that is none, a minimum outside it, and what a judge is not asked for."""
+        if self.lowest >= self.highest:
+            yield Flaw(
+                what="the best score is not above the worst",
+                at=("scale",),
+                found=f"[{self.lowest}, {self.highest}]",
+                expected="the worst score, then the best, as [1, 5]",
+            )
+        elif self.minimum is not None and not self.lowest <= self.minimum <= self.highest:
+            yield Flaw(
+                what="not a score of the scale",
+                at=("minimum",),
+                found=f"{self.minimum:g}",
+                expected=f"a number from {self.lowest} to {self.highest}",
+            )
+        if self.teacher.samples != 1:
+            yield Flaw(
+                what="a judge is asked once a record",
+                at=("teacher", "samples"),
+                found=f"{self.teacher.samples} samples",
+                remedy="leave `samples` out",
+            )
+        yield from self._schema_flaws()
+
+    def _schema_flaws(self) -> Iterator[Flaw]:
+        """Yields a schema by which the judge need not give a score."""
+        place = ("response_format", "json_schema", "schema")
+        schema: Any = self.teacher.parameters
+        for step in place:
+            schema = schema.get(step, {})
+        if self.wants_json and "score" not in schema.get("required", ()):
+            yield Flaw(
+                what="the schema asks for no score",
+                at=("teacher", "parameters", *place),
+                expected="`score` among what it requires; `rationale` is read too",
+            )
+
+
+class Budget(Written):
+    """Our own cap on one execution of the run, and on a month of them."""
+
+    usd: Absent[float] = Field(default=None, ge=0, description="US dollars.", examples=[5.0])
+    requests: Absent[int] = Field(
+        default=None, ge=0, description="Attempts sent to teachers.", examples=[20000]
+    )
+    tokens: Absent[int] = Field(
+        default=None,
+        ge=0,
+        description="Tokens of prompts and completions together.",
+        examples=[20000000],
+    )
+    usd_per_month: Absent[float] = Field(
+        default=None,
+        ge=0,
+        description="US dollars that all runs with the same ledger may spend in a month, UTC.",
+        examples=[50],
+    )
+
+
+def is_address(path: str) -> bool:
+    """Whether a path is an address of another kind than a folder on a file system."""
+    return "://" in path
+
+
+class WrittenRun(Written):
+    """What a team wants, from which teachers, for which use, at what cost."""
+
+    name: RunName = Field(description="The run's name.", examples=["gsm8k-tutor"])
+    registry: Absent[Text] = Field(
+        default=None,
+        description="Path of the team's own registry of routes, approvals and authorisations.",
+        examples=["teachers.yaml"],
+    )
+    purpose: Purpose = Field(
+        description="The declared use: the guard judges it, and every record carries it."
+    )
+    prompts: Filled[PromptSource] = Field(
+        description="What to ask: one entry for each set of files with one licence and source.",
+    )
+    system: str = Field(
+        default="",
+        description="System prompt put before every prompt.",
+        examples=["You are a patient tutor."],
+    )
+    teachers: Filled[TeacherChoice] = Field(
+        description="Which teachers to ask: one entry for each."
+    )
+    budget: Budget = Field(
+        default=Budget(), description="Our own cap on one execution, and on a month."
+    )
+    target: Absent[Target] = Field(
+        default=None, description="How many records are wanted; left out, every prompt is asked."
+    )
+    unapproved: Literal["deny", "allow"] = Field(
+        default="deny",
+        description="Whether readings of terms may be used that the organisation did not sign off.",
+        examples=["allow"],
+    )
+    max_reading_age_days: Absent[int] = Field(
+        default=None,
+        ge=0,
+        description="How many days old a reading of terms may be when it is relied on.",
+        examples=[365],
+    )
+    filters: Absent[Many[FilterChoice]] = Field(
+        default=None, description="Rules, in the order of the report; left out, the default ones."
+    )
+    decontaminate: Many[EvaluationSet] = Field(
+        default=(), description="Evaluation sets that the corpus must not contain."
+    )
+    judge: Absent[Judge] = Field(default=None, description="A model that rates the answers.")
+    dedupe: Dedupe = Field(default=Dedupe(), description="What counts as the same record twice.")
+    best_of: Absent[BestOf] = Field(
+        default=None, description="Which samples of a prompt are kept; left out, all of them."
+    )
+    preferences: Absent[Preferences] = Field(
+        default=None, description="Which pairs of samples are published; left out, none."
+    )
+    splits: Mapping[Split, Share] = Field(
+        default={"train": 1.0},
+        min_length=1,
+        description="Share of the prompts in each split; the shares sum to 1.",
+        examples=[{"train": 0.95, "validation": 0.05}],
+    )
+    corpus: Text = Field(
+        description="Folder in which the corpus is published.", examples=["corpora/gsm8k-tutor"]
+    )
+    ledger: Text = Field(
+        description="Folder in which every response is kept, or `gs://bucket/folder`.",
+        examples=["ledger"],
+    )
+
+    def flaws(self) -> Iterator[Flaw]:
+        """Yields shares that are no whole, teachers given twice, and addresses of no use."""
+        total = sum(self.splits.values())
+        if not math.isclose(total, 1, abs_tol=1e-9):
+            what = "the shares do not sum to 1"
+            yield Flaw(what=what, at=("splits",), found=f"{total:g}", expected="1")
+        yield from self._repeated_teachers()
+        yield from self._mixed_modes()
+        yield from self._addresses()
+
+    def _repeated_teachers(self) -> Iterator[Flaw]:
+        seen: dict[str, int] = {}
+        for index, teacher in enumerate(self.teachers):
+            question = canonical_json([teacher.id, teacher.parameters])
+            if question in seen:
+                yield Flaw(
+                    what=f"{teacher.id!r} is given twice with the same parameters",
+                    at=("teachers", index),
+                    found=f"the same as entry {seen[question] + 1}",
+                    expected="each teacher and set of parameters once",
+                    remedy="ask for more samples instead: `samples: 2`",
+                )
+            seen.setdefault(question, index)
+
+    def _mixed_modes(self) -> Iterator[Flaw]:
+        """Yields teachers that are to be asked in both ways: a route has one queue only."""
+        first: dict[str, Mode] = {}
+        for index, teacher in enumerate(self.teachers):
+            if first.setdefault(teacher.id, teacher.mode) != teacher.mode:
+                yield Flaw(
+                    what=f"{teacher.id!r} is given two modes",
+                    at=("teachers", index),
+                    found=f"{first[teacher.id]} and {teacher.mode}",
+                    expected="one mode for each route",
+                )
+
+    def _addresses(self) -> Iterator[Flaw]:
+        against = enumerate(self.dedupe.against)
+        folders: dict[tuple[Step, ...], str] = {
+            ("corpus",): self.corpus,
+            **{("dedupe", "against", index): folder for index, folder in against},
+        }
+        for at, folder in folders.items():
+            if is_address(folder):
+                yield Flaw(
+                    what="only folders are supported",
+                    at=at,
+                    found=folder,
+                    expected="a path on this machine or on a file system that all workers share",
+                )
+        if is_address(self.ledger) and not self.ledger.startswith("gs://"):
+            yield Flaw(
+                what="unknown kind of address",
+                at=("ledger",),
+                found=self.ledger,
+                expected="a path, or gs://bucket/folder",
+            )
+
+
+class RunFile(WrittenRun):
+    """A run file that was read, its folders absolute.
 
     Attributes:
-        usd: US dollars.
-        requests: Attempts sent to teachers.
-        tokens: Tokens of prompts and completions together.
-        usd_per_month: US dollars that all runs with the same ledger spend in a month, UTC.
-    """
-
-    usd: float | None = None
-    requests: int | None = None
-    tokens: int | None = None
-    usd_per_month: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterChoice:
-    """A rule to apply.
-
-    Attributes:
-        rule: Its name.
-        action: What a finding leads to; None for the rule's own default.
-        settings: The rule's settings, where they differ from its defaults.
-    """
-
-    rule: str
-    action: Action | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationSet:
-    """An evaluation set that the corpus must not contain."""
-
-    files: tuple[str, ...]
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearDedupe:
-    """How alike two records may be before one of them goes.
-
-    Attributes:
-        threshold: Jaccard similarity of their shingles, from 0.5 to 1.
-        unit: What is compared.
-    """
-
-    threshold: float = 0.8
-    unit: Unit = "completion"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dedupe:
-    """What counts as the same record twice. Exact duplicates of a pair always go.
-
-    Attributes:
-        near: How alike two records may be, or None to look for exact duplicates alone.
-        against: Folders of earlier corpora or of versions of them, absolute: a record that
-            duplicates one of theirs goes.
-    """
-
-    near: NearDedupe | None = None
-    against: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """How many records are wanted: the run goes on asking until so many are accepted.
-
-    Attributes:
-        accepted: Records of the corpus.
-        extra_samples: How many samples of a prompt each teacher may be asked for beyond its own
-            number of them, before further prompts are asked.
-    """
-
-    accepted: int
-    extra_samples: int = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BestOf:
-    """Of the samples of each prompt, the best ones are kept.
-
-    Attributes:
-        by: What scores them: `judge`, or the name of a rule of this run.
-        keep: How many are kept.
-        prefer: Which scores are better; None for a judge's highest and a rule's lowest, since
-            rules find defects.
-    """
-
-    by: str
-    keep: int = 1
-    prefer: Prefer | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
-    """Pairs of a better and a worse answer to one prompt are published beside the records.
-
-    Attributes:
-        by: What scores the answers, as in `BestOf`.
-        gap: By how much the better one's score is better, at least.
-        prefer: Which scores are better, as in `BestOf`.
-        pairs: `one` a prompt, the best with the worst; or `all`, the best with each worse one.
-    """
-
-    by: str
-    gap: float
-    prefer: Prefer | None = None
-    pairs: Literal["one", "all"] = "one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFile:
-    """A whole run file, checked.
-
-    Attributes:
-        name: The run's name.
-        purpose: The declared use.
-        prompts: What to ask.
-        teachers: Whom.
-        corpus: Folder of the corpus, absolute or a `gs://` address.
-        ledger: Folder of the ledger, the same.
-        registry: Path of the team's registry, or None.
-        system: System prompt, or "".
-        budget: Our cap.
-        target: How many records are wanted; None to ask every prompt.
-        unapproved: Whether readings that nobody at the organisation signed off may be used.
-        max_reading_age_days: How old a reading may be on the day it is relied on; None for any
-            age.
-        filters: Rules, in the order of the report; None for the default ones.
-        decontaminate: Evaluation sets to keep out.
-        judge: Who rates the answers, or None.
-        dedupe: What counts as the same.
-        best_of: Which samples of a prompt are kept; None for all of them.
-        preferences: Which pairs of samples are published; None for no pairs.
-        splits: Share of the prompts in each split; sums to 1.
         base: Folder of the run file: relative paths start here.
         path: The run file itself.
-        config_digest: SHA-256 of what the file says, in canonical form.
+        config_digest: SHA-256 of the file's data, in canonical form.
     """
 
-    name: str
-    purpose: Purpose
-    prompts: tuple[PromptSource, ...]
-    teachers: tuple[TeacherChoice, ...]
-    corpus: str
-    ledger: str
-    registry: str | None = None
-    system: str = ""
-    budget: Budget = field(default_factory=Budget)
-    target: Target | None = None
-    unapproved: Literal["deny", "allow"] = "deny"
-    max_reading_age_days: int | None = None
-    filters: tuple[FilterChoice, ...] | None = None
-    decontaminate: tuple[EvaluationSet, ...] = ()
-    judge: Judge | None = None
-    dedupe: Dedupe = field(default_factory=Dedupe)
-    best_of: BestOf | None = None
-    preferences: Preferences | None = None
-    splits: dict[str, float] = field(default_factory=lambda: {"train": 1.0})
     base: str = ""
     path: str = ""
     config_digest: str = ""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipelines.flex_template import main, run_file_text
 from schemas.errors import InputError
-from schemas.files import load_schema, parse_yaml, read_yaml
+from schemas.files import load_schema
+from schemas.inputs.document import parse_yaml, read_yaml
 from schemas.inputs.run import RunFile
 from schemas.inputs.run_file import load_run
 
@@ -115,7 +116,7 @@ def test_text_that_is_not_unicode_is_an_input_error_that_names_it() -> None:
         ("purpose", None, "parameters: the field 'purpose' is missing"),
         ("corpus", "corpora/tutor", "--corpus: the path is not absolute"),
         ("ledger", "ledger", "--ledger: the path is not absolute"),
-        ("corpus", "gs://bucket/corpus", "parameters: corpus: only folders are supported so far"),
+        ("corpus", "gs://bucket/corpus", "parameters: corpus: only folders are supported"),
         ("registry", "teachers.yaml", "--registry: the path is not absolute"),
         ("prompts", GOOD["prompts"].replace("/mnt/", "gs://"), "--prompts: the path is not abs"),
         (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.files import Document, check, structure, unstructure
+from schemas.files import check, structure, unstructure
 from schemas.manifest import Compared, Manifest, version_of
 from schemas.terms import Duty
 from tests.corpus_builder import publish_typical
@@ -18,7 +18,7 @@ def manifest(tmp_path: Path) -> Manifest:
 
 def test_manifest_survives_its_json_form(manifest: Manifest) -> None:
     data = unstructure(manifest)
-    check(Document(data, {}, "manifest.json"), "manifest")
+    check(data, "manifest", "manifest.json")
     assert structure(data, Manifest) == manifest
 
 
@@ -44,7 +44,7 @@ def test_how_a_version_came_about_does_not_change_its_name(manifest: Manifest) -
 def test_what_a_reader_gets_and_owes_changes_the_name(manifest: Manifest) -> None:
     others = [
         replace(manifest, shards=manifest.shards[1:]),
-        replace(manifest, purpose=replace(manifest.purpose, use="evaluate")),
+        replace(manifest, purpose=manifest.purpose.model_copy(update={"use": "evaluate"})),
         replace(
             manifest,
             pending_duties=(Duty(kind="notice", text="Say so.", due="release", document="a/b"),),

@@ -53,9 +53,9 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
             2,
             ["not one of the known values", '"train"', "train_narrow"],
         ),
-        ("samples: 2", "samples: two", 9, ["wrong type", '"two"', "integer"]),
+        ("samples: 2", "samples: two", 9, ["wrong type", '"two"', "a whole number"]),
         ("    license: MIT\n", "", 4, ["'license' is missing", "unknown licence is refused"]),
-        ("name: tutor", "name: tutor\nname: again", 2, ["'name' stands twice", "line 1"]),
+        ("name: tutor", "name: tutor\nname: again", 2, ["'name' is given twice", "line 1"]),
         ("name: tutor", "name: a/b", 1, ["wrong form", '"a/b"', "letters, digits"]),
         ("ledger: ledger", "ledger: s3://bucket/ledger", 11, ["unknown kind", "s3://bucket"]),
         ("corpora/tutor", "gs://bucket/tutor", 10, ["only folders", "gs://bucket"]),
@@ -108,14 +108,14 @@ TOOL = "{type: function, function: {name: weigh}}"
             ["no such tool is offered", "'now'", "one of weigh"],
         ),
         (f"tools: [{TOOL}], tool_choice: sometimes", ["sometimes", "auto, none, required"]),
-        (f"tools: [{TOOL}, {TOOL}]", ["'weigh' stands twice"]),
+        (f"tools: [{TOOL}, {TOOL}]", ["'weigh' is given twice"]),
         ("tools: []", ["tools"]),
         ("tools: [{type: function, function: {name: a b}}]", ["wrong form", "up to 64 letters"]),
-        ("tools: [{type: retrieval, function: {name: a}}]", ["'function' was expected"]),
+        ("tools: [{type: retrieval, function: {name: a}}]", ['"retrieval"', "one of function"]),
         ("top_logprobs: 5", ["top_logprobs", "`logprobs: true`"]),
         ("logprobs: true, top_logprobs: 21", ["21"]),
         ("max_tokens: 5, max_completion_tokens: 9", ["two names of one limit"]),
-        ("reasoning_effort: 3", ["wrong type", "string"]),
+        ("reasoning_effort: 3", ["wrong type", "found 3", "a text"]),
     ],
 )
 def test_parameters_that_make_no_sense_are_told_with_their_line(
@@ -161,7 +161,7 @@ def test_the_same_teacher_twice_with_the_same_parameters_is_refused(tmp_path: Pa
     twice = "teachers:\n  - {id: a/b}\n  - {id: a/b, samples: 3}\n"
     error = _load(tmp_path, GOOD.split("teachers:")[0] + twice + "corpus: c\nledger: l\n")
     assert "run.yaml:10:" in str(error)
-    assert "stands twice" in str(error)
+    assert "is given twice" in str(error)
 
 
 def test_the_config_digest_does_not_depend_on_where_the_file_lies(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.buckets import REQUESTS_PER_BUCKET
-from schemas.inputs.run import RunFile, TeacherChoice
+from schemas.inputs.run import PromptSource, RunFile, TeacherChoice
 from schemas.purpose import Purpose
 from transforms.job import bits_of
 
@@ -29,7 +29,7 @@ def test_buckets_hold_fewer_records_where_each_is_full_of_log_probabilities(
     run = RunFile(
         name="n",
         purpose=Purpose(use="select"),
-        prompts=(),
+        prompts=(PromptSource(files=("prompts.jsonl",)),),
         teachers=teachers,
         corpus="corpus",
         ledger="ledger",

@@ -11,7 +11,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import bucket_of
-from schemas.inputs.run import BestOf
+from schemas.inputs.quality import BestOf
 from schemas.records import Record
 from transforms.choosing.choose import choose_best
 from transforms.choosing.samples import (

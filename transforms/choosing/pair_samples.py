@@ -11,7 +11,7 @@ import numpy as np
 from apache_beam.pvalue import PCollection
 
 from schemas.buckets import bucket_of
-from schemas.inputs.run import Preferences
+from schemas.inputs.quality import Preferences
 from schemas.records import Record
 from transforms.choosing.choose import Pair, choose_pairs
 from transforms.choosing.rejected_sides import RejectedSide, write_sides

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.inputs.run import JUDGE, BestOf, Preferences
+from schemas.inputs.quality import JUDGE, BestOf, Preferences
 from schemas.records import Record
 from transforms.dedupe.keys import answer_text, exact_key
 from transforms.dedupe.rows import PARTITION_BITS, Rows, pack, split

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
-from schemas.files import Document, check, structure
+from schemas.files import check, structure
 from schemas.manifest import Kind, Latest, Manifest, Shard
 from transforms.storage.files import sha256_of
 
@@ -189,11 +189,11 @@ def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
         InputError: It is not JSON, or does not match the schema.
     """
     try:
-        document = Document(json.loads(data), {}, str(path))
+        content = json.loads(data)
     except ValueError as error:
         raise InputError("the file is not valid JSON", where=str(path), found=str(error)) from None
-    check(document, schema)
-    return structure(document.data, kind)
+    check(content, schema, str(path))
+    return structure(content, kind)
 
 
 def plain(value: Any) -> Any:

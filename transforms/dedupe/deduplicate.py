@@ -30,7 +30,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from schemas.index import Index
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from transforms.dedupe.blocks import SketchBlock, VerdictBlock
 from transforms.dedupe.candidates import BAND, PAIR, find_candidates, split_bands, split_pairs
 from transforms.dedupe.clusters import MEMBER, form_clusters, split_members

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.index import Unit
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.prompts import Message
 from schemas.records import Record
 from transforms.dedupe.blocks import SketchBlock

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import InputError, Problem, nearest
-from schemas.files import as_sequence
-from schemas.inputs.run import Action, FilterChoice
+from schemas.inputs.quality import Action, FilterChoice
 from schemas.records import RecordedFinding
+from schemas.written import as_sequence
 from transforms.filters.load_rules import load_rule
 from transforms.filters.redact import redact
 from transforms.filters.rules import Candidate, Finding, Rule

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from schemas.codes import Severity
 from schemas.errors import Problem
-from schemas.inputs.run import Action
+from schemas.inputs.quality import Action
 from schemas.prompts import Message
 from schemas.records import Place, RecordedFinding
 from schemas.responses import FinishReason, ToolCall

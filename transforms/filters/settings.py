@@ -1,40 +1,43 @@
-"""Reads a rule's settings out of a run file: names and types, told with line and nearest name."""
+"""Reads a rule's settings from a run file: names and types are those of the rule's dataclass."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import Any, get_type_hints
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, get_origin, get_type_hints
 
-from schemas.errors import InputError, nearest
-from schemas.files import as_sequence
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # typing's own lacks what pydantic reads, up to 3.11
+
+from schemas.errors import InputError
+from schemas.inputs.check import problems
+from schemas.written import as_sequence
 
 
 def read_settings(rule: str, defaults: Any, written: Mapping[str, Any], where: str) -> Any:
-    """Returns a rule's settings: its defaults, with what the run file says in their place.
+    """Returns a rule's settings: its defaults, changed by what the run file says.
 
     Args:
         rule: Name of the rule, for messages.
         defaults: The rule's settings, a frozen dataclass.
-        written: What the run file says.
-        where: File and line of it.
+        written: The settings in the run file.
+        where: File and line of them.
 
     Returns:
         A settings object of the same class.
 
     Raises:
-        InputError: A name is unknown, a value has the wrong type or makes no sense.
+        InputError: Names are unknown, or values have the wrong type or make no sense.
     """
-    known = [field.name for field in fields(defaults)]
-    for name in written:
-        if name not in known:
-            raise _unknown_setting(rule, name, known, where)
-    types = get_type_hints(type(defaults))
-    values = {
-        name: _read_value(f"{rule}.{name}", types[name], value, where)
-        for name, value in written.items()
-    }
+    types = get_type_hints(type(defaults), include_extras=True)
+    try:
+        values = _adapter(types).validate_json(json.dumps(written))
+    except ValidationError as error:
+        found = [problem for _, problem in problems(error, types, dict(written))]
+        raise InputError(
+            replace(problem, what=f"{rule}.{problem.what}", where=where) for problem in found
+        ) from None
     try:
         return replace(defaults, **values)
     except ValueError as error:
@@ -43,57 +46,13 @@ def read_settings(rule: str, defaults: Any, written: Mapping[str, Any], where: s
         ) from None
 
 
-def _unknown_setting(rule: str, name: str, known: list[str], where: str) -> InputError:
-    return InputError(
-        f"the rule {rule!r} has no such setting",
-        where=where,
-        found=repr(name),
-        expected=f"one of {', '.join(known)}" if known else "no settings",
-        remedy=nearest(name, known),
-    )
+def _adapter(types: Mapping[str, Any]) -> TypeAdapter[Any]:
+    """Returns what checks any of the settings, as strictly as JSON can have them."""
+    kinds = {name: _setting(kind) for name, kind in types.items()}
+    settings = TypedDict("settings", kinds, total=False)  # type: ignore[misc] # known at run time
+    return TypeAdapter(with_config(ConfigDict(strict=True, extra="forbid"))(settings))
 
 
-def _read_value(name: str, kind: Any, value: Any, where: str) -> Any:
-    expected, holds, convert = _KINDS[kind]
-    if not holds(value):
-        found = json.dumps(value, ensure_ascii=False, default=str)
-        raise InputError(f"{name}: wrong type", where=where, found=found, expected=expected)
-    return convert(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or isinstance(value, float)
-
-
-def _is_text_list(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-    )
-
-
-def _unless_none(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else kind(value)
-
-
-# The types that a setting may have: how they are called, told and taken over.
-_KINDS: dict[Any, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
-    bool: ("true or false", lambda value: isinstance(value, bool), bool),
-    int: ("a whole number", _is_whole, int),
-    float: ("a number", _is_number, float),
-    str: ("a text", lambda value: isinstance(value, str), str),
-    tuple[str, ...]: ("a list of texts", _is_text_list, as_sequence),
-    dict[str, Any] | None: (
-        "a mapping or null",
-        lambda value: value is None or isinstance(value, dict),
-        lambda value: value,
-    ),
-    int | None: (
-        "a whole number or null",
-        lambda value: value is None or _is_whole(value),
-        _unless_none(int),
-    ),
-}
+def _setting(kind: Any) -> Any:
+    """Returns the type of a setting; where a list is meant, one value may be written alone."""
+    return Annotated[kind, BeforeValidator(as_sequence)] if get_origin(kind) is tuple else kind

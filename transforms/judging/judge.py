@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime
 from typing import TypeGuard
 
 from schemas.codes import JudgeVerdict, ModelRole, Reason, Stage
+from schemas.inputs.quality import Action
 from schemas.inputs.registry import Route
-from schemas.inputs.run import Action, Judge
+from schemas.inputs.run import Judge
 from schemas.records import Generator, Judgement, Record, RecordedFinding, Rejected
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response

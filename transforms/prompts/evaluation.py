@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.errors import InputError, nearest
-from schemas.inputs.run import EvaluationSet, RunFile
+from schemas.inputs.quality import EvaluationSet
+from schemas.inputs.run import RunFile
 from transforms.filters.decontaminate import EvaluationIndex, EvaluationItem, build_index
 from transforms.prompts.files import RawRecord, find_files, read_records
 

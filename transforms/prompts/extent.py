@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from schemas.extent import Extent
-from schemas.inputs.run import RunFile, Target
+from schemas.inputs.quality import Target
+from schemas.inputs.run import RunFile
 
 _LEAST_GROWTH = 100  # at least a hundredth of the requests so far, so that rounds stay few
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from schemas.inputs.registry import Price, Quota, Route, Timeouts
+from schemas.inputs.registry import BindingTerms, Price, Quota, Route, Timeouts
 from schemas.inputs.run import Budget as Caps
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
@@ -59,7 +59,7 @@ def make_route(endpoint: str, name: str = ROUTE, **settings: Any) -> Route:
     defaults: dict[str, Any] = {
         "api": "openai-chat",
         "model": MODEL,
-        "terms": (),
+        "terms": (BindingTerms(document="a/terms"),),
         "endpoint": endpoint,
         "quota": Quota(concurrency=4),
         "price": Price(input_usd_per_million=1.0, output_usd_per_million=2.0),

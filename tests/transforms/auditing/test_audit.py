@@ -131,12 +131,12 @@ def test_a_judge_that_is_in_no_registry_is_wrong_input(tmp_path: Path) -> None:
 
 def test_the_declared_purpose_is_the_manifests(tmp_path: Path) -> None:
     build = make_build(len(RECORDS))
-    competing = replace(FORBID, when=None, uses=("evaluate",))
+    competing = FORBID.model_copy(update={"when": None, "uses": ("evaluate",)})
     guard = Guard(
         catalogue(terms("a/t", competing, PERMIT), routes=[route(QWEN, "a/t"), route(LLAMA, "a/t")])
     )
     publish_rows(tmp_path, RECORDS, build=build)
     assert audit(open_corpus(tmp_path), guard, TODAY).denied == 0
-    other = replace(build, purpose=replace(build.purpose, use="evaluate"))
+    other = replace(build, purpose=build.purpose.model_copy(update={"use": "evaluate"}))
     publish_rows(tmp_path / "other", RECORDS, build=other)
     assert audit(open_corpus(tmp_path / "other"), guard, TODAY).denied == 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.files import Document, check, unstructure
+from schemas.files import check, unstructure
 from tests.corpus_builder import (
     LLAMA_CLASS,
     make_record,
@@ -83,7 +83,7 @@ def test_a_record_that_was_not_accepted_is_explained_by_its_reason(
 def test_an_explanation_is_plain_data_that_holds_the_record(corpus: Path) -> None:
     record = make_record(4, llama=True)
     explanation = json.loads(json.dumps(unstructure(explain(corpus, record.record_id))))
-    check(Document(explanation["record"], {}, "record"), "record")
+    check(explanation["record"], "record", "record")
     assert explanation["record"] == json.loads(json.dumps(unstructure(record)))
 
 

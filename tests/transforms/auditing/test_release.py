@@ -24,7 +24,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def owing(of: Corpus, owed: Duty, **purpose: Any) -> Corpus:
     manifest = replace(of.manifest, pending_duties=(owed,))
-    manifest = replace(manifest, purpose=replace(manifest.purpose, **purpose))
+    manifest = replace(manifest, purpose=manifest.purpose.model_copy(update=purpose))
     return replace(of, manifest=manifest)
 
 

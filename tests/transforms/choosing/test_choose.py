@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.inputs.run import BestOf, Preferences
+from schemas.inputs.quality import BestOf, Preferences
 from schemas.records import RecordedFinding
 from tests.corpus_builder import make_record
 from transforms.choosing.choose import choose_best, choose_pairs

@@ -18,7 +18,7 @@ from schemas.arrow import RECORDS, REJECTED, VERSION_KEY, table
 from schemas.canonical import sha256
 from schemas.codes import RowKind
 from schemas.errors import StillroomError
-from schemas.files import Document, check, structure
+from schemas.files import check, structure
 from schemas.records import Record, Rejected
 from tests.corpus_builder import LLAMA_CLASS, make_record, make_rejected, shuffled, typical_rows
 from transforms.corpus.read import plain
@@ -134,7 +134,7 @@ def test_a_record_reads_back_as_it_was_written(
     record = replace(record, reasoning=reasoning, provenance=provenance)
     shard = write_shard([record], RECORDS, tmp_path_factory.mktemp("shard"), "train")
     row = plain(pq.read_table(shard.path).to_pylist()[0])
-    check(Document(row, {}, "row"), "record")
+    check(row, "record", "row")
     assert structure(row, Record) == record
 
 

@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from schemas.buckets import bucket_of
 from schemas.codes import DedupeMethod
 from schemas.index import Index
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.logprobs import Logprobs
 from schemas.prompts import Message
 from schemas.records import (

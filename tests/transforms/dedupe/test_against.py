@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.codes import DedupeMethod
 from schemas.index import Index
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.records import DedupeProvenance, Record
 from tests.corpus_builder import make_record, publish_rows
 from transforms.corpus.read import open_corpus

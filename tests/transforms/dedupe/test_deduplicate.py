@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.codes import DedupeMethod
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.records import DedupeProvenance, Record
 from transforms.dedupe.blocks import Removal
 

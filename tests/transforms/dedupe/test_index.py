@@ -13,7 +13,7 @@ import pytest
 
 from schemas.errors import InputError, StillroomError
 from schemas.index import Unit
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.manifest import Compared
 from tests.corpus_builder import make_record, publish_rows
 from transforms.auditing.verify import verify

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.records import Record
 from transforms.dedupe.keys import NO_SHINGLES, Shingles, exact_key, prompt_key, unit_shingles
 from transforms.dedupe.sidecar import Sidecar, Sketch, sidecar_file, write_sidecar

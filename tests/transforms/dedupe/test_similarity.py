@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.index import Unit
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.records import Record
 from transforms.dedupe.candidates import PAIR
 from transforms.dedupe.keys import Shingles

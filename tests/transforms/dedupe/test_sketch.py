@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.inputs.run import NearDedupe
+from schemas.inputs.quality import NearDedupe
 from schemas.records import Record
 from transforms.dedupe.sidecar import Sidecar, sidecar_file
 from transforms.dedupe.signature import band_keys, signature

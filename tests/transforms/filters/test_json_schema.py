@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
 from schemas.errors import InputError
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from transforms.filters.json_schema import (
     JsonSchemaSettings,
     find_json_schema,
@@ -103,15 +103,15 @@ def test_a_schema_that_cannot_be_used_is_refused(schema: dict[str, Any], says: s
 
 
 def test_a_schema_in_a_run_file_is_checked_with_its_line() -> None:
-    choice = FilterChoice(rule="json_schema", settings={"schema": {"type": "dict"}})
+    choice = FilterChoice(rule="json_schema", schema={"type": "dict"})
     with pytest.raises(InputError, match=r"run\.yaml:7.*'dict'"):
         compile_filters((choice,), lambda _: "run.yaml:7")
     with pytest.raises(InputError, match="expected a mapping"):
-        compile_filters((FilterChoice(rule="json_schema", settings={"schema": "x"}),), str)
+        compile_filters((FilterChoice(rule="json_schema", schema="x"),), str)
 
 
 def test_the_schema_survives_the_way_to_a_worker() -> None:
-    choice = FilterChoice(rule="json_schema", action="tag", settings={"schema": SCHEMA})
+    choice = FilterChoice(rule="json_schema", action="tag", schema=SCHEMA)
     filters = pickle.loads(pickle.dumps(compile_filters((choice,), str)))  # noqa: S301 - our own
     assert [found.code for found in filters.apply(Candidate((), "{}"))] == ["schema_mismatch"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from schemas.prompts import Message
 from schemas.responses import ToolCall
 from transforms.filters.language import detect_language
@@ -55,7 +55,7 @@ def _all_rules() -> Filters:
         "required_format": {"pattern": "(a+|ha )+", "contains": ["a"], "sections": ["think"]},
     }
     return compile_filters(
-        tuple(FilterChoice(rule=name, settings=strict.get(name, {})) for name in built_in_rules()),
+        tuple(FilterChoice(rule=name, **strict.get(name, {})) for name in built_in_rules()),
         str,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from transforms.filters.load_rules import built_in_rules
 from transforms.filters.policy import DEFAULT_RULES, compile_filters
 from transforms.filters.rules import Candidate
@@ -71,9 +71,7 @@ def test_every_rule_of_the_package_is_known_by_its_name() -> None:
 
 @pytest.mark.usefixtures("other_package")
 def test_a_rule_of_another_package_is_one_file_and_one_entry_point() -> None:
-    filters = compile_filters(
-        (FilterChoice(rule="shouting", settings={"min_characters": 3}),), _where
-    )
+    filters = compile_filters((FilterChoice(rule="shouting", min_characters=3),), _where)
     (found,) = filters.apply(Candidate((), "HEY"))
     assert (found.rule, found.version, found.action) == ("shouting", 3, "quarantine")
     assert filters.apply(Candidate((), "HI")) == ()
@@ -82,7 +80,7 @@ def test_a_rule_of_another_package_is_one_file_and_one_entry_point() -> None:
 @pytest.mark.usefixtures("other_package")
 def test_the_settings_of_another_packages_rule_are_checked_as_ours() -> None:
     with pytest.raises(InputError, match="did you mean 'min_characters'"):
-        compile_filters((FilterChoice(rule="shouting", settings={"min_character": 3}),), _where)
+        compile_filters((FilterChoice(rule="shouting", min_character=3),), _where)
 
 
 @pytest.mark.usefixtures("other_package")
@@ -119,7 +117,7 @@ def test_the_example_of_an_own_rule_works_unchanged(
     (meta / "entry_points.txt").write_text(f"[stillroom.filters]\n{points}\n")
     monkeypatch.syspath_prepend(str(EXAMPLE))
     monkeypatch.syspath_prepend(str(tmp_path))
-    choice = FilterChoice(rule="shouting", action="drop", settings={"min_letters": 3})
+    choice = FilterChoice(rule="shouting", action="drop", min_letters=3)
     (found,) = compile_filters((choice,), _where).apply(Candidate((), "HEY YOU"))
     assert (found.rule, found.code, found.action) == ("shouting", "all_capitals", "drop")
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from transforms.filters.maths import MATHS_ANSWER, MathsAnswerSettings, find_maths_answer
 from transforms.filters.policy import compile_filters
 from transforms.filters.rules import Candidate
@@ -114,7 +114,7 @@ def test_the_rule_is_total_and_finds_the_same_twice(gold: str, answer: str) -> N
 def test_what_is_no_fault_of_the_answer_tags_unless_it_is_named() -> None:
     candidate = Candidate((), "It is 7.", gold="none")
     for chosen, action in (({}, "tag"), ({"codes": ["gold_unreadable"]}, "drop")):
-        choice = FilterChoice(rule="maths_answer", action="drop", settings=chosen)
+        choice = FilterChoice(rule="maths_answer", action="drop", **chosen)
         filters = pickle.loads(pickle.dumps(compile_filters((choice,), str)))  # noqa: S301 - our own
         (found,) = filters.apply(candidate)
         assert (found.code, found.action) == ("gold_unreadable", action)
@@ -141,6 +141,6 @@ def test_without_the_extra_the_rule_is_refused_with_what_to_install(
 
 @pytest.mark.parametrize("seconds", [0, -1.0])
 def test_a_timeout_is_more_than_nothing(seconds: float) -> None:
-    choice = FilterChoice(rule="maths_answer", settings={"timeout_seconds": seconds})
+    choice = FilterChoice(rule="maths_answer", timeout_seconds=seconds)
     with pytest.raises(InputError, match="timeout_seconds must be more than 0"):
         compile_filters((choice,), str)

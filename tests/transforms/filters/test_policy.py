@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from schemas.errors import InputError
-from schemas.inputs.run import Action, FilterChoice
+from schemas.inputs.quality import Action, FilterChoice
 from schemas.records import RecordedFinding
 from transforms.filters.policy import DEFAULT_RULES, compile_filters, rejecting_finding, tags
 from transforms.filters.rules import Candidate
@@ -81,7 +81,7 @@ def test_the_run_file_decides_action_and_settings() -> None:
     filters = compile_filters(
         (
             FilterChoice(rule="refusal", action="drop"),
-            FilterChoice(rule="length", settings={"min_words": 100}),
+            FilterChoice(rule="length", min_words=100),
         ),
         _where,
     )
@@ -92,10 +92,8 @@ def test_the_run_file_decides_action_and_settings() -> None:
 def test_a_rule_named_twice_maps_its_codes_to_two_actions() -> None:
     filters = compile_filters(
         (
-            FilterChoice(
-                rule="personal", action="quarantine", settings={"codes": ["iban", "card"]}
-            ),
-            FilterChoice(rule="personal", settings={"codes": "email"}),
+            FilterChoice(rule="personal", action="quarantine", codes=["iban", "card"]),
+            FilterChoice(rule="personal", codes="email"),
         ),
         _where,
     )
@@ -175,52 +173,52 @@ def test_tags_are_the_codes_that_tag_once_and_in_order() -> None:
             id="unknown-rule",
         ),
         pytest.param(
-            FilterChoice(rule="language", settings={"alow": ["en"]}),
+            FilterChoice(rule="language", alow=["en"]),
             ["run.yaml:10: ", "'alow'", "one of allow, min_score", "did you mean 'allow'"],
             id="unknown-setting",
         ),
         pytest.param(
-            FilterChoice(rule="empty", settings={"max": 1}),
-            ["'empty' has no such setting", "no settings"],
+            FilterChoice(rule="empty", max=1),
+            ["empty.max: unknown field", "expected none"],
             id="rule-without-settings",
         ),
         pytest.param(
-            FilterChoice(rule="repetition", settings={"min_repeats": 2.5}),
+            FilterChoice(rule="repetition", min_repeats=2.5),
             ["repetition.min_repeats: wrong type", "found 2.5", "a whole number"],
             id="fraction-for-whole-number",
         ),
         pytest.param(
-            FilterChoice(rule="repetition", settings={"min_repeats": True}),
+            FilterChoice(rule="repetition", min_repeats=True),
             ["wrong type", "found true", "a whole number"],
             id="truth-for-whole-number",
         ),
         pytest.param(
-            FilterChoice(rule="repetition", settings={"max_share": "half"}),
+            FilterChoice(rule="repetition", max_share="half"),
             ["wrong type", 'found "half"', "a number"],
             id="text-for-number",
         ),
         pytest.param(
-            FilterChoice(rule="language", settings={"allow": [1]}),
-            ["wrong type", "found [1]", "a list of texts"],
+            FilterChoice(rule="language", allow=[1]),
+            ["language.allow.0: wrong type", "found 1", "a text"],
             id="number-in-list-of-texts",
         ),
         pytest.param(
-            FilterChoice(rule="length", settings={"min_words": "ten"}),
+            FilterChoice(rule="length", min_words="ten"),
             ["wrong type", "a whole number or null"],
             id="text-for-bound",
         ),
         pytest.param(
-            FilterChoice(rule="language", settings={"allow": "english"}),
+            FilterChoice(rule="language", allow="english"),
             ["run.yaml:10: ", "the settings of rule 'language' make no sense", "'english'"],
             id="no-language",
         ),
         pytest.param(
-            FilterChoice(rule="personal", settings={"codes": ["e-mail"]}),
+            FilterChoice(rule="personal", codes=["e-mail"]),
             ["'personal' has no such code", "'e-mail'", "did you mean 'email'"],
             id="unknown-code",
         ),
         pytest.param(
-            FilterChoice(rule="personal", settings={"codes": 3}),
+            FilterChoice(rule="personal", codes=3),
             ["no such code", "found 3"],
             id="no-code",
         ),
@@ -249,5 +247,5 @@ def test_a_rule_named_twice_for_the_same_code_is_refused() -> None:
 
 
 def test_a_whole_number_is_good_where_a_number_is_wanted() -> None:
-    filters = compile_filters((FilterChoice(rule="repetition", settings={"max_share": 1}),), _where)
+    filters = compile_filters((FilterChoice(rule="repetition", max_share=1),), _where)
     assert filters.apply(Candidate((), LOOP)) == ()

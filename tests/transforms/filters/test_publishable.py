@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.inputs.run import Action
+from schemas.inputs.quality import Action
 from schemas.records import RecordedFinding
 from transforms.filters.publishable import is_publishable
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from schemas.prompts import Message
 from transforms.filters.load_rules import built_in_rules
 from transforms.filters.policy import compile_filters, rejecting_finding, tags
@@ -126,8 +126,8 @@ def test_a_secret_within_a_login_goes_with_the_address_that_it_looks_like() -> N
 def test_only_the_codes_that_a_run_names_are_redacted() -> None:
     filters = compile_filters(
         (
-            FilterChoice(rule="personal", action="redact", settings={"codes": ["email"]}),
-            FilterChoice(rule="personal", action="tag", settings={"codes": ["iban"]}),
+            FilterChoice(rule="personal", action="redact", codes=["email"]),
+            FilterChoice(rule="personal", action="tag", codes=["iban"]),
         ),
         str,
     )

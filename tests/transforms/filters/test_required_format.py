@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InputError
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from transforms.filters.policy import Filters, compile_filters
 from transforms.filters.rules import Candidate
 
 
 def _filters(**settings: Any) -> Filters:
-    choice = FilterChoice(rule="required_format", settings=settings)
+    choice = FilterChoice(rule="required_format", **settings)
     return compile_filters((choice,), lambda _: "run.yaml:7")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from tests.sound_answers import LANGUAGES, SHAPES, SoundAnswer, sound_answers
 from transforms.filters.language import detect_language
 from transforms.filters.policy import compile_filters, rejecting_finding
@@ -59,7 +59,7 @@ def test_of_loops_planted_in_them_nearly_all_are_found() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_that_is_allowed_keeps_out_at_most_one_in_two_hundred(language: str) -> None:
-    choice = FilterChoice(rule="language", settings={"allow": [language]})
+    choice = FilterChoice(rule="language", allow=[language])
     filters = compile_filters((choice,), str)
     mine = [answer for answer in ANSWERS if answer.language == language]
     dropped = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from transforms.filters.language import detect_language
 from transforms.filters.policy import DEFAULT_RULES, compile_filters, rejecting_finding
 from transforms.filters.rules import Candidate
@@ -189,7 +189,7 @@ SHAPES: tuple[Callable[[Blocks], str], ...] = (
 FILTERS = compile_filters(
     (
         *(FilterChoice(rule=name) for name in DEFAULT_RULES),
-        FilterChoice(rule="language", settings={"allow": list(BLOCKS)}),
+        FilterChoice(rule="language", allow=list(BLOCKS)),
     ),
     str,
 )

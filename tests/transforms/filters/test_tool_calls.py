@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json
-from schemas.inputs.run import FilterChoice
+from schemas.inputs.quality import FilterChoice
 from schemas.responses import FinishReason, ToolCall
 from transforms.filters.policy import compile_filters, rejecting_finding
 from transforms.filters.rules import Candidate, NoSettings
@@ -109,7 +109,7 @@ def test_an_answer_that_calls_a_tool_and_says_nothing_is_sound() -> None:
         (
             FilterChoice(rule="finish_reason"),
             FilterChoice(rule="empty"),
-            FilterChoice(rule="length", settings={"min_words": 5}),
+            FilterChoice(rule="length", min_words=5),
         ),
         str,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -39,7 +38,7 @@ IF_INTERNAL = when(student_distribution=("internal",))
     [
         ((PERMIT,), {}, "permitted", True),
         ((PERMIT, OWE), {}, "permitted_if", True),
-        ((replace(PERMIT, when=IF_INTERNAL),), {}, "permitted_if", True),
+        ((PERMIT.model_copy(update={"when": IF_INTERNAL}),), {}, "permitted_if", True),
         ((PERMIT, FORBID), {}, "prohibited", False),
         ((PERMIT, ASK), {}, "needs_authorisation", False),
         ((ASK, FORBID), {}, "prohibited", False),
@@ -62,13 +61,13 @@ def test_a_document_answers_by_its_clauses(
 
 @pytest.mark.parametrize("clause", [PERMIT, FORBID, ASK, OWE], ids=lambda clause: clause.effect)
 def test_a_clause_about_another_use_does_not_apply(clause: Clause) -> None:
-    document = terms("acme/terms", replace(clause, uses=("evaluate",)))
+    document = terms("acme/terms", clause.model_copy(update={"uses": ("evaluate",)}))
     assert ask_document(document, "service", PURPOSE, "m").status == "silent"
 
 
 @pytest.mark.parametrize("clause", [PERMIT, FORBID, ASK, OWE], ids=lambda clause: clause.effect)
 def test_a_clause_whose_condition_is_not_met_does_not_apply(clause: Clause) -> None:
-    document = terms("acme/terms", replace(clause, when=IF_RELEASED))
+    document = terms("acme/terms", clause.model_copy(update={"when": IF_RELEASED}))
     answer = ask_document(document, "service", PURPOSE, "m")
     assert (answer.status, answer.duties) == ("silent", ())
 
@@ -78,7 +77,10 @@ def test_a_clause_whose_condition_is_not_met_does_not_apply(clause: Clause) -> N
 )
 def test_an_undeclared_fact_counts_against_the_use(clause: Clause, status: Status) -> None:
     answer = ask_document(
-        terms("acme/terms", replace(clause, when=IF_RELEASED)), "service", UNDECLARED, "m"
+        terms("acme/terms", clause.model_copy(update={"when": IF_RELEASED})),
+        "service",
+        UNDECLARED,
+        "m",
     )
     assert answer.status == status
     assert "nobody declared student.distribution" in answer.clauses[-1].summary
@@ -86,7 +88,7 @@ def test_an_undeclared_fact_counts_against_the_use(clause: Clause, status: Statu
 
 
 def test_an_undeclared_fact_permits_nothing() -> None:
-    document = terms("acme/terms", replace(PERMIT, when=IF_INTERNAL))
+    document = terms("acme/terms", PERMIT.model_copy(update={"when": IF_INTERNAL}))
     assert ask_document(document, "service", UNDECLARED, "m").status == "silent"
 
 
@@ -101,15 +103,15 @@ def test_an_authorisation_lifts_the_clause_that_it_names_and_is_listed() -> None
 
 
 def test_an_authorisation_lifts_no_other_clause() -> None:
-    other = replace(ASK, clause="5")
+    other = ASK.model_copy(update={"clause": "5"})
     answer = ask_document(terms("acme/terms", ASK, other), "service", PURPOSE, "m", [LEAVE])
     assert answer.status == "needs_authorisation"
     assert [clause.clause for clause in answer.clauses] == ["5"]
 
 
 def test_an_authorisation_does_not_lift_a_prohibition_or_a_duty_of_the_same_name() -> None:
-    forbids = replace(FORBID, clause="3")
-    owes = replace(OWE, clause="3")
+    forbids = FORBID.model_copy(update={"clause": "3"})
+    owes = OWE.model_copy(update={"clause": "3"})
     refused = ask_document(terms("acme/terms", ASK, forbids), "service", PURPOSE, "m", [LEAVE])
     assert refused.status == "prohibited"
     allowed = ask_document(terms("acme/terms", ASK, owes), "service", PURPOSE, "m", [LEAVE])

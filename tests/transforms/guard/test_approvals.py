@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -139,7 +138,7 @@ def test_a_denial_for_a_changed_text_says_what_to_do() -> None:
 
 def test_a_new_reading_is_not_touched_by_what_was_found_of_the_old_one() -> None:
     old = terms("acme/terms", **CLOSED)
-    new = terms("acme/terms", reading=replace(READING, sha256="c" * 64), **CLOSED)
+    new = terms("acme/terms", reading=READING.model_copy(update={"sha256": "c" * 64}), **CLOSED)
     registry = Registry(
         approvals=(
             Approval(document="acme/terms", version="1", by="legal", on=DAY - timedelta(9)),

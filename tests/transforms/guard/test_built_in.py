@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas import files
-from schemas.inputs.documents import Clause, Condition, TermsDocument
-from schemas.inputs.registry import Registry
+from schemas.inputs.check import read_model
+from schemas.inputs.document import parse_yaml
+from schemas.inputs.documents import Clause, Condition, TermsDocument, WrittenTerms
+from schemas.inputs.registry import Registry, WrittenRegistry
 from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
 from schemas.spdx import is_licence
 from schemas.terms import Status, Use
@@ -250,8 +251,8 @@ def _examples() -> list[str]:
 
 @pytest.mark.parametrize("text", _examples(), ids=lambda text: text.split(":")[0])
 def test_the_examples_of_the_documentation_are_valid(text: str) -> None:
-    schema = "terms" if text.startswith("document:") else "registry"
-    files.check(files.parse_yaml(text, "docs/catalogue.md"), schema)
+    kind = WrittenTerms if text.startswith("document:") else WrittenRegistry
+    read_model(parse_yaml(text, "docs/catalogue.md"), kind)
 
 
 def test_an_archived_text_has_an_address_of_its_newest_copy() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,8 +96,8 @@ def test_no_condition_always_holds() -> None:
 def test_all_facts_of_a_condition_must_hold(
     commercial: bool | None, domicile: str | None, holds: bool | None
 ) -> None:
-    purpose = replace(
-        PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
+    purpose = PURPOSE.model_copy(
+        update={"organisation": Organisation(name="E", commercial=commercial, domicile=domicile)}
     )
     condition = Condition(commercial=True, domicile_in=("US",))
     assert check_condition(condition, purpose, "m").holds is holds
@@ -116,8 +115,8 @@ def test_all_facts_of_a_condition_must_hold(
 def test_any_of_needs_one_that_holds(
     commercial: bool | None, domicile: str | None, holds: bool | None
 ) -> None:
-    purpose = replace(
-        PURPOSE, organisation=Organisation(name="E", commercial=commercial, domicile=domicile)
+    purpose = PURPOSE.model_copy(
+        update={"organisation": Organisation(name="E", commercial=commercial, domicile=domicile)}
     )
     either = (Condition(commercial=True), Condition(domicile_in=("US",)))
     assert check_condition(Condition(any_of=either), purpose, "m").holds is holds

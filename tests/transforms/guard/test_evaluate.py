@@ -86,7 +86,7 @@ def test_a_policy_that_forbids_is_a_prohibition_like_any() -> None:
 
 
 def test_duties_of_all_documents_add_up() -> None:
-    other = replace(OWE, clause="9")
+    other = OWE.model_copy(update={"clause": "9"})
     guard = Guard(catalogue(terms("b/t", PERMIT, other), terms("a/t", PERMIT, OWE)))
     duties = guard.decide("acme/model", PURPOSE, DAY).duties
     assert [(duty.kind, duty.document) for duty in duties] == [
@@ -240,7 +240,9 @@ def test_a_host_that_may_train_on_inputs_gets_no_confidential_prompt(
 
 
 def test_a_host_that_may_train_on_inputs_gets_no_non_commercial_prompt() -> None:
-    research = replace(PURPOSE, organisation=replace(PURPOSE.organisation, commercial=False))
+    research = PURPOSE.model_copy(
+        update={"organisation": PURPOSE.organisation.model_copy(update={"commercial": False})}
+    )
     asked: dict[str, Any] = {"prompt_license": "CC-BY-NC-4.0"}
     for inputs, expected in (("no", "permit"), ("opt_out", "deny")):
         document = terms("acme/terms", PERMIT, provider_uses_inputs=inputs)
@@ -327,9 +329,9 @@ def test_another_registry_has_another_digest(registry: Registry) -> None:
 def test_where_a_registry_was_read_from_does_not_change_its_digest() -> None:
     here, there = (
         Registry(
-            routes={"ours/m": replace(route("acme/terms", id="ours/m"), where=where)},
-            approvals=(replace(approval(), where=where),),
-            authorisations=(replace(LEAVE, where=where),),
+            routes={"ours/m": route("acme/terms", id="ours/m").model_copy(update={"where": where})},
+            approvals=(approval().model_copy(update={"where": where}),),
+            authorisations=(LEAVE.model_copy(update={"where": where}),),
         )
         for where in ("a.yaml:1", "b.yaml:9")
     )

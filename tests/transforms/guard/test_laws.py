@@ -9,7 +9,6 @@ never wins a permission and never loses a duty either; only an authorisation lif
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -66,7 +65,7 @@ duties = st.builds(
 
 def clauses(*effects: str) -> st.SearchStrategy[Clause]:
     def with_duty(clause: Clause, duty: ClauseDuty) -> Clause:
-        return replace(clause, duty=duty if clause.effect == "duty" else None)
+        return clause.model_copy(update={"duty": duty if clause.effect == "duty" else None})
 
     plain = st.builds(
         Clause,
@@ -159,7 +158,7 @@ def test_to_add_a_document_wins_nothing(
 def test_to_add_a_clause_that_does_not_permit_wins_nothing(
     document: TermsDocument, clause: Clause, purpose: Purpose, question: dict[str, Any]
 ) -> None:
-    longer = replace(document, clauses=(*document.clauses, clause))
+    longer = document.model_copy(update={"clauses": (*document.clauses, clause)})
     assert wins_nothing(
         decide((document,), purpose, question), decide((longer,), purpose, question)
     )
@@ -171,7 +170,9 @@ def test_to_forget_a_fact_wins_nothing(
 ) -> None:
     section = data.draw(st.sampled_from(sorted(FACTS)))
     fact = data.draw(st.sampled_from(FACTS[section]))
-    forgotten = replace(purpose, **{section: replace(getattr(purpose, section), **{fact: None})})
+    forgotten = purpose.model_copy(
+        update={section: getattr(purpose, section).model_copy(update={fact: None})}
+    )
     assert wins_nothing(
         decide((document,), purpose, question), decide((document,), forgotten, question)
     )

@@ -116,12 +116,12 @@ def test_versions_come_in_the_order_of_their_dates(tmp_path: Path) -> None:
         (
             {"terms": DOCUMENT + "layer: host\n"},
             f"{TERMS}:20",
-            "stands twice",
+            "given twice",
         ),
         (
             {"policy": UNREAD + "clauses: []\n"},
             "documents/acme/policy@unread.yaml:1",
-            "'reading' is a dependency of 'clauses'",
+            "'reading' is missing (expected it beside 'clauses')",
         ),
         (
             {"terms": DOCUMENT.replace("2024-01-01}", "2024-01-01, to: 2023-01-01}")},

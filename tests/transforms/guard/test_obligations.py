@@ -76,10 +76,13 @@ def verdict(*owed: Duty, decision: Any = "permit") -> Verdict:
 
 
 def purpose(student: Any = "released", corpus: Any = "public", license: Any = None) -> Purpose:
-    return replace(
-        PURPOSE,
-        student=replace(PURPOSE.student, distribution=student, license=license),
-        corpus=replace(PURPOSE.corpus, distribution=corpus),
+    return PURPOSE.model_copy(
+        update={
+            "student": PURPOSE.student.model_copy(
+                update={"distribution": student, "license": license}
+            ),
+            "corpus": PURPOSE.corpus.model_copy(update={"distribution": corpus}),
+        }
     )
 
 

@@ -11,7 +11,7 @@ from schemas.purpose import Organisation
 from tests.transforms.guard.terms_builder import PURPOSE, UNDECLARED
 from transforms.guard.prompt_licences import OWN_WORK, LicenceTerms, ask_licence, licence_terms
 
-RESEARCH = replace(PURPOSE, organisation=Organisation(name="E", commercial=False))
+RESEARCH = PURPOSE.model_copy(update={"organisation": Organisation(name="E", commercial=False)})
 FREE = LicenceTerms()
 BY = LicenceTerms(attribution=True)
 SA = LicenceTerms(share_alike=True)

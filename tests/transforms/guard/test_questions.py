@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -13,7 +12,7 @@ from schemas.errors import InputError
 from tests.transforms.guard.terms_builder import DAY, FORBID, OWE, PERMIT, catalogue, terms, when
 from transforms.guard.questions import BatchAnswerer, read_purpose
 
-COMPETING = replace(FORBID, when=when(competes_with=("acme",)))
+COMPETING = FORBID.model_copy(update={"when": when(competes_with=("acme",))})
 QUESTION: dict[str, Any] = {
     "route": "acme/model",
     "purpose": {"use": "select", "student": {"competes_with": []}},

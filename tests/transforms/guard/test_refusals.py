@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tests.transforms.guard.terms_builder import ASK, DAY, FORBID, PURPOSE, catalogue, terms
 from transforms.guard.evaluate import Guard
 from transforms.guard.refusals import explain_refusal
 
 
 def test_a_refusal_names_every_clause_that_said_no_the_most_severe_first() -> None:
-    policy = terms("acme/policy", replace(ASK, clause="training"), layer="acceptable_use")
+    policy = terms(
+        "acme/policy", ASK.model_copy(update={"clause": "training"}), layer="acceptable_use"
+    )
     unread = terms("acme/weights", layer="weights_licence", version="2", reading=None)
     guard = Guard(catalogue(policy, terms("acme/terms", FORBID), unread))
     verdict = guard.decide("acme/model", PURPOSE, DAY, prompt_license="LicenseRef-x")

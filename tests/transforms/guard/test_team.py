@@ -84,7 +84,7 @@ def test_a_limiter_is_read_with_its_line(tmp_path: Path, catalogue: Catalogue) -
     ("limiter", "message"),
     [
         ("{redis: 'redis://:hunter@host/0'}", "not shown"),
-        ("{redis: REDIS_URL}", "env:NAME or secret:projects"),
+        ("{redis: REDIS_URL}", "env:NAME, secret:projects"),
         ("{}", "'redis' is missing"),
         ("{redis: env:A, database: 1}", "unknown field"),
         ("env:REDIS_URL", "wrong type"),

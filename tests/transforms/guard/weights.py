@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -49,7 +48,7 @@ def purpose(use: Use, *, released: bool, **changes: Any) -> Purpose:
             license="Apache-2.0",
             competes_with=CATALOGUE.providers if released else (),
         ),
-        organisation=replace(ORGANISATION, **changes),
+        organisation=ORGANISATION.model_copy(update={**changes}),
         corpus=CorpusPurpose(distribution="public" if released else "internal"),
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from schemas.codes import JudgeVerdict, MalformedReason, ModelRole, Reason, Stage
-from schemas.inputs.run import Judge, Preferences, TeacherChoice
+from schemas.inputs.quality import Preferences
+from schemas.inputs.run import Judge, TeacherChoice
 from schemas.records import Record, Rejected
 from schemas.responses import Completion, Malformed, Response
 from tests.corpus_builder import make_record

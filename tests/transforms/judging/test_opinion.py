@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +14,12 @@ from schemas.responses import Completion, FinishReason, Usage
 from transforms.judging.opinion import Opinion, read_opinion
 
 JUDGE = Judge(teacher=TeacherChoice(id="a/judge"), criteria="Is it right?")
-IN_JSON = replace(
-    JUDGE,
-    teacher=TeacherChoice(id="a/judge", parameters={"response_format": {"type": "json_schema"}}),
+IN_JSON = JUDGE.model_copy(
+    update={
+        "teacher": TeacherChoice(
+            id="a/judge", parameters={"response_format": {"type": "json_schema"}}
+        )
+    }
 )
 
 
@@ -77,7 +79,7 @@ def test_what_is_no_score_on_the_scale_is_none(text: str) -> None:
 
 
 def test_the_last_line_of_a_cut_answer_is_not_read() -> None:
-    wide = replace(JUDGE, scale=(1, 10))
+    wide = JUDGE.model_copy(update={"scale": (1, 10)})
     assert said("Good.\nScore: 1", "length", wide).score is None
     assert said("Score: 10\nThat is because", "length", wide) == Opinion(10, "")
     assert said("Good.\nScore: 10", "stop", wide).score == 10

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.inputs.registry import Route
+from schemas.inputs.registry import BindingTerms, Route
 from schemas.inputs.run import Judge, TeacherChoice
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Record
@@ -33,7 +33,13 @@ JUDGE = Judge(
     criteria="Is it right?",
     scale=(0, 10),
 )
-ROUTE = Route(id="a/judge", api="openai-chat", model="judge-1", terms=(), revision="r1")
+ROUTE = Route(
+    id="a/judge",
+    api="openai-chat",
+    model="judge-1",
+    terms=(BindingTerms(document="a/terms"),),
+    revision="r1",
+)
 
 
 def ask(record: Record, judge: Judge = JUDGE) -> Request:
@@ -64,7 +70,7 @@ def test_the_same_record_is_the_same_question_and_another_is_another() -> None:
     record = make_record(1)
     assert ask(record) == ask(record)
     twin = replace(record, record_id="b" * 64)
-    criteria = replace(JUDGE, criteria="Is it polite?")
+    criteria = JUDGE.model_copy(update={"criteria": "Is it polite?"})
     ids = {ask(record).request_id, ask(twin).request_id, ask(record, criteria).request_id}
     assert len(ids) == 3
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from schemas.extent import Extent
 from schemas.inputs.registry import Route
 from schemas.inputs.run import RunFile, TeacherChoice
@@ -56,6 +54,11 @@ def test_the_extent_adds_samples_and_leaves_out_later_prompts() -> None:
 
 
 def test_only_a_live_teacher_repairs_answers() -> None:
-    teachers = (replace(SMALL, repair=True), replace(LARGE, repair=True, mode="batch"))
-    requests = list(assign_teachers(PROMPT, replace(RUN, teachers=teachers), ROUTES, Extent()))
+    teachers = (
+        SMALL.model_copy(update={"repair": True}),
+        LARGE.model_copy(update={"repair": True, "mode": "batch"}),
+    )
+    requests = list(
+        assign_teachers(PROMPT, RUN.model_copy(update={"teachers": teachers}), ROUTES, Extent())
+    )
     assert [each.repair for each in requests] == [True, True, False]

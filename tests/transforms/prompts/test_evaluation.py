@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import InputError
-from schemas.inputs.run import EvaluationSet, RunFile
+from schemas.inputs.quality import EvaluationSet
+from schemas.inputs.run import RunFile
 from schemas.purpose import Purpose
 from transforms.filters.rules import Candidate
 from transforms.prompts.evaluation import evaluation_index

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.canonical import sha256
 from schemas.extent import Extent
-from schemas.inputs.run import RunFile, Target, TeacherChoice
+from schemas.inputs.quality import Target
+from schemas.inputs.run import PromptSource, RunFile, TeacherChoice
 from schemas.purpose import Purpose
 from transforms.prompts.extent import (
     can_widen,
@@ -23,7 +24,7 @@ def make_run(samples: list[int], target: Target | None) -> RunFile:
     return RunFile(
         name="test",
         purpose=Purpose(use="train_generative"),
-        prompts=(),
+        prompts=(PromptSource(files=("prompts.jsonl",)),),
         teachers=teachers,
         corpus="c",
         ledger="l",

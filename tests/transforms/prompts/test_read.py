@@ -75,8 +75,11 @@ def test_all_kinds_of_files_give_the_same_prompts(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("question\n" + "".join(f'"{text}"\n' for text in texts))
     (tmp_path / "e.txt").write_text("\n\n".join(texts) + "\n")
     for name in ("a.jsonl", "b.jsonl.gz", "c.parquet", "d.csv"):
-        assert _good(_read(tmp_path, replace(SOURCE, files=(name,)))) == texts
-    assert _good(_read(tmp_path, replace(SOURCE, files=("e.txt",), text=None))) == texts
+        assert _good(_read(tmp_path, SOURCE.model_copy(update={"files": (name,)}))) == texts
+    assert (
+        _good(_read(tmp_path, SOURCE.model_copy(update={"files": ("e.txt",), "text": None})))
+        == texts
+    )
 
 
 def test_a_conversation_keeps_its_turns_and_ends_with_the_user(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_a_conversation_keeps_its_turns_and_ends_with_the_user(tmp_path: Path) -
     good = {"chat": [*turns, {"role": "user", "content": "Bye"}]}
     bad = {"chat": turns}
     (tmp_path / "p.jsonl").write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
-    items = _read(tmp_path, replace(SOURCE, text=None, messages="chat"))
+    items = _read(tmp_path, SOURCE.model_copy(update={"text": None, "messages": "chat"}))
     assert isinstance(items[0], Prompt)
     assert items[0].messages == (
         Message("user", "Hi"),
@@ -98,13 +101,18 @@ def test_files_are_read_in_order_of_their_names_and_the_limit_spans_them(tmp_pat
     for name in ("b", "a"):
         text = "".join(json.dumps({"question": f"{name}{i}"}) + "\n" for i in range(3))
         (tmp_path / f"{name}.jsonl").write_text(text)
-    assert _good(_read(tmp_path, replace(SOURCE, limit=4))) == ["a0", "a1", "a2", "b0"]
+    assert _good(_read(tmp_path, SOURCE.model_copy(update={"limit": 4}))) == [
+        "a0",
+        "a1",
+        "a2",
+        "b0",
+    ]
 
 
 def test_provenance_names_the_file_as_the_run_file_does(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/p.jsonl").write_text('{"question": "one"}\n')
-    (item,) = _read(tmp_path, replace(SOURCE, files=("sub/*.jsonl",)))
+    (item,) = _read(tmp_path, SOURCE.model_copy(update={"files": ("sub/*.jsonl",)}))
     assert isinstance(item, Prompt)
     assert (item.file, item.line, item.source, item.license) == ("sub/p.jsonl", 1, "here", "MIT")
 
@@ -112,10 +120,10 @@ def test_provenance_names_the_file_as_the_run_file_does(tmp_path: Path) -> None:
 def test_a_field_that_no_record_has_is_an_error_of_the_run_file(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"question": "one"}\n{"question": "two"}\n')
     with pytest.raises(InputError, match="did you mean 'question'"):
-        _read(tmp_path, replace(SOURCE, text="qestion"))
+        _read(tmp_path, SOURCE.model_copy(update={"text": "qestion"}))
 
 
-GOLD = replace(SOURCE, answer="answer")
+GOLD = SOURCE.model_copy(update={"answer": "answer"})
 
 
 def test_a_right_answer_is_kept_but_does_not_change_the_prompts_id(tmp_path: Path) -> None:
@@ -151,7 +159,7 @@ def test_an_answer_field_that_no_record_has_is_an_error_of_the_run_file(tmp_path
         _read(tmp_path, GOLD)
 
 
-BY_RECORD = replace(SOURCE, license_field="terms", source_field="from")
+BY_RECORD = SOURCE.model_copy(update={"license_field": "terms", "source_field": "from"})
 
 
 def test_a_records_own_licence_and_source_come_before_those_of_its_file(
@@ -179,7 +187,7 @@ def test_a_record_without_licence_or_source_is_rejected(tmp_path: Path) -> None:
         {"question": "four", "terms": "MIT"},
     ]
     (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    items = _read(tmp_path, replace(BY_RECORD, license=None, source=None))
+    items = _read(tmp_path, BY_RECORD.model_copy(update={"license": None, "source": None}))
     assert _good(items) == ["one"]
     assert _bad(items) == [(2, "no_licence"), (3, "no_licence"), (4, "no_source")]
 
@@ -192,6 +200,6 @@ def test_a_conversation_that_does_not_end_with_the_user_is_rejected(
     (tmp_path / "p.jsonl").write_text(
         json.dumps({"chat": turns}) + "\n" + json.dumps({"chat": turns[:1]}) + "\n"
     )
-    items = _read(tmp_path, replace(SOURCE, text=None, messages="chat"))
+    items = _read(tmp_path, SOURCE.model_copy(update={"text": None, "messages": "chat"}))
     assert _bad(items) == [(1, "wrong_type")]
     assert _good(items) == ["Hi"]

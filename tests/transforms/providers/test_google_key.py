@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -115,7 +115,7 @@ def google(tmp_path: Path, private_key: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def route(endpoint: str, name: str = "google/gemini", **settings: Any) -> Route:
     made = make_route(endpoint, name, api="gemini", key=KEY, timeouts=PATIENT, **settings)
-    return replace(made, where="teachers.yaml:4")
+    return made.model_copy(update={"where": "teachers.yaml:4"})
 
 
 def at(teacher: Teacher) -> str:

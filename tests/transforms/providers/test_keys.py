@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import pytest
 
@@ -19,7 +18,7 @@ NAME = "projects/p/secrets/s/versions/7"
 
 
 def route(key: str, name: str = "our/model") -> Route:
-    return replace(make_route("https://t/v1", name, key=key), where="teachers.yaml:4")
+    return make_route("https://t/v1", name, key=key).model_copy(update={"where": "teachers.yaml:4"})
 
 
 def test_a_key_is_found_in_the_environment() -> None:

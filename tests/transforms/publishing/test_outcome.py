@@ -10,7 +10,7 @@ import pytest
 
 from schemas.codes import DedupeMethod, Reason, StopReason
 from schemas.errors import StillroomError
-from schemas.inputs.run import Preferences, Target
+from schemas.inputs.quality import Preferences, Target
 from schemas.records import DedupeProvenance, Record, Rejected
 from schemas.stops import Stop
 from tests.corpus_builder import make_record

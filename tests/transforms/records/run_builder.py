@@ -12,7 +12,8 @@ import uvloop
 
 from schemas.codes import Outcome
 from schemas.inputs.documents import Effective
-from schemas.inputs.run import FilterChoice, RunFile, TeacherChoice
+from schemas.inputs.quality import FilterChoice
+from schemas.inputs.run import RunFile, TeacherChoice
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
 from schemas.responses import Response

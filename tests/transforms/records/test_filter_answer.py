@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.codes import MalformedReason, Reason, RowKind, Stage
-from schemas.inputs.run import FilterChoice, Preferences
+from schemas.inputs.quality import FilterChoice, Preferences
 from schemas.records import Record, Rejected
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response

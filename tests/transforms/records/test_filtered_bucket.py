@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from schemas.codes import RowKind
-from schemas.inputs.run import BestOf, Judge, TeacherChoice
+from schemas.inputs.quality import BestOf
+from schemas.inputs.run import Judge, TeacherChoice
 from tests.corpus_builder import make_record, make_rejected
 from tests.transforms.records.run_builder import make_job
 from transforms.limits.budget import Spend

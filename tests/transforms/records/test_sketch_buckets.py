@@ -8,7 +8,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from schemas.inputs.run import BestOf
+from schemas.inputs.quality import BestOf
 from tests.corpus_builder import make_record
 from tests.transforms.records.run_builder import make_job
 from transforms.dedupe.blocks import SketchBlock

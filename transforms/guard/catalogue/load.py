@@ -11,11 +11,12 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from schemas import files
 from schemas.canonical import digest
 from schemas.errors import InputError, Problem, nearest
-from schemas.inputs.documents import TermsDocument
-from schemas.inputs.registry import Route
+from schemas.inputs.check import read_model
+from schemas.inputs.document import Document, read_yaml
+from schemas.inputs.documents import TermsDocument, WrittenTerms
+from schemas.inputs.registry import Route, WrittenRegistry
 
 BUILT_IN = Path(__file__).parent
 
@@ -60,30 +61,32 @@ def load_catalogue(folder: Path = BUILT_IN) -> Catalogue:
     versions: list[TermsDocument] = []
     for path in sorted(folder.glob("documents/**/*.yaml")):
         with _collecting(problems):
-            file = _read(path, folder, "terms")
+            file = _read(path, folder)
             versions.append(_document(file))
             contents.append(file.data)
     documents = _by_id(versions)
     routes: dict[str, Route] = {}
     for path in sorted(folder.glob("routes/*.yaml")):
         with _collecting(problems):
-            file = _read(path, folder, "registry")
+            file = _read(path, folder)
+            written = read_model(file, WrittenRegistry)
             problems += _routes_alone(file)
-            routes |= read_routes(file, documents, taken=routes)
+            routes |= read_routes(written, file, documents, taken=routes)
             contents.append(file.data)
-    problems += (problem for same in documents.values() for problem in _date_problems(same))
+    problems += (problem for same in documents.values() for problem in _overlaps(same))
     if problems:
         raise InputError(problems)
     return Catalogue(documents, routes, digest(contents))
 
 
 def read_routes(
-    file: files.Document, documents: Documents, *, taken: Mapping[str, Route]
+    written: WrittenRegistry, file: Document, documents: Documents, *, taken: Mapping[str, Route]
 ) -> dict[str, Route]:
-    """Reads the routes of a registry file that was checked against its schema.
+    """Returns the routes of a registry file, and checks what they refer to.
 
     Args:
-        file: The file.
+        written: The registry.
+        file: The file it was read from.
         documents: Every document that a route may name.
         taken: Routes whose ids are used already.
 
@@ -94,8 +97,8 @@ def read_routes(
         InputError: A route names a document nobody wrote, or has an id in use, or no address.
     """
     routes = {
-        name: _route(name, data, file.where(("routes", name)))
-        for name, data in (file.data or {}).get("routes", {}).items()
+        name: Route(**dict(route), id=name, where=file.where(("routes", name)))
+        for name, route in written.routes.items()
     }
     problems = [
         problem
@@ -107,13 +110,8 @@ def read_routes(
     return routes
 
 
-def _route(name: str, data: dict[str, Any], where: str) -> Route:
-    terms = [{"document": item} if isinstance(item, str) else item for item in data["terms"]]
-    return files.structure({**data, "id": name, "terms": terms, "where": where}, Route)
-
-
 def _route_problems(
-    file: files.Document, route: Route, documents: Documents, taken: Mapping[str, Route]
+    file: Document, route: Route, documents: Documents, taken: Mapping[str, Route]
 ) -> Iterator[Problem]:
     steps = ("routes", route.id)
     if route.id in taken:
@@ -145,14 +143,13 @@ def _collecting(problems: list[Problem]) -> Iterator[None]:
         problems += error.problems
 
 
-def _read(path: Path, folder: Path, schema: str) -> files.Document:
-    file = files.read_yaml(path, name=str(path.relative_to(folder.parent)))
-    files.check(file, schema)
-    return file
+def _read(path: Path, folder: Path) -> Document:
+    return read_yaml(path, name=str(path.relative_to(folder.parent)))
 
 
-def _document(file: files.Document) -> TermsDocument:
-    document = files.structure({**file.data, "where": file.where(("effective",))}, TermsDocument)
+def _document(file: Document) -> TermsDocument:
+    written = read_model(file, WrittenTerms)
+    document = TermsDocument(**dict(written), where=file.where(("effective",)))
     if not file.path.endswith(f"documents/{document.name}.yaml"):
         raise InputError(
             "the file's name does not say what it holds",
@@ -173,11 +170,7 @@ def _first_day(version: TermsDocument) -> date:
     return version.effective.from_ if version.effective else date.min
 
 
-def _date_problems(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
-    for version in versions:
-        last = version.effective.to if version.effective else None
-        if last and last < _first_day(version):
-            yield Problem(f"{version.name} ends before it begins", where=version.where)
+def _overlaps(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
     for earlier, later in pairwise(versions):
         last = earlier.effective.to if earlier.effective else None
         if last is None or last >= _first_day(later):
@@ -190,7 +183,7 @@ def _date_problems(versions: tuple[TermsDocument, ...]) -> Iterator[Problem]:
             )
 
 
-def _routes_alone(file: files.Document) -> Iterator[Problem]:
+def _routes_alone(file: Document) -> Iterator[Problem]:
     """Sign-offs and limiters are an organisation's own: the catalogue has none."""
     for name in ("approvals", "authorisations", "limiter"):
         if name in file.data:
