@@ -4,7 +4,7 @@ An own rule is one file that makes a `Rule`, and one entry point that names it:
 
     # shouting.py
     from collections.abc import Iterator
-    from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
+    from stillroom import Candidate, Finding, NoSettings, Rule
 
     def find_shouting(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
         if candidate.completion.isupper():
