@@ -58,7 +58,7 @@ def migrate_folder(ledger: Ledger, run_id: str, derived: DerivedRequests) -> Mig
         old = closed_segments(ledger.segments)
         reader = ledger.reader(any_scheme=True)
         migration = plan_migration(lambda: _requests(reader), derived)
-        if migration.new_ids:
+        if migration.new_ids or len(old) > 1:  # as one that was killed leaves them
             _write(ledger, reader, run_id, migration.new_ids, derived)
             remove_segments(old, {entry.segment for entry in reader.damaged()})
         ledger.write_format()
