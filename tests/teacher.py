@@ -5,9 +5,9 @@
         assert teacher.count == 1
         assert teacher.calls[0].prompt == "Why is the sky blue?"
 
-It speaks OpenAI's chat completions in a thread of its own, so it can be asked by this process and
-by others. A *script* decides what it does with each call; by default it answers the prompt with an
-echo. A script is any function from a `Call` to a `Reply`:
+It serves OpenAI's chat completions from a thread of its own, to this process and to others. A
+*script* decides what it does with each call; the default is an echo of the prompt. A script is any
+function from a `Call` to a `Reply`:
 
     Teacher(always(failure(503)))                           # the same for everyone
     Teacher(in_turn(failure(429), answer("Because.")))      # by attempt at the same body
@@ -50,7 +50,7 @@ class Call:
         at: Arrival, seconds by `time.monotonic` (one clock for all processes of a machine).
         path: Path asked.
         headers: Headers, names in lower case.
-        body: The body, parsed; an empty mapping where it is no JSON object.
+        body: The body, parsed; empty if it is no JSON object.
         raw: The body as received.
     """
 
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def prompt(self) -> str:
-        """The last message's text; "" where there is none."""
+        """The last message's text; "" if there is none."""
         messages = self.body.get("messages") or [{}]
         return str(messages[-1].get("content", ""))
 
@@ -77,7 +77,7 @@ class Reply:
         status: HTTP status.
         body: The body.
         headers: Further headers.
-        delay_seconds: How long it thinks first.
+        delay_seconds: How long it waits first.
         then: `send` the body; `hang` for ever; `close` the connection before any answer; `cut` it
             after half of the body; `drip` the body a byte at a time.
     """
@@ -89,7 +89,7 @@ class Reply:
     then: Literal["send", "hang", "close", "cut", "drip"] = "send"
 
     def after(self, seconds: float) -> Reply:
-        """Returns the same reply, given so much later."""
+        """Returns the same reply with a delay."""
         return replace(self, delay_seconds=seconds)
 
 
@@ -111,7 +111,7 @@ def answer(
         text: Its content.
         reasoning: Its `reasoning_content`, if any.
         finish_reason: Why it ended.
-        model: The model that says it answered.
+        model: The model named in the answer.
         usage: Tokens of prompt and completion; None leaves `usage` out.
         headers: Further headers.
     """
@@ -177,7 +177,7 @@ def drip(reply: Reply) -> Reply:
 
 
 def echo(call: Call) -> Reply:
-    """Answers with the prompt: the script of a teacher that was given none."""
+    """Answers with the prompt: the default script."""
     words = len(call.prompt.split())
     return answer(
         f"You said: {call.prompt}",
@@ -207,7 +207,7 @@ def by_prompt(replies: Mapping[str, Reply | Script]) -> Script:
 
 
 class Teacher:
-    """The server, running for as long as the `with` block lasts.
+    """The server, which runs while the `with` block lasts.
 
     Args:
         script: What to do with each call; may be replaced at any time as `teacher.script`.
@@ -216,11 +216,11 @@ class Teacher:
         keep_calls: Whether to keep `calls` and `times_asked`; not for a million of them.
 
     Attributes:
-        calls: Every call, in order of arrival.
-        count: How many calls there were.
-        times_asked: How many calls there were with each body.
-        in_flight: Calls that are being answered at this moment.
-        most_in_flight: The most that ever were.
+        calls: All calls, in order of arrival.
+        count: Number of calls.
+        times_asked: Number of calls by body.
+        in_flight: Calls being answered now.
+        most_in_flight: The most that were answered at once.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class Teacher:
 
     @property
     def port(self) -> int:
-        """Port listened on."""
+        """The port it listens on."""
         return self._ready.result(_START_SECONDS)
 
     @property

@@ -129,20 +129,20 @@ def reported_tokens(response: Response, api: Api | None = None) -> Tokens | None
     return next((tokens for tokens in used if tokens is not None), None)
 
 
-def tokens_used(api: Api, came: Exchange | Response) -> Tokens | None:
+def tokens_used(api: Api, result: Exchange | Response) -> Tokens | None:
     """Returns what an attempt used; None if that is unknown.
 
     Args:
         api: The API of the answer.
-        came: What the attempt brought.
+        result: What the attempt brought.
     """
-    if came.answered:
-        usage = api.usage(came.body)
+    if result.answered:
+        usage = api.usage(result.body)
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
         return Tokens(usage.prompt_tokens, usage.completion_tokens)
-    refused = came.status is not None and came.status >= 300
-    return NO_TOKENS if refused or came.outcome in _NOT_CHARGED else None
+    refused = result.status is not None and result.status >= 300
+    return NO_TOKENS if refused or result.outcome in _NOT_CHARGED else None
 
 
 @functools.cache
