@@ -270,7 +270,7 @@ def make_decision(*, llama: bool = False, **changes: Any) -> Verdict:
 
 
 def make_build(requests: int, *, pending: int = 0, run_id: str = "run-1") -> Build:
-    """Makes what a pipeline tells a manifest."""
+    """Returns the facts of a run that its manifest repeats."""
     return Build(
         name="sums-tutor",
         purpose=Purpose(

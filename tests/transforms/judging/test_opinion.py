@@ -1,4 +1,4 @@
-"""A judge's opinion is read out of whatever it wrote: the last score that stands on its own."""
+"""The score and the reason are read out of any text of a judge."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_last_score_on_a_line_of_its_own_counts(
         "Score: 4\nScore: 40",  # a score off the scale is none, and the one before it is no better
     ],
 )
-def test_what_is_no_score_on_the_scale_is_none(text: str) -> None:
+def test_a_text_without_a_score_on_the_scale_has_no_score(text: str) -> None:
     assert said(text).score is None
 
 
@@ -97,12 +97,12 @@ def test_the_last_line_of_a_cut_answer_is_not_read() -> None:
         ([4], Opinion(None, "[4]")),
     ],
 )
-def test_json_is_read_where_the_judge_was_asked_for_it(said_: Any, expected: Opinion) -> None:
+def test_json_is_read_if_the_judge_was_asked_for_it(said_: Any, expected: Opinion) -> None:
     assert said(json.dumps(said_), judge=IN_JSON) == expected
 
 
 @given(st.text() | st.from_regex(r"(?s).*[Ss]core: .*"), st.sampled_from(["stop", "length"]))
-def test_whatever_a_judge_writes_a_score_is_on_the_scale_or_none(
+def test_a_score_of_any_text_is_on_the_scale_or_none(
     text: str, finish_reason: FinishReason
 ) -> None:
     for judge in (JUDGE, IN_JSON):
@@ -111,5 +111,5 @@ def test_whatever_a_judge_writes_a_score_is_on_the_scale_or_none(
 
 
 @given(st.text(), st.integers(1, 5))
-def test_whatever_stands_before_it_the_judges_own_score_is_read(text: str, score: int) -> None:
+def test_a_score_at_the_end_is_read_after_any_text(text: str, score: int) -> None:
     assert said(f"{text}\nScore: {score}").score == score

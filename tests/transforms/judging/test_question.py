@@ -1,4 +1,4 @@
-"""What a judge is asked is told apart from what it is asked about, and is the same everywhere."""
+"""The request to a judge: its content, its marks and its id."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_the_question_holds_criteria_scale_conversation_and_answer() -> None:
     assert record.reasoning == "" or record.reasoning not in question.content
 
 
-def test_the_licence_and_confidence_of_the_prompt_bind_what_the_judge_is_sent() -> None:
+def test_the_request_to_the_judge_has_the_licence_and_confidentiality_of_the_prompt() -> None:
     sent = ask(make_record(1)).prompt
     assert (sent.license, sent.confidential, sent.source) == ("CC-BY-4.0", True, "tests")
     assert sent.prompt_id != PROMPT.prompt_id
 
 
-def test_the_same_record_is_the_same_question_and_another_is_another() -> None:
+def test_equal_records_give_equal_requests_and_other_records_give_others() -> None:
     record = make_record(1)
     assert ask(record) == ask(record)
     twin = replace(record, record_id="b" * 64)
@@ -85,7 +85,7 @@ def test_nothing_in_an_answer_looks_like_the_marks_around_it(text: str) -> None:
     assert inside.partition(f"\n=== end {mark} ===")[0] == text
 
 
-def test_an_estimate_is_no_less_than_what_is_sent() -> None:
+def test_an_estimate_is_not_less_than_what_is_sent() -> None:
     record = make_record(1)
     asked = Tokens(prompt_tokens(record.messages[:-1]), record.counted_tokens)
     estimated = estimate_judging(asked, JUDGE)
