@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.codes import Reason, Stage
-from schemas.inputs.run import BestOf
+from schemas.inputs.quality import BestOf
 from tests.corpus_builder import make_record, make_rejected
 from transforms.choosing.choose_samples import LOSS, apply_choice
 from transforms.dedupe.rows import pack

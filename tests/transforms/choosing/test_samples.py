@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.inputs.run import BestOf, Preferences
+from schemas.inputs.quality import BestOf, Preferences
 from schemas.records import RecordedFinding
 from tests.corpus_builder import make_record
 from tests.transforms.choosing.drawn_samples import ids, some_samples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def test_a_low_score_rejects_a_record_with_the_judge_s_reason(tmp_path: Path) ->
 def test_an_opinion_tags_a_record_if_the_run_file_says_so(
     tmp_path: Path, text: str, code: Reason, verdict: JudgeVerdict
 ) -> None:
-    record = judged(tmp_path, answered(text), replace(JUDGE, action="tag"))
+    record = judged(tmp_path, answered(text), JUDGE.model_copy(update={"action": "tag"}))
     assert isinstance(record, Record)
     assert code in record.tags
     assert record.provenance.judgements[-1].verdict is verdict
@@ -170,5 +169,5 @@ def test_the_guard_must_permit_the_judge_on_the_day_of_judging_and_today(
 def test_a_dropped_record_is_a_candidate_for_pairs_if_the_run_makes_them(
     tmp_path: Path, action: Any, run: dict[str, Any], kind: type
 ) -> None:
-    judge = replace(JUDGE, action=action)
+    judge = JUDGE.model_copy(update={"action": action})
     assert isinstance(judged(tmp_path, answered("Score: 1"), judge, **run), kind)

@@ -98,7 +98,8 @@ def test_shards_hold_the_records_without_duplicates_and_the_same_again_on_a_retr
 
 def test_the_pairs_of_a_bucket_are_those_whose_chosen_side_it_holds(tmp_path: Path) -> None:
     job, filtered = filtered_job(tmp_path, 4)
-    job = replace(job, run=replace(job.run, preferences=Preferences(by="length", gap=1.0)))
+    wanted = Preferences(by="length", gap=1.0)
+    job = replace(job, run=job.run.model_copy(update={"preferences": wanted}))
     chosen, rejected, _ = filtered.records
     side = RejectedSide(
         chosen_id=chosen.record_id, chosen_score=1.0, rejected_score=3.0, record=rejected
