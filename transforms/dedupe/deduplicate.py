@@ -5,7 +5,7 @@ removed, and are not compared with one another.
 
     SplitKeys ─partition→ FindExact ─┬─bucket→ SplitBands ─partition→ FindCandidates
                                      │                                     │ bucket
-                                     └──────→ Settle ←──────────────── VerifyPairs
+                                     └───→ FormClusters ←──────────── ComparePairs
                                                 └─bucket→ JoinVerdicts
 
 Beam passes on neither text nor sketches, only the places of packed rows on disk (`RowFiles`). So

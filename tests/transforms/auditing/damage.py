@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from schemas.canonical import sha256
+from schemas.codes import JudgeVerdict, ModelRole
 from schemas.files import structure, unstructure
 from schemas.manifest import Manifest, version_of
-from schemas.records import Provenance, Record
-from tests.corpus_builder import (
-    make_record,
-)
+from schemas.records import Generator, Judgement, Provenance, Record
+from tests.corpus_builder import COLLECTED, make_decision, make_record
 from transforms.auditing.verify import FileProblem
+from transforms.guard.obligations import combine_verdicts
 
 
 def version_folder(corpus: Path) -> Path:
@@ -70,3 +70,46 @@ GOOD = make_record(1)
 
 
 OTHER_DUTY = make_record(4, llama=True).provenance.duties[:1]
+
+
+JUDGED_BY = make_decision(llama=True, use="select")
+
+
+def judged(record: Record) -> Record:
+    """Makes a record that another model rated, under terms that ask for something."""
+    decision, model = JUDGED_BY, "llama-3.1-8b"
+    before = record.provenance
+    together = combine_verdicts((make_decision(), decision))
+    judgement = Judgement(
+        route=decision.teacher,
+        model=model,
+        request_id=sha256(b"rate it"),
+        decision_id=decision.decision_id,
+        judged_at=COLLECTED + 5_000,
+        criteria="Is it right?",
+        lowest=1,
+        highest=5,
+        score=4.0,
+        verdict=JudgeVerdict.PASSED,
+        rationale="It is.",
+        usd=0.0001,
+    )
+    return with_provenance(
+        record,
+        terms=together.terms,
+        duties=together.duties,
+        obligation_class=together.obligation_class,
+        generators=(
+            *before.generators,
+            Generator(
+                role=ModelRole.JUDGE,
+                route=decision.teacher,
+                model=model,
+                decision_id=decision.decision_id,
+            ),
+        ),
+        judgements=(judgement,),
+    )
+
+
+JUDGED = judged(make_record(1))

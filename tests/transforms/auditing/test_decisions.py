@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from schemas.canonical import sha256
-from schemas.codes import JudgeVerdict, ModelRole
-from schemas.records import Generator, Judgement, Record
+from schemas.codes import ModelRole
+from schemas.records import Record
 from schemas.terms import Verdict
 from tests.corpus_builder import (
     COLLECTED,
@@ -22,6 +21,8 @@ from tests.corpus_builder import (
 )
 from tests.transforms.auditing.damage import (
     GOOD,
+    JUDGED,
+    JUDGED_BY,
     OTHER_DUTY,
     files_of,
     rewrite_manifest,
@@ -34,7 +35,6 @@ from transforms.auditing.verify import verify
 from transforms.corpus.facts import RECORD_PROVENANCE
 from transforms.corpus.shards import write_bucket
 from transforms.guard.evaluate import Guard
-from transforms.guard.obligations import combine_verdicts
 
 DAY = datetime.fromtimestamp(COLLECTED / 1000, UTC).date()
 GUARD = Guard(
@@ -43,47 +43,6 @@ GUARD = Guard(
         routes=[route("acme/terms", id="our-vllm/qwen"), route("acme/terms", id="our-vllm/llama")],
     )
 )
-JUDGED_BY = make_decision(llama=True, use="select")
-
-
-def judged(record: Record) -> Record:
-    """Makes a record that another model rated, under terms that ask for something."""
-    decision, model = JUDGED_BY, "llama-3.1-8b"
-    before = record.provenance
-    together = combine_verdicts((make_decision(), decision))
-    judgement = Judgement(
-        route=decision.teacher,
-        model=model,
-        request_id=sha256(b"rate it"),
-        decision_id=decision.decision_id,
-        judged_at=COLLECTED + 5_000,
-        criteria="Is it right?",
-        lowest=1,
-        highest=5,
-        score=4.0,
-        verdict=JudgeVerdict.PASSED,
-        rationale="It is.",
-        usd=0.0001,
-    )
-    return with_provenance(
-        record,
-        terms=together.terms,
-        duties=together.duties,
-        obligation_class=together.obligation_class,
-        generators=(
-            *before.generators,
-            Generator(
-                role=ModelRole.JUDGE,
-                route=decision.teacher,
-                model=model,
-                decision_id=decision.decision_id,
-            ),
-        ),
-        judgements=(judgement,),
-    )
-
-
-JUDGED = judged(make_record(1))
 
 
 @pytest.mark.parametrize(

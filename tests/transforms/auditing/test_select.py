@@ -11,8 +11,7 @@ import pytest
 from schemas.errors import InputError
 from schemas.records import Record
 from tests.corpus_builder import make_pair, make_record, publish_rows
-from tests.transforms.auditing.damage import with_provenance
-from tests.transforms.auditing.test_decisions import JUDGED
+from tests.transforms.auditing.damage import JUDGED, with_provenance
 from transforms.auditing.audit import Audit
 from transforms.auditing.select import select
 from transforms.corpus.read import Corpus, open_corpus

@@ -17,7 +17,7 @@ from tests.corpus_builder import (
     publish_rows,
     publish_typical,
 )
-from tests.transforms.auditing.test_decisions import JUDGED
+from tests.transforms.auditing.damage import JUDGED
 from transforms.corpus.facts import (
     Facts,
     OtherModel,

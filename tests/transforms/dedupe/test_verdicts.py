@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.codes import DedupeMethod
 from schemas.records import DedupeProvenance
-from tests.transforms.dedupe.test_sources import index_of, sketches
+from tests.transforms.dedupe.indexes import index_of, sketches
 from transforms.dedupe.blocks import Removal, VerdictBlock
 from transforms.dedupe.clusters import MEMBER
 from transforms.dedupe.rows import INDEXED, references
