@@ -203,7 +203,7 @@ def get_ready(
 
 def _warn_of_damage(job: Job) -> None:
     for place in open_ledger(job.run.ledger).reader().damage():
-        _LOG.warning("%s is damaged; if it was an answer, it is asked again", place)
+        _LOG.warning("%s", place)
 
 
 def _plan(prepared: Prepared, today: date) -> Plan:

@@ -24,7 +24,7 @@ STOPPED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What a run came to.
 
@@ -56,7 +56,7 @@ class Result:
 
     run_id: str
     version: str | None
-    corpus: str
+    corpus: Path
     requests: int
     asked: int
     from_ledger: int
@@ -76,7 +76,7 @@ class Result:
     seconds: float
     stopped: StopReason | None
     stops: tuple[str, ...]
-    folder: str | None
+    folder: Path | None
 
     @property
     def exit_code(self) -> int:
@@ -88,7 +88,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Returns the result as the command line prints it."""
         plain: dict[str, Any] = unstructure(self)
-        return plain
+        return plain | {"corpus": str(self.corpus), "folder": self.folder and str(self.folder)}
 
 
 def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
@@ -105,7 +105,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
     return Result(
         run_id=job.run_id,
         version=version,
-        corpus=job.run.corpus,
+        corpus=Path(job.run.corpus),
         requests=funnel.requests,
         asked=counts.asked,
         from_ledger=counts.from_ledger,
@@ -125,7 +125,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         seconds=round(seconds, 3),
         stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
         stops=(*(f"{stop.route}: {stop.detail}" for stop in outcome.stops), *missed.values()),
-        folder=str(Path(job.run.corpus) / version) if version else None,
+        folder=Path(job.run.corpus) / version if version else None,
     )
 
 

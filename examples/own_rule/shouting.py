@@ -1,9 +1,9 @@
-"""A rule of one's own: finds answers that are written in capitals."""
+"""A rule of your own: finds answers that are written in capitals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transforms.filters.rules import Candidate, Finding, Rule
+from stillroom import Candidate, Finding, Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,9 @@ def print_result(result: Result, out: Console) -> None:
     if result.judged:
         out.print(f"judged {result.judged}, for ${result.usd_judge:.4f} of that")
     if result.folder:
-        out.print(f"\nThe corpus is in [bold]{escape(result.folder)}[/bold]. Read it with\n")
+        out.print(f"\nThe corpus is in [bold]{escape(str(result.folder))}[/bold]. Read it with\n")
         out.print("    import pyarrow.dataset as ds", markup=False)
-        out.print(f"    corpus = ds.dataset({result.folder + '/data'!r})", markup=False)
+        out.print(f"    corpus = ds.dataset({str(result.folder / 'data')!r})", markup=False)
         out.print(
             '    print(corpus.to_table(columns=["messages", "provenance"]).slice(0, 3))\n',
             markup=False,

@@ -128,7 +128,10 @@ class LedgerReader:
 
     def damage(self) -> list[str]:
         """Returns where the ledger is known to be spoiled, each place in words."""
-        return [f"{entry.segment}: the entry at byte {entry.offset}" for entry in self.damaged()]
+        return [
+            f"{entry.segment}: damaged: {entry.length} bytes from byte {entry.offset} are not read"
+            for entry in self.damaged()
+        ]
 
     def entries(self, low: bytes = b"", high: bytes | None = None) -> Iterator[list[IndexEntry]]:
         """Yields the entries of each id in a range, in the order of ids, without reading them.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.pipelines.project import ROUTE, make_project, questions
 from tests.teacher import Teacher
@@ -148,3 +151,25 @@ def test_unknown_beam_options_are_left_to_beam_and_unknown_flags_are_not(tmp_pat
     done = _stillroom("run", project.path, "--no-such-flag")
     assert done.returncode == 2
     assert "no-such-flag" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_a_damaged_ledger_entry_is_reported_once_on_stderr(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(5))
+        project.run()
+        (segment,) = (tmp_path / "ledger/segments").glob("*.jsonl")
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 1
+        segment.write_bytes(content)
+        for index in (tmp_path / "ledger").rglob("*.idx"):
+            index.unlink()
+        done = _stillroom("run", project.path, *flags)
+        assert teacher.count == 6
+    assert done.returncode == 0
+    (warning,) = done.stderr.splitlines()
+    damage = rf"{segment}: damaged: \d+ bytes from byte \d+ are not read"
+    assert re.fullmatch(f"warning: {damage}", warning)
+    assert "damaged" not in done.stdout
