@@ -96,3 +96,11 @@ def texts_of(found: Completion | Malformed) -> str:
     calls = "".join(call.id + call.name + call.arguments for call in found.tool_calls)
     tokens = found.logprobs.texts.decode() if found.logprobs else ""
     return found.text + found.reasoning + found.refusal + labels + calls + tokens
+
+
+def gemini_candidate(parts: Any = None, finish: Any = "STOP", **rest: Any) -> bytes:
+    """Returns an answer of Gemini with one candidate of the given parts."""
+    content = {"role": "model"} | ({} if parts is None else {"parts": parts})
+    return body_of(
+        "gemini", "answer", candidates=[{"content": content, "finishReason": finish, **rest}]
+    )
