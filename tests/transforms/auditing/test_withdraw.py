@@ -244,12 +244,23 @@ def test_a_corpus_with_nothing_rejected_gets_its_first_withdrawn_rows(tmp_path: 
     assert verify(tmp_path / "new").ok
 
 
-def test_a_removal_that_differs_from_the_files_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        ({"sha256": "0" * 64}, f"lists 1 withdrawn records with digest {'0' * 16}"),
+        ({"records": 2}, "lists 2 withdrawn records with digest"),
+    ],
+    ids=["digest", "number"],
+)
+def test_a_removal_that_differs_from_the_files_is_found(
+    tmp_path: Path, change: dict[str, Any], listed: str
+) -> None:
     publish_rows(tmp_path, [make_record(1), make_record(2, llama=True)], [make_rejected(5)])
     manifest = without(tmp_path, "route=our-vllm/llama", tmp_path / "new")
     path = tmp_path / "new" / manifest.version / "manifest.json"
     data = json.loads(path.read_text())
-    data["removed"]["sha256"] = "0" * 64
+    data["removed"].update(change)
     path.write_text(json.dumps(data))
     what = "\n".join(problem.what for problem in verify(path.parent).problems)
-    assert "lists 1 withdrawn records with digest 0000000000000000, the files hold 1 with" in what
+    assert listed in what
+    assert "the files hold 1 with" in what
