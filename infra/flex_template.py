@@ -1,8 +1,8 @@
 """Prints the Flex Template's metadata, made from the schema of a run file.
 
 Run `python infra/flex_template.py > infra/flex_template.json` after a change of the schema. Every
-top-level field of a run file becomes a parameter of the template: text as it stands, anything else
-as JSON, since a template's parameters are all text.
+top-level key of a run file becomes a parameter of the template: text unchanged, anything else as
+JSON, since the parameters of a template are text.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _help(field: Json, *more: str) -> Json:
 
 
 def _shape(field: Json, schema: Json) -> str:
-    """Tells in a sentence what JSON a field wants."""
+    """Returns a sentence on the JSON that a field needs."""
     if field["type"] == "array":
         return f"JSON: a list of objects with {_fields(_resolve(field['items'], schema))}"
     if "properties" in field:

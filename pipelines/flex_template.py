@@ -1,8 +1,8 @@
 """Starts a run from a Dataflow Flex Template: its parameters are the fields of a run file.
 
 The template's launcher calls this file with `--name=… --purpose='{…}' …`, one parameter for each
-top-level field, and with Beam's own options. A field that is plain text is given as it stands, any
-other as JSON. There is no folder that relative paths could start from, so every path is absolute.
+top-level key, and with Beam's own options. Plain text is passed unchanged, any other value as JSON.
+The template has no folder for relative paths to start from, so every path is absolute.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None, start: Start | None = None) -> int:
         start: Takes the run file, Beam's options and the slices; by default submits the pipeline.
 
     Returns:
-        Exit code: 0, or that of the error told on stderr.
+        Exit code: 0, or that of the error printed on stderr.
     """
     names = list(load_schema("run")["properties"])
     given, beam_options = _parser(names).parse_known_args(argv)
@@ -114,7 +114,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one mapping")
+        raise ValueError(f"the key {twice!r} appears twice in one mapping")
     return mapping
 
 
@@ -140,7 +140,7 @@ def _check(path: Path) -> None:
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields every path in a run file, with the field that it stands in."""
+    """Yields every path in a run file, with its key."""
     for name in ("registry", "corpus", "ledger"):
         if name in data and not data[name].startswith("gs://"):
             yield name, data[name]

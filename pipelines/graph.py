@@ -1,4 +1,4 @@
-"""The pipeline: which transforms a record passes, in which order (design, section 4)."""
+"""The pipeline: which transforms a record passes, in which order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from transforms.work import DEDUPE
 
 
 def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
-    """Adds to a pipeline all that turns prompts into a published corpus.
+    """Adds the transforms that turn prompts into a published corpus.
 
-    Ids, sketches and verdicts travel between the stages; texts stay in the ledger and in the
-    execution's work folder.
+    Ids, sketches and verdicts pass between the stages. Texts stay in the ledger and in the work
+    folder of the job.
 
     Args:
         pipeline: The pipeline, still empty.
-        job: The execution. Where it does not ask, the ledger alone is read.
+        job: The job. If it does not ask, only the ledger is read.
     """
     buckets = pipeline | "StageRequests" >> StageRequests(job)
     stops: list[PCollection[Stop]] = []
@@ -55,7 +55,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
 def _judge(
     buckets: PCollection[int], job: Job, judge: Judge
 ) -> tuple[PCollection[int], list[PCollection[Stop]]]:
-    """Adds what asks the judge, by the transform that asks teachers, and applies its answers."""
+    """Adds the transforms that ask the judge and apply its answers."""
     stops = []
     if job.asks:
         staged = buckets | "StageJudgements" >> StageJudgements(job, judge)

@@ -1,6 +1,6 @@
-"""Launches a run: checks all that can be checked, then starts the pipeline and waits for it.
+"""Checks a run, starts its pipeline and waits for the result.
 
-Beam is imported when the pipeline starts, not before: a plan does not need it.
+Beam is imported when the pipeline starts, since a plan does not need it.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
-    """Plans a run; asks nobody, writes nothing.
+    """Plans a run. Sends nothing and writes nothing.
 
     Args:
         path: The run file.
-        clock: Tells the day to decide for.
+        clock: Gives the day to decide for.
 
     Returns:
-        The plan, be it permitted or not.
+        The plan, also where terms refuse.
 
     Raises:
         InputError: Something in the run file or what it refers to is wrong.
@@ -79,21 +79,21 @@ def launch(
 
     Args:
         path: The run file.
-        beam_options: Beam's own options.
-        slices: Into how many shares paid work is cut.
-        asks: Whether teachers are asked, or the ledger alone is read.
-        console: Where progress is shown.
-        clock: What asking goes by; the corpus is built for the day on which it starts.
+        beam_options: Options of Beam.
+        slices: Number of parts that the requests are divided into, one worker each.
+        asks: Whether teachers are asked. If not, only the ledger is read.
+        console: Where progress is printed; None for nowhere.
+        clock: The clock of asking. The corpus is built for the day on which the run starts.
 
     Returns:
-        What the run came to.
+        Counts, cost and the published version.
 
     Raises:
-        InputError: Something that a person wrote is wrong; nobody was asked.
-        RefusedByTerms: The guard refused; nobody was asked.
-        LedgerBusy: Another run writes to the ledger; nobody was asked.
-        Interrupted: Stopped by Ctrl-C; every answer is in the ledger.
-        StillroomError: The run failed; every answer is in the ledger.
+        InputError: Something that a person wrote is wrong. Nothing was sent.
+        RefusedByTerms: The guard refused. Nothing was sent.
+        LedgerBusy: Another run writes to the ledger. Nothing was sent.
+        Interrupted: Stopped by Ctrl-C. Every answer is in the ledger.
+        StillroomError: The run failed. Every answer is in the ledger.
     """
     started = time.monotonic()
     notify = partial(console.print, markup=False) if console else _LOG.info
@@ -116,12 +116,12 @@ def _run_round(job: Job, beam_options: Sequence[str], console: Console | None) -
 
 
 def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> None:
-    """Submits a run and does not wait for it, as a Flex Template's launcher must not.
+    """Submits a run without waiting for it: a Flex Template's launcher must end at once.
 
     Args:
         path: The run file.
-        beam_options: Beam's own options.
-        slices: Into how many shares paid work is cut.
+        beam_options: Options of Beam.
+        slices: As for `launch`.
 
     Raises:
         StillroomError: As `launch`, before anything is submitted.
@@ -132,7 +132,7 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
     job = get_ready(path, slices=slices, asks=True)
     if job.run.target:
         raise InputError(
-            "a target cannot be reached by a job that nobody waits for",
+            "a job without a waiting launcher cannot reach a target",
             where=str(path),
             found="target",
             expected="a run that asks all of its prompts",
@@ -151,17 +151,17 @@ def get_ready(
     clock: Clock = _CLOCK,
     notify: Callable[[str], object] = _LOG.info,
 ) -> Job:
-    """Checks all that can be checked before anybody is asked.
+    """Checks all that can be checked before the first request.
 
     Args:
         path: The run file.
-        slices: Into how many shares paid work is cut.
+        slices: As for `launch`.
         asks: Whether teachers are to be asked.
-        clock: What asking will go by.
-        tell: Is told what takes a while.
+        clock: The clock of asking.
+        notify: Called with a message before slow work.
 
     Returns:
-        The execution, ready to start.
+        The job, ready to start.
 
     Raises:
         InputError: Something that a person wrote is wrong: the run file or what it refers to, a
@@ -219,11 +219,11 @@ def _refusal(plan: Plan) -> str:
         for line in explain_refusal(verdict)
     ]
     lines += (f"the duties contradict each other: {text}" for text in plan.contradictions)
-    return "\n".join(["refused by terms; nobody was asked", *lines])
+    return "\n".join(["refused by terms; nothing was sent", *lines])
 
 
 def _run_id() -> str:
-    """Returns a name that sorts by time and is no other run's."""
+    """Returns a unique name that sorts by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
@@ -249,10 +249,10 @@ _IN_BATCHES = """
 
 @contextmanager
 def _stoppable(job: Job, console: Console | None) -> Iterator[None]:
-    """Turns the first Ctrl-C into a stop after what is in flight; the second one is at once.
+    """Stops on the first Ctrl-C after the answers in flight, on the second one at once.
 
     Raises:
-        Interrupted: It was stopped, with what is safe and how to go on.
+        Interrupted: The run was stopped; the message says how to resume it.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What a run came to: the figures that the command line prints, and the exit code they mean."""
+"""The result of a run, and the exit code it means."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOPPED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         run_id: The execution.
@@ -44,8 +44,8 @@ class Result:
         unread: Prompts that never became requests, by reason.
         judged: Records that the judge rated in this run.
         usd: Spent in this run, US dollars.
-        usd_judge: What of it the judge cost.
-        spend: What all answers cost, in whatever run, by what became of them.
+        usd_judge: The judge's part of it.
+        spend: Cost of all answers, of earlier runs too, by how their requests ended.
         prompt_tokens: Sent in this run, as the teachers and the judge counted.
         completion_tokens: Received in this run, as the teachers and the judge counted.
         seconds: Wall-clock time.
@@ -92,11 +92,11 @@ class Result:
 
 
 def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
-    """Makes the figures of a run that came to its end.
+    """Returns the result of a run that has ended.
 
     Args:
-        job: The execution.
-        outcome: What it came to.
+        job: The job.
+        outcome: What its last stage wrote.
         seconds: Wall-clock time.
     """
     funnel, counts, manifest = outcome.funnel, outcome.counts, outcome.manifest
@@ -130,12 +130,12 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
 
 
 def _missed(job: Job, outcome: RunOutcome) -> dict[StopReason, str]:
-    """Returns that a target was missed, unless something else ended the asking."""
+    """Returns a sentence if the target was missed and nothing else ended the asking."""
     target, accepted = job.run.target, outcome.funnel.accepted
     if not target or accepted >= target.accepted or outcome.stops or outcome.funnel.pending:
         return {}
-    told = f"target: {accepted} of {target.accepted} accepted, with every prompt and sample asked"
-    return {StopReason.PROMPTS: told}
+    missed = f"target: {accepted} of {target.accepted} accepted, with every prompt and sample asked"
+    return {StopReason.PROMPTS: missed}
 
 
 def _gravest(reasons: Collection[StopReason]) -> StopReason | None:

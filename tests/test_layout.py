@@ -51,7 +51,7 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # A dot of its own stands for a relative import, which no package may hide behind.
+            # A name of dots is a relative import, which is not allowed.
             module = "." * node.level + (node.module or "")
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)

@@ -15,11 +15,11 @@ RegistryPath = Annotated[
     typer.Option("--registry", metavar="FILE", help="Your teachers.yaml, with your approvals."),
 ]
 MaxAge = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="How old a reading may be, in days.")
+    int | None, typer.Option(min=0, metavar="N", help="Maximum age of a reading, in days.")
 ]
 On = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="The day asked about, UTC; today by default."),
+    typer.Option(formats=["%Y-%m-%d"], help="The day to decide for, UTC; today by default."),
 ]
 
 

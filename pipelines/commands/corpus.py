@@ -1,7 +1,4 @@
-"""The commands for a corpus after the fact.
-
-`audit`, `withdraw`, `release-check`, `report` and `index` need no Beam, no network and no teacher.
-"""
+"""The commands for a published corpus. They need no Beam, no network and no teacher."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ def verify(corpus: CorpusPath, as_json: AsJson = False) -> None:
 
 def explain(
     corpus: CorpusPath,
-    record_id: Annotated[str, typer.Argument(help="A record's id, or enough of its beginning.")],
+    record_id: Annotated[str, typer.Argument(help="A record's id, or the beginning of it.")],
     as_json: AsJson = False,
 ) -> None:
     """Show the complete history of one record."""
@@ -78,11 +75,11 @@ def audit(
     max_age_days: MaxAge = None,
     ids: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the ids of denied records there, a line each."),
+        typer.Option(metavar="FILE", help="Write the ids of denied records to FILE, one per line."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which records would today's terms not permit, and why? Ends with 3 where there are any."""
+    """List the records that today's terms do not permit, and why. Exits with 3 if there are any."""
     from transforms.corpus.read import open_corpus
 
     opened = open_corpus(corpus)
@@ -114,9 +111,9 @@ def withdraw(
     max_age_days: MaxAge = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a corpus again without some records. The corpus itself stays as it is.
+    """Publish a corpus again without some records. The corpus itself does not change.
 
-    --on, --registry and --max-age-days are for `--where audit`.
+    Use --on, --registry and --max-age-days with `--where audit`.
     """
     from schemas.files import unstructure
     from transforms.auditing.select import select
@@ -126,7 +123,7 @@ def withdraw(
     opened = open_corpus(corpus)
     selection = select(opened, where, lambda: _audit(opened, registry, day_of(on), max_age_days))
     manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
-    told = {
+    summary = {
         "version": manifest.version,
         "folder": str(to / manifest.version),
         "parent": manifest.parent,
@@ -134,7 +131,7 @@ def withdraw(
         "removed": unstructure(manifest.removed),
     }
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
         from pipelines.display.corpus import print_withdrawal
 
@@ -148,7 +145,7 @@ def release_check(
     card: Annotated[Path, typer.Option(metavar="FILE", help="Its model card.")],
     as_json: AsJson = False,
 ) -> None:
-    """Does a student's release meet what its records owe? Ends with 1 where it does not."""
+    """Check that a student's release meets the duties of its records. Exits with 1 if not."""
     from schemas.files import unstructure
     from transforms.auditing.release import release_check as check_release
     from transforms.corpus.read import open_corpus, read_bytes
@@ -170,7 +167,7 @@ def release_check(
 
 
 def report(corpus: CorpusPath) -> None:
-    """Print where the HTML report of a corpus's newest version is."""
+    """Print the path of the HTML report of a corpus's newest version."""
     from schemas.errors import InputError
     from transforms.corpus.read import REPORT, open_corpus
 
@@ -186,11 +183,9 @@ def index(
     corpus: CorpusPath,
     unit: Annotated[
         Literal["prompt", "completion", "pair"],
-        typer.Option(help="What later runs compare near-duplicates by."),
+        typer.Option(help="The text that later runs compare."),
     ] = "completion",
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make it anew, in place of the one that is there.")
-    ] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Replace an existing index.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the index that later runs compare their records with (`dedupe.against`)."""
@@ -201,7 +196,7 @@ def index(
     made = rebuild or open_index(opened, unit) is None
     if made:
         make_index(opened, unit)
-    told = {
+    summary = {
         "version": opened.manifest.version,
         "unit": unit,
         "folder": str(index_folder(opened, unit)),
@@ -209,11 +204,11 @@ def index(
         "made": made,
     }
     if as_json:
-        print_json(told)
+        print_json(summary)
     else:
         from pipelines.display.corpus import print_index
 
-        print_index(told, console())
+        print_index(summary, console())
 
 
 def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +216,7 @@ def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
 
 
 def _audit(corpus: Corpus, registry: Path | None, on: date, max_age_days: int | None) -> Audit:
-    """Audits a corpus with today's catalogue, as strict about approvals as its run file was."""
+    """Audits a corpus with today's catalogue and its run file's setting for unapproved readings."""
     from transforms.auditing.audit import audit as audit_corpus
     from transforms.guard.catalogue import load_catalogue, load_registry
     from transforms.guard.evaluate import Guard

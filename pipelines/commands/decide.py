@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def decide(
-    route: Annotated[str | None, typer.Argument(help="The route to be asked.")] = None,
+    route: Annotated[str | None, typer.Argument(help="The route to ask.")] = None,
     use: Annotated[Use | None, typer.Option(help="What the output is for.")] = None,
     student_name: Annotated[str | None, typer.Option()] = None,
     student_distribution: Annotated[
@@ -43,7 +43,7 @@ def decide(
     student_license: Annotated[str | None, typer.Option(help="An SPDX expression.")] = None,
     competes_with: Annotated[
         list[str] | None,
-        typer.Option(help="A provider, repeatable; `none` for nobody. Left out: everyone."),
+        typer.Option(help="A competing provider, repeatable; `none` for none. If left out: all."),
     ] = None,
     organisation: Annotated[str | None, typer.Option(help="Its name.")] = None,
     commercial: Annotated[bool | None, typer.Option("--commercial/--no-commercial")] = None,
@@ -57,23 +57,23 @@ def decide(
         str | None, typer.Option(help="Licence of the prompts, an SPDX expression.")
     ] = None,
     confidential: Annotated[
-        bool, typer.Option("--confidential", help="Keep the prompts from hosts that train on them.")
+        bool, typer.Option("--confidential", help="Deny hosts that train on the prompts.")
     ] = False,
     on: On = None,
     unapproved: Annotated[
-        Unapproved, typer.Option(help="Readings that nobody signed off.")
+        Unapproved, typer.Option(help="Whether unapproved readings are allowed.")
     ] = "deny",
     max_age_days: MaxAge = None,
     registry: RegistryPath = None,
     batch: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Questions, a JSON object a line; - for stdin."),
+        typer.Option(metavar="FILE", help="Questions, one JSON object per line; - for stdin."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """May this route be asked, for this use, by us, on this day? Ends with 3 where it may not.
+    """Decide whether terms permit to ask a route for a use on a day. Exits with 3 if they do not.
 
-    With --batch it answers every line of a file with one line of JSON, and ends with 0.
+    With --batch it answers every line of a file with one line of JSON, and exits with 0.
     """
     if (batch is None) == (route is None):
         raise InputError("decide needs a ROUTE or --batch FILE, one of them")
@@ -125,12 +125,12 @@ def _questions(
 
 
 def _competitors(named: list[str] | None) -> list[str] | None:
-    """Reads `--competes-with none` as nobody; None stays undeclared."""
+    """Returns an empty list for `--competes-with none`, and None if it was left out."""
     return [] if named == ["none"] else named or None
 
 
 def _declared(value: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out what was not declared."""
+    """Returns the value without what was not declared."""
     plain = {key: _declared(v) if isinstance(v, dict) else v for key, v in value.items()}
     return {key: v for key, v in plain.items() if v is not None}
 

@@ -1,4 +1,4 @@
-"""`stillroom init`: a starter project that runs as it stands."""
+"""`stillroom init`: a small project that is ready to run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILES = {
     "gitignore": ".gitignore",
 }
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where; it is made.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder to create it in.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,25 +31,25 @@ def register(app: typer.Typer) -> None:
 
 
 def init(folder: Folder = Path()) -> None:
-    """Make a starter project that runs as it stands: offline, for free."""
+    """Make a small project that is ready to run, offline and for free."""
     make_starter(folder)
     typer.echo(f"made {folder / 'run.yaml'}\nnext: stillroom plan {folder / 'run.yaml'}")
 
 
 def make_starter(folder: Path) -> None:
-    """Makes a starter project: run file, registry, prompts.
+    """Writes a run file, a registry and prompts.
 
     Args:
-        folder: Where; it is made. Nothing in it is written over.
+        folder: Where; it is created. No file in it is overwritten.
 
     Raises:
-        InputError: One of the files is there already, or the folder cannot be written; in the
-            first case nothing was written.
+        InputError: One of the files exists already, and nothing was written; or the folder cannot
+            be written.
     """
     there = [name for name in _FILES.values() if (folder / name).exists()]
     if there:
         raise InputError(
-            "the folder holds a project already",
+            "the folder has a project already",
             where=str(folder),
             found=", ".join(there),
             expected="a folder without these files",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transforms.limits.totals import TotalsByDay, UsageTotals
 
 _ledger = typer.Typer(
-    help="What you paid for: usage, export, compaction, migration.", no_args_is_help=True
+    help="Show usage, export, compact and migrate a ledger.", no_args_is_help=True
 )
 
 Address = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger's folder, or gs://….")]
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(address: Address, as_json: AsJson = False) -> None:
-    """Tell what was asked and what it cost, by route, model and day."""
+    """Show requests, tokens and cost by route, model and day."""
     from transforms.limits.totals import usage_totals
 
     totals = usage_totals(_open(address))
@@ -55,7 +55,7 @@ def stats(address: Address, as_json: AsJson = False) -> None:
 
 
 def compact(address: Address) -> None:
-    """Merge all segments into one. Nothing is dropped; no run may be writing meanwhile."""
+    """Merge all segments into one. Nothing is dropped. Stop all runs on the ledger first."""
     from transforms.ledger import Ledger
     from transforms.ledger.compact import compact as merge
 
@@ -68,10 +68,10 @@ def compact(address: Address) -> None:
 def export(
     address: Address,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to; stdout by default.")
+        Path | None, typer.Option(metavar="FILE", help="The file to write; stdout by default.")
     ] = None,
 ) -> None:
-    """Write every response with its request, a JSON object a line."""
+    """Write every response with its request, one JSON object per line."""
     from transforms.storage.files import translate_os_errors, write_parts
 
     lines = _lines(_open(address))
@@ -88,9 +88,9 @@ def export(
 
 
 def migrate(address: Address, as_json: AsJson = False) -> None:
-    """Give every response the id that today's version looks up. Nothing is lost; safe to repeat.
+    """Give every response the id that this version looks up. Nothing is lost; safe to repeat.
 
-    Needed once, after an update that changes the ids of requests. No run may be writing meanwhile.
+    Needed once after an update that changes the ids of requests. Stop all runs on the ledger first.
     """
     from transforms.judging.renamed import Judgements
     from transforms.ledger import migrate_ledger
@@ -116,7 +116,7 @@ def _open(address: str) -> ReaderLike:
 
 
 def _check_exists(address: str) -> None:
-    """Keeps a mistyped path from being read, or even made, as an empty ledger."""
+    """Raises InputError for a path without a ledger, which would read as an empty one."""
     if "://" not in address and not Path(address).is_dir():
         raise InputError("there is no such ledger", found=address, expected="a ledger's folder")
 

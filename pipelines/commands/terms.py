@@ -14,11 +14,15 @@ from pipelines.commands.arguments import AsJson, MaxAge, RegistryPath, day_of
 from pipelines.display.console import console, print_json
 from schemas.errors import InputError, nearest
 
-_terms = typer.Typer(help="What you rely on: documents, approvals, changes.", no_args_is_help=True)
+_terms = typer.Typer(
+    help="List, show and check the documents of terms that you rely on.", no_args_is_help=True
+)
 
 RunPath = Annotated[
     Path | None,
-    typer.Option("--run", metavar="RUN", help="A run file: its registry, and its teachers only."),
+    typer.Option(
+        "--run", metavar="RUN", help="A run file: use its registry, and only its teachers."
+    ),
 ]
 
 
@@ -40,7 +44,7 @@ def list_terms(
     max_age_days: MaxAge = None,
     as_json: AsJson = False,
 ) -> None:
-    """How every document stands that you rely on: approved, open, unapproved, unknown, …"""
+    """List the state of every document that you rely on: approved, open, unapproved, unknown, …"""
     from pipelines.planning.terms_in_use import read_terms_in_use
     from schemas.files import unstructure
 
@@ -58,7 +62,7 @@ def list_terms(
 def show_terms(
     name: Annotated[str, typer.Argument(metavar="DOCUMENT[@VERSION]")], as_json: AsJson = False
 ) -> None:
-    """One document: what its clauses say, who read it and when, where its text is."""
+    """Show one document: its clauses, who read it and when, and where its text is."""
     from schemas.files import unstructure
     from transforms.guard.catalogue import load_catalogue
 
@@ -88,18 +92,19 @@ def check_terms(
     registry: RegistryPath = None,
     run: RunPath = None,
     within_days: Annotated[
-        int, typer.Option(min=0, metavar="N", help="What ends in so many days is expiring.")
+        int, typer.Option(min=0, metavar="N", help="Report what ends within N days as expiring.")
     ] = 30,
     max_age_days: MaxAge = None,
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Fetch each newest text and compare it: the network.")
+        bool,
+        typer.Option("--fetch", help="Fetch each newest text from the network and compare it."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What needs attention: unapproved, expiring, superseded, changed. Ends with 1 for anything.
+    """List what needs attention: unapproved, expiring, superseded, changed. Exits with 1 if any.
 
-    With --fetch it notes changed texts in terms-changed.json beside the registry, and what was
-    approved of them counts no longer.
+    With --fetch it records changed texts in terms-changed.json beside the registry; their
+    approvals no longer count.
     """
     from pipelines.planning.terms_in_use import read_terms_in_use
     from schemas.files import unstructure
@@ -110,8 +115,8 @@ def check_terms(
     compared = in_use.fetch() if fetch else []
     findings = in_use.note(compared).findings(compared)
     if as_json:
-        told = {"ok": not findings, "findings": findings, "compared": compared}
-        print_json(unstructure(told))
+        checked = {"ok": not findings, "findings": findings, "compared": compared}
+        print_json(unstructure(checked))
     else:
         from pipelines.display.terms import print_findings
 

@@ -78,16 +78,16 @@ def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
 
 
-def print_index(told: Mapping[str, Any], out: Console) -> None:
+def print_index(index: Mapping[str, Any], out: Console) -> None:
     """Prints whether an index was made, and where it is."""
-    state = "made" if told["made"] else "there already, and whole"
-    of = f"version {told['version']}, {told['records']} records, by {told['unit']}"
+    state = "made" if index["made"] else "exists and is complete"
+    of = f"version {index['version']}, {index['records']} records, by {index['unit']}"
     out.print(f"the index of {of}: {state}")
-    out.print(f"The index is in [bold]{escape(told['folder'])}[/bold].")
+    out.print(f"The index is in [bold]{escape(index['folder'])}[/bold].")
 
 
 def print_release(checks: Sequence[DutyCheck], out: Console) -> None:
-    """Prints each duty: whether it is met, what was looked for, and what is missing."""
+    """Prints for each duty whether it is met, what was searched for, and what is missing."""
     for check in checks:
         state = "[green]met[/green]" if check.met else "[red]not met[/red]"
         duty = check.duty

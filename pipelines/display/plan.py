@@ -14,7 +14,7 @@ from schemas.terms import Verdict
 
 
 def print_plan(plan: Plan, out: Console) -> None:
-    """Prints a plan: verdicts first, then how much is to be asked and what it can cost."""
+    """Prints the verdicts, then requests, tokens, maximum cost and minimum time."""
     for verdict in plan.verdicts:
         print_verdict(verdict, out)
     for contradiction in plan.contradictions:

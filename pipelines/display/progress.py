@@ -1,7 +1,7 @@
-"""Shows how a run goes: a live table on a terminal, plain lines elsewhere.
+"""Shows the progress of a run: a live table on a terminal, plain lines elsewhere.
 
-Beam's local runner tells nothing until it is done, so the asking stage writes what it has done to
-a small file a slice, and this reads them, whichever process or machine wrote them.
+Beam's local runner reports nothing until it is done. So each stage writes its figures to small
+files, on any process or machine, and this module adds them up.
 """
 
 from __future__ import annotations

@@ -12,17 +12,17 @@ from schemas.manifest import SpendSummary
 
 _HOW_TO_GO_ON = {
     "access": "Review why access was withdrawn before you run again. What was answered is safe.",
-    "terms": "Terms ended during the run: `stillroom plan` tells which. What was answered is safe.",
+    "terms": "Terms ended during the run: `stillroom plan` shows which. What was answered is safe.",
     "budget": "The budget is spent. Run again to go on: what was answered is not asked again.",
     "quota": "A quota is used up. Run again later: what was answered is not asked again.",
     "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
     "not asked again.",
-    "failing": "A teacher answers nothing but errors: see the reasons above, mend it, run again.",
+    "failing": "A teacher returns only errors: see the reasons above, correct them, run again.",
 }
 
 
 def print_result(result: Result, out: Console) -> None:
-    """Prints what a run came to: the funnel, where the corpus is, and how to read it."""
+    """Prints counts and cost, where the corpus is, and how to read it."""
     out.print(_funnel(result))
     out.print(
         f"asked {result.asked}, from the ledger {result.from_ledger}, "
@@ -31,7 +31,9 @@ def print_result(result: Result, out: Console) -> None:
     if result.spend.usd:
         out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
     if result.spend.usd_uncertain:
-        out.print(f"attempts for nothing may have cost ${result.spend.usd_uncertain:.4f} on top")
+        out.print(
+            f"attempts without an answer may have cost up to ${result.spend.usd_uncertain:.4f} more"
+        )
     if result.judged:
         out.print(f"judged {result.judged}, for ${result.usd_judge:.4f} of that")
     if result.folder:

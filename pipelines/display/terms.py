@@ -1,4 +1,4 @@
-"""Prints terms for people: how documents stand, what one says, what needs attention."""
+"""Prints terms for people: states of documents, one document, what needs attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLOURS = {"approved": "green", "open": "green"}
 
 
 def print_standings(found: Sequence[DocumentState], out: Console) -> None:
-    """Prints how documents stand, a line each."""
+    """Prints the state of each document, one per line."""
     table = Table(box=None, pad_edge=False)
     for name in ("document", "version", "state", "approved by", "expires", "routes"):
         table.add_column(name, overflow="fold")
@@ -60,7 +60,7 @@ def _facts(document: TermsDocument, versions: Sequence[str]) -> Iterator[tuple[s
         yield "read", f"{reading.on} by {reading.by}, confidence {reading.confidence}"
         yield "digest", document.sha256
     else:
-        yield "read", "by nobody: every answer is unknown"
+        yield "read", "not read: every answer is unknown"
     yield "versions", ", ".join(versions)
     if document.note:
         yield "note", document.note
@@ -75,7 +75,7 @@ def _effect(clause: Clause) -> str:
 def print_findings(
     findings: Sequence[TermsProblem], compared: Sequence[TextComparison], out: Console
 ) -> None:
-    """Prints what needs attention, and what came of comparing texts."""
+    """Prints what needs attention, and a count of the compared texts."""
     for flaw in findings:
         version = f"@{flaw.version}" if flaw.version else ""
         out.print(

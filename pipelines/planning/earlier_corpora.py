@@ -1,4 +1,4 @@
-"""The earlier corpora that a run compares its records with: found, pinned and indexed."""
+"""Finds, pins and indexes the earlier corpora that a run compares its records with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.dedupe.index import make_index, open_index
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A version to compare with; what is published meanwhile does not change it.
+    """A version to compare with, fixed for the whole run.
 
     Attributes:
         corpus: The version.
@@ -35,13 +35,13 @@ def pin(run: RunFile, document: Document) -> tuple[Pinned, ...]:
 
     Args:
         run: The run file.
-        document: What it was read from, which knows the lines.
+        document: The parsed file, with its lines.
 
     Returns:
-        The versions, in an order that does not depend on that of the run file.
+        The versions, sorted by name and version.
 
     Raises:
-        InputError: There is no corpus, or a version stands twice; with file and line.
+        InputError: There is no corpus, or a version is named twice; with file and line.
     """
     pinned: dict[tuple[str, str], Pinned] = {}
     problems: list[Problem] = []
@@ -57,7 +57,7 @@ def pin(run: RunFile, document: Document) -> tuple[Pinned, ...]:
         key = (corpus.manifest.name, corpus.manifest.version)
         if key in pinned:
             problems.append(
-                Problem("dedupe.against: a version stands twice", where=where, found=name)
+                Problem("dedupe.against: a version is named twice", where=where, found=name)
             )
         pinned[key] = Pinned(corpus, _is_own(corpus.folder.parent, run))
     if problems:
@@ -66,36 +66,36 @@ def pin(run: RunFile, document: Document) -> tuple[Pinned, ...]:
 
 
 def open_indexes(
-    run: RunFile, pinned: Sequence[Pinned], tell: Callable[[str], object]
+    run: RunFile, pinned: Sequence[Pinned], notify: Callable[[str], object]
 ) -> tuple[Index, ...]:
     """Opens the indexes of pinned versions, and makes those that are missing.
 
     Args:
         run: The run file.
         pinned: The versions.
-        tell: Is told what takes a while.
+        notify: Called with a message before an index is made.
 
     Returns:
-        An index of each, in their order.
+        An index for each, in their order.
 
     Raises:
         InputError: An index does not fit, or is damaged.
         StillroomError: One is missing, and cannot be made.
     """
     unit = (run.dedupe.near or NearDedupe()).unit
-    return tuple(_open(version, unit, tell) for version in pinned)
+    return tuple(_open(version, unit, notify) for version in pinned)
 
 
-def _open(version: Pinned, unit: Unit, tell: Callable[[str], object]) -> Index:
+def _open(version: Pinned, unit: Unit, notify: Callable[[str], object]) -> Index:
     corpus = version.corpus
     index = open_index(corpus, unit, own=version.own)
     if index is None:
         records = corpus.manifest.funnel.accepted
-        tell(f"making the index of {corpus.folder}, {records} records: it serves later runs too")
+        notify(f"making the index of {corpus.folder}, {records} records; later runs use it too")
         make_index(corpus, unit)
         index = open_index(corpus, unit, own=version.own)
     if index is None:
-        raise StillroomError(f"{corpus.folder}: its index was taken away; run again")
+        raise StillroomError(f"{corpus.folder}: its index was removed; run again")
     return index
 
 
@@ -104,6 +104,6 @@ def _is_own(folder: Path, run: RunFile) -> bool:
 
 
 def _named(problem: Problem, folder: str, where: str) -> Problem:
-    """Returns a problem with a corpus as one of the run file's line that names it."""
+    """Returns a corpus's problem as a problem of the line of the run file that names it."""
     found = "; ".join(filter(None, (problem.where or folder, problem.found)))
     return replace(problem, what=f"dedupe.against: {problem.what}", where=where, found=found)

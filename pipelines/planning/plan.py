@@ -1,4 +1,4 @@
-"""Plans a run: may each teacher be asked, for how much, at what cost at most. Asks nobody."""
+"""Plans a run: verdicts, requests, tokens, maximum cost and minimum time. Sends nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rounds: a run with a target goes on, each time with more requests, until it is reached.
+"""Rounds: a run with a target repeats its pipeline with more requests until it reaches the target.
 
-What earlier rounds asked is in the ledger, so that a round asks only what is new; and all rounds
-are one execution, with one budget. A run without a target has one round.
+The ledger has the answers of earlier rounds, so each round sends only new requests. All rounds
+share one budget. A run without a target has one round.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from transforms.publishing.outcome import RunOutcome
 
 
 class Rounds:
-    """The rounds of one execution.
+    """The rounds of one job.
 
     Args:
-        job: The execution; it goes as far as its run may.
+        job: The job with the widest extent that its run file allows.
     """
 
     def __init__(self, job: Job) -> None:
@@ -35,11 +35,11 @@ class Rounds:
         return self._round(first_extent(self._job.run, self._ids))
 
     def following(self, before: Job, outcome: RunOutcome) -> Job:
-        """Returns the round that follows one that fell short of the target.
+        """Returns the next round after one that missed the target.
 
         Args:
-            before: The round.
-            outcome: What it came to.
+            before: The last round.
+            outcome: Its outcome.
         """
         accepted = outcome.funnel.accepted
         return self._round(wider_extent(before.extent, before.run, self._ids, accepted))

@@ -1,4 +1,4 @@
-"""What a team relies on: the documents behind a run, a registry, or the whole catalogue."""
+"""The documents of terms that a run, a registry or a whole team relies on."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class TermsInUse:
         catalogue: Every document.
         registry: The team's own.
         path: The registry's file, or None.
-        routes: The routes that it uses; None for whatever its registry speaks of.
+        routes: The routes in use; None for all that the registry mentions.
         today: The day, UTC.
-        within_days: What ends in so many days is expiring.
-        unapproved: Whether readings that nobody signed off are used on purpose.
-        max_age_days: How old a reading may be; None for any age.
+        within_days: A document that ends within so many days is expiring.
+        unapproved: Whether unapproved readings are allowed.
+        max_age_days: Maximum age of a reading; None for any age.
     """
 
     catalogue: Catalogue
@@ -44,7 +44,7 @@ class TermsInUse:
     max_age_days: int | None = None
 
     def document_states(self) -> list[DocumentState]:
-        """Returns how every document relied on stands."""
+        """Returns the state of every document in use."""
         known = (*self.catalogue.routes.values(), *self.registry.routes.values())
         found = document_states(
             self.catalogue,
@@ -62,8 +62,8 @@ class TermsInUse:
         """Returns what needs attention.
 
         Args:
-            compared: What was compared with the newest texts. What of it is noted shows in how
-                the documents stand, until somebody signs them again.
+            compared: Comparisons with the newest texts. A change that is on record shows in the
+                state of its document until the document is approved again.
         """
         flaws = find_terms_problems(
             self.document_states(),
@@ -73,21 +73,21 @@ class TermsInUse:
             unapproved=self.unapproved,
         )
         noted = {(change.document, change.version) for change in self.registry.changed}
-        told = {"changed": "its text is no longer the one that was read", "unreachable": ""}
+        details = {"changed": "its text is no longer the one that was read", "unreachable": ""}
         return flaws + [
             TermsProblem(
                 one.document,
                 one.version,
                 TermsProblemKind(one.state),
-                told[one.state] or one.detail,
+                details[one.state] or one.detail,
             )
             for one in compared
-            if one.state in told
+            if one.state in details
             and not (one.state == "changed" and (one.document, one.version) in noted)
         ]
 
     def fetch(self, fetch: Fetch = fetch_pages) -> list[TextComparison]:
-        """Compares what is in force today with the newest texts.
+        """Compares the documents in force today with the newest texts.
 
         Args:
             fetch: Fetches pages.
@@ -101,11 +101,11 @@ class TermsInUse:
         return compare_texts(documents, fetch)
 
     def note(self, compared: Sequence[TextComparison]) -> TermsInUse:
-        """Notes changed texts beside the registry; returns what is relied on now.
+        """Records changed texts beside the registry, and returns the terms in use afterwards.
 
         Args:
-            compared: What was compared. Without a registry there is no approval to lapse, and
-                nothing is noted.
+            compared: The comparisons. Without a registry nothing is recorded, since no approval
+                can lapse.
         """
         if self.path is None:
             return self
@@ -121,17 +121,17 @@ def read_terms_in_use(
     within_days: int = 30,
     max_age_days: int | None = None,
 ) -> TermsInUse:
-    """Reads what a team relies on.
+    """Reads the terms in use.
 
     Args:
         run: A run file: its registry and the routes of its teachers; or None.
         registry: A registry; or None. Not both.
         today: The day, UTC.
-        within_days: What ends in so many days is expiring.
-        max_age_days: How old a reading may be; by default as the run file says.
+        within_days: A document that ends within so many days is expiring.
+        max_age_days: Maximum age of a reading; by default that of the run file.
 
     Returns:
-        What it relies on: with neither file, the whole catalogue.
+        The terms in use: without a file, the whole catalogue.
 
     Raises:
         InputError: A file is wrong, or both were given.

@@ -1,4 +1,4 @@
-"""How a pipeline is run: which Beam runner, with which of Beam's own options."""
+"""Makes the pipeline for a Beam runner and its options."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-# Named outright: Beam's DirectRunner first tries to download another runner from the network.
+# By its own name: Beam's DirectRunner first tries to download another runner.
 LOCAL_RUNNER = "FnApiRunner"
 
 
 def make_pipeline(arguments: Sequence[str]) -> beam.Pipeline:
-    """Makes an empty pipeline with what stands after `--` on the command line.
+    """Makes an empty pipeline.
 
     Args:
-        arguments: Beam's own flags, such as `--runner=PortableRunner`.
+        arguments: Options of Beam, such as `--runner=PortableRunner`.
 
     Returns:
-        The pipeline, on the local runner where none is named.
+        The pipeline, on the local runner unless the options name another.
     """
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)

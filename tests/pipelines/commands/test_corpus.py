@@ -36,7 +36,7 @@ def as_json(done: Result) -> dict[str, Any]:
 
 
 def test_an_audit_ends_with_3_where_records_are_denied(corpus: Path, tmp_path: Path) -> None:
-    """The documents of these records are in no catalogue: nobody knows what they say."""
+    """No catalogue has the documents of these records, so their terms are unknown."""
     ids = tmp_path / "ids"
     done = stillroom("audit", corpus, "--on", "2026-11-22", "--ids", ids, "--json")
     found = as_json(done)
@@ -57,12 +57,12 @@ def test_an_audit_ends_with_3_where_records_are_denied(corpus: Path, tmp_path: P
 def test_a_withdrawal_tells_where_the_rest_is(corpus: Path, tmp_path: Path) -> None:
     new = tmp_path / "new"
     done = stillroom("withdraw", corpus, "--where", "route=our-vllm/llama", "--to", new, "--json")
-    told = as_json(done)
+    printed = as_json(done)
     assert done.exit_code == 0
-    assert told["folder"] == str(new / told["version"])
-    assert (told["records"], told["removed"]["records"]) == (45, 15)
-    assert told["removed"]["where"] == "route=our-vllm/llama"
-    assert verify(Path(told["folder"])).ok
+    assert printed["folder"] == str(new / printed["version"])
+    assert (printed["records"], printed["removed"]["records"]) == (45, 15)
+    assert printed["removed"]["where"] == "route=our-vllm/llama"
+    assert verify(Path(printed["folder"])).ok
     shown = stillroom("withdraw", corpus, "--where", "route=our-vllm/llama", "--to", new)
     assert "15 records withdrawn" in shown.stdout
 

@@ -1,4 +1,4 @@
-"""`stillroom init` makes a project that runs as it stands, and writes over nothing."""
+"""`stillroom init` makes a project that is ready to run, and overwrites nothing."""
 
 from __future__ import annotations
 

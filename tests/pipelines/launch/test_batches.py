@@ -187,10 +187,10 @@ def more_prompts(project: Project, count: int) -> None:
 def test_an_api_without_batches_is_an_input_error_with_its_line(tmp_path: Path) -> None:
     with BatchServer() as server:
         project = make(tmp_path, server, "gemini")
-        with pytest.raises(InputError) as told:
+        with pytest.raises(InputError) as caught:
             project.run()
         assert server.calls == []
-    (problem,) = told.value.problems
+    (problem,) = caught.value.problems
     lines = project.path.read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "mode: batch" in text)
     assert problem.where == f"{project.path}:{line}"

@@ -118,6 +118,6 @@ def test_an_audit_finds_the_records_of_a_judge_that_is_permitted_no_longer(tmp_p
         withdraw(corpus, selected, tmp_path / "other", datetime.now(UTC))
     record_id = project.rows(result)[0]["record_id"]
     story = explain(project.corpus, record_id)
-    (told,) = (section for section in story.sections if section.title == "Judgement")
-    assert dict(told.facts)["score"] == "4, from 1 to 5"
-    assert dict(told.texts)["rationale"].startswith("Number ")
+    (judgement,) = (section for section in story.sections if section.title == "Judgement")
+    assert dict(judgement.facts)["score"] == "4, from 1 to 5"
+    assert dict(judgement.texts)["rationale"].startswith("Number ")

@@ -19,7 +19,7 @@ SCORES = (3, 1, 5, 4)  # by sample
 
 
 def rate(call: Call) -> Reply:
-    """Answers with a text that tells what it is worth; as the judge, reads it back."""
+    """Answers with a text that names its score; as the judge, returns that score."""
     if str(call.body["messages"][0]["content"]).startswith("You rate answers"):
         found = re.search(r"worth (\d) points", call.prompt)
         assert found is not None

@@ -1,4 +1,4 @@
-"""A run that knows the right answers tells which answers are wrong, on whatever threads it runs."""
+"""A run with right answers finds the wrong ones, on any thread."""
 
 from __future__ import annotations
 

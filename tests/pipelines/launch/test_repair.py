@@ -19,7 +19,7 @@ PRICE = {"input_usd_per_million": 1000, "output_usd_per_million": 2000}
 
 
 def mend(call: Call) -> Reply:
-    """Answers half of the questions badly, and those well when told."""
+    """Answers half of the questions wrongly, and corrects them when asked again."""
     asked = call.body["messages"][0]["content"]
     if len(call.body["messages"]) == 1 and asked.endswith("ada?"):
         return answer('{"n": 1}', usage=(10, 5))

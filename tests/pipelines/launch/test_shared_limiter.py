@@ -68,7 +68,7 @@ def test_a_limiter_that_refuses_us_stops_a_run_before_anybody_is_asked(
             made.run()
         assert teacher.count == 0
         assert "battery-staple" not in str(e.value)
-        made.run(asks=False)  # building asks nobody, so it needs no limiter
+        made.run(asks=False)  # building sends nothing, so it needs no limiter
 
 
 def test_a_limiter_lost_in_mid_run_leaves_the_rest_pending(

@@ -1,4 +1,4 @@
-"""What was paid is told by what became of it: to the picodollar, and once."""
+"""Cost is reported by how requests ended: once, and exact to the picodollar."""
 
 from __future__ import annotations
 

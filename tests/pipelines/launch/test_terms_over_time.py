@@ -41,12 +41,12 @@ PURPOSE = {
 
 
 def at(moment: datetime) -> Clock:
-    """Returns a clock that stands still."""
+    """Returns a clock that always shows one moment."""
     return Clock(wall=partial(datetime.timestamp, moment))
 
 
 def wall(midnight: Path) -> float:
-    """Tells noon, until a file says that it has struck midnight."""
+    """Returns noon until a file exists, then the next noon."""
     return (NOON + timedelta(days=1) if midnight.exists() else NOON).timestamp()
 
 
@@ -248,14 +248,14 @@ def test_a_refused_plan_tells_clause_document_version_and_what_a_yes_would_take(
     (verdict,) = plan.verdicts
     clause = verdict.clauses[0]
     assert (clause.document, clause.status) == ("meta/llama-2-license", "prohibited")
-    told = str(refused.value)
-    assert "test/echo may not be asked for train_generative on 2026-11-22: prohibited" in told
-    assert f"{clause.document}@{clause.version} {clause.clause} " in told
+    message = str(refused.value)
+    assert "test/echo may not be asked for train_generative on 2026-11-22: prohibited" in message
+    assert f"{clause.document}@{clause.version} {clause.clause} " in message
     shown = Console(record=True, file=io.StringIO(), width=400)
     print_plan(plan, shown)
     printed = shown.export_text()
     assert f"{clause.document} {clause.version} section {clause.clause} " in printed
-    for text in (told, printed):
+    for text in (message, printed):
         assert clause.summary in text
         assert "For a yes: " in text
 

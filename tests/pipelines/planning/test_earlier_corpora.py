@@ -177,18 +177,22 @@ def test_a_missing_index_is_made_and_told_once(old: Project, tmp_path: Path) -> 
         console = Console(file=out, width=500)
         launching.launch(project.path, [], slices=1, asks=True, console=console)
         assert f"making the index of {old.corpus}" in out.getvalue()
-        told: list[str] = []
-        launching.get_ready(project.path, slices=1, asks=True, notify=told.append)
-    assert told == []
+        messages: list[str] = []
+        launching.get_ready(project.path, slices=1, asks=True, notify=messages.append)
+    assert messages == []
 
 
 def test_an_index_that_does_not_fit_is_refused_before_anybody_is_asked(
     old: Project, tmp_path: Path
 ) -> None:
     made = CliRunner().invoke(app, ["index", str(old.corpus), "--json"], catch_exceptions=False)
-    told = json.loads(made.stdout)
-    assert (told["made"], told["records"], told["unit"]) == (True, 3, "completion")
-    index = Path(told["folder"], "index.json")
+    index_made = json.loads(made.stdout)
+    assert (index_made["made"], index_made["records"], index_made["unit"]) == (
+        True,
+        3,
+        "completion",
+    )
+    index = Path(index_made["folder"], "index.json")
     index.write_text(index.read_text().replace('"bands": 20', '"bands": 16'))
     with Teacher(lecture) as teacher:
         project = make_project(tmp_path / "new", teacher.endpoint, prompts("a", "d"))
@@ -203,7 +207,7 @@ def test_an_index_that_does_not_fit_is_refused_before_anybody_is_asked(
         assert "made" in again.stdout
         assert project.run().duplicates == 1
     there = CliRunner().invoke(app, ["index", str(old.corpus)], catch_exceptions=False)
-    assert "there already" in there.stdout
+    assert "exists and is complete" in there.stdout
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_an_index_that_does_not_fit_is_refused_before_anybody_is_asked(
     [
         (["none"], ["there is no corpus here", "/none", "LATEST.json"]),
         (["gs://bucket/corpus"], ["only folders", "gs://bucket/corpus"]),
-        (["../old/corpora/test", "../old/corpora/test"], ["stands twice", "../old/corpora/test"]),
+        (["../old/corpora/test", "../old/corpora/test"], ["named twice", "../old/corpora/test"]),
     ],
     ids=["missing", "address", "twice"],
 )
