@@ -8,7 +8,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE = $(UV) pip compile pyproject.toml --quiet --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
-.PHONY: demo test check format lint types lock clean
+.PHONY: demo test check format lint types lock schemas clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/stillroom run examples/demo/run.yaml
@@ -33,6 +33,11 @@ lock: $(UV)
 	$(COMPILE) --upgrade --extra gcp --extra embedded --extra redis --extra maths --extra secrets -o requirements-worker.lock
 	$(COMPILE) --extra embedded -c requirements-worker.lock -o requirements.lock
 	$(COMPILE) --extra embedded --extra redis --group dev -c requirements-worker.lock -o requirements-dev.lock
+
+# What is committed of the models of run files, registries and terms: JSON Schemas and reference pages.
+schemas: $(VENV)/.dev
+	$(BIN)/python -m schemas.inputs.reference
+	$(BIN)/python infra/flex_template.py > infra/flex_template.json
 
 clean:
 	rm -rf $(VENV) examples/demo/corpora examples/demo/ledger

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -65,6 +65,30 @@ def read_model(document: Document, kind: type[M]) -> M:
             for steps, problem in problems(error, kind, document.data)
         ]
     raise InputError(problem for _, problem in sorted(found, key=lambda pair: pair[0]))
+
+
+def check_value(value: Any, kind: type[M], name: str) -> M:
+    """Makes a model of plain data that did not come from a file of its own.
+
+    Args:
+        value: The data.
+        kind: The model.
+        name: How messages call it.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: With every problem found.
+    """
+    try:
+        return kind.model_validate(value, context=FROM_FILE, by_alias=True, by_name=False)
+    except ValidationError as error:
+        found = [
+            replace(problem, what=f"{name}{'.' if steps else ': '}{problem.what}")
+            for steps, problem in problems(error, kind, value)
+        ]
+    raise InputError(found)
 
 
 def problems(
@@ -171,6 +195,8 @@ def _plain(kind: Any) -> Any:
     """Returns a type without its annotations; of several types the one that has fields."""
     if get_origin(kind) is Annotated:
         return _plain(get_args(kind)[0])
+    if isinstance(kind, type) and issubclass(kind, RootModel):
+        return _plain(kind.model_fields["root"].annotation)
     if get_origin(kind) in (Union, UnionType):
         kinds = [_plain(one) for one in get_args(kind) if one is not NoneType]
         return next((one for one in kinds if _fields(one)), kinds[0])

@@ -8,24 +8,17 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
 from schemas.errors import InputError, nearest
-from schemas.files import load_schema, structure, unstructure
+from schemas.files import unstructure
+from schemas.inputs.check import check_value
 from schemas.inputs.registry import Registry
-from schemas.purpose import CorpusPurpose, Organisation, Purpose, Student
+from schemas.purpose import Purpose
 from schemas.terms import Verdict
 from transforms.guard.approvals import UnapprovedPolicy
 from transforms.guard.catalogue import Catalogue
 from transforms.guard.evaluate import Guard
 
 _FIELDS = ("route", "on", "unapproved", "purpose", "prompt_license", "confidential")
-_KINDS: dict[str, type[Any]] = {
-    "student": Student,
-    "organisation": Organisation,
-    "corpus": CorpusPurpose,
-}
 
 
 class BatchAnswerer:
@@ -135,29 +128,13 @@ def read_purpose(declared: object) -> Purpose:
     """
     if not isinstance(declared, dict):
         raise InputError("no purpose is declared", expected="an object with at least `use`")
-    written = {"use": None} | declared
-    return Purpose(**{name: _part(name, json.dumps(part)) for name, part in written.items()})
+    return _purpose(json.dumps(declared))
 
 
-@functools.lru_cache(maxsize=16_384)
-def _part(name: str, text: str) -> Any:
-    """Checks and reads one field of a purpose: the same few come back through a whole batch."""
-    validator = _validators().get(name)
-    if validator is None:
-        known = _validators().keys()
-        raise InputError("purpose: unknown field", found=repr(name), remedy=nearest(name, known))
-    part = json.loads(text)
-    error = best_match(validator.iter_errors(part))
-    if error:
-        place = ".".join(["purpose", name, *map(str, error.absolute_path)])
-        raise InputError(f"{place}: {error.message}")
-    return structure(part, _KINDS[name]) if name in _KINDS else part
-
-
-@functools.cache
-def _validators() -> dict[str, Draft202012Validator]:
-    fields = load_schema("run")["$defs"]["purpose"]["properties"]
-    return {name: Draft202012Validator(schema) for name, schema in fields.items()}
+@functools.lru_cache(maxsize=4096)
+def _purpose(text: str) -> Purpose:
+    """Reads a purpose as JSON: the same few come back through a whole batch."""
+    return check_value(json.loads(text), Purpose, "purpose")
 
 
 def _text(question: Mapping[str, Any], field: str) -> str:

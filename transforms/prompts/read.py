@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from schemas.canonical import sha256
 from schemas.codes import RowKind, Stage, UnreadReason
 from schemas.errors import InputError, nearest
-from schemas.files import problem_with
+from schemas.inputs.check import check_value
+from schemas.inputs.conversation import Conversation
 from schemas.inputs.run import PromptSource
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.records import Rejected
@@ -85,14 +87,12 @@ def _make_prompt(record: RawRecord, source: PromptSource) -> Prompt | Rejected:
 
 
 def _conversation(record: RawRecord, source: PromptSource, value: object) -> Prompt | Rejected:
-    problem = problem_with(value, "prompt")
-    if problem:
-        return _rejected(record, UnreadReason.WRONG_TYPE, f"{source.messages}: {problem}")
-    assert isinstance(value, list)  # noqa: S101 - the schema has checked it
-    turns = tuple(Message(turn["role"], turn["content"]) for turn in value)
-    if turns[-1].role != "user":
-        detail = f"{source.messages}: expected the user's turn last, found the {turns[-1].role}'s"
-        return _rejected(record, UnreadReason.WRONG_TYPE, detail)
+    try:
+        written = check_value(value, Conversation, str(source.messages))
+    except InputError as error:
+        problem = replace(error.problems[0], remedy="")
+        return _rejected(record, UnreadReason.WRONG_TYPE, str(problem))
+    turns = tuple(Message(turn.role, turn.content) for turn in written.root)
     return _checked_prompt(record, source, turns)
 
 

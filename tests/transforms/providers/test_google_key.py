@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.errors import InputError
-from schemas.files import problem_with
-from schemas.inputs.registry import Route, Timeouts
+from schemas.inputs.check import check_value
+from schemas.inputs.registry import Route, Timeouts, WrittenRegistry
 from tests.teacher import Call, Reply, Script, Teacher, failure, raw
 from tests.transforms.asking.asking import (
     Naps,
@@ -286,4 +287,5 @@ def test_missing_credentials_are_named_with_the_route(
 @pytest.mark.parametrize(("key", "fits"), [(KEY, True), ("google:other", False), ("google", False)])
 def test_a_registry_can_name_only_the_default_credentials(key: str, fits: bool) -> None:
     registry = {"routes": {"a/b": {"api": "gemini", "model": "m", "terms": ["t"], "key": key}}}
-    assert bool(problem_with(registry, "registry")) is not fits
+    with nullcontext() if fits else pytest.raises(InputError, match="google:default"):
+        check_value(registry, WrittenRegistry, "registry")

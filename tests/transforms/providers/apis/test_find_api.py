@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from schemas.errors import InputError
-from schemas.files import load_schema
+from schemas.inputs.parameters import Parameters
+from schemas.inputs.registry import Api
 from transforms.providers.apis import find_api, unsupported_parameters
 
 
@@ -25,13 +28,12 @@ def test_a_response_is_read_by_its_api() -> None:
 
 
 def test_every_api_of_the_registry_is_supported() -> None:
-    for name in load_schema("registry")["$defs"]["route"]["properties"]["api"]["enum"]:
+    for name in get_args(Api):
         assert find_api(name).parameters
 
 
 def test_openai_chat_has_every_parameter_that_a_run_file_may_name() -> None:
-    teacher = load_schema("run")["$defs"]["teacher"]["properties"]
-    assert find_api("openai-chat").parameters == set(teacher["parameters"]["properties"])
+    assert find_api("openai-chat").parameters == set(Parameters.model_fields)
 
 
 @pytest.mark.parametrize(

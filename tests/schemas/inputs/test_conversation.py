@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from schemas.files import problem_with
+from schemas.errors import InputError
+from schemas.inputs.check import check_value
+from schemas.inputs.conversation import Conversation
 
 USER = {"role": "user", "content": "Why is the sky blue?"}
 
@@ -12,7 +14,8 @@ USER = {"role": "user", "content": "Why is the sky blue?"}
 def test_a_conversation_is_a_prompt() -> None:
     system = {"role": "system", "content": "Be brief."}
     assistant = {"role": "assistant", "content": "Hello."}
-    assert problem_with([system, USER, assistant, USER], "prompt") == ""
+    conversation = check_value([system, USER, assistant, USER], Conversation, "chat")
+    assert [turn.role for turn in conversation.root] == ["system", "user", "assistant", "user"]
 
 
 @pytest.mark.parametrize(
@@ -29,4 +32,5 @@ def test_a_conversation_is_a_prompt() -> None:
     ],
 )
 def test_anything_else_is_none(value: Any) -> None:
-    assert problem_with(value, "prompt")
+    with pytest.raises(InputError, match=r"^chat"):
+        check_value(value, Conversation, "chat")
