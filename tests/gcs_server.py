@@ -139,7 +139,7 @@ class GcsServer:
             )
 
     def put(self, name: str, data: bytes, bucket: str = "bucket", **metadata: str) -> None:
-        """Puts an object there, whatever was there before."""
+        """Puts an object there, in place of any that was there."""
         with self._lock:
             self.objects[bucket, name] = Stored(data, next(self._generations), metadata)
 
@@ -151,7 +151,7 @@ class GcsServer:
         Args:
             method: Its method.
             part: What its path, with the query, or the name of its object holds.
-            status: What it is told; None where the connection is closed without a word.
+            status: Its answer; None where the connection is closed without one.
             after: Whether the request is done all the same.
         """
         self.faults.append(Fault(method, part, status, after, None))
@@ -327,7 +327,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail(self, fault: Fault) -> None:
         self.close_connection = True
         if fault.status is not None:
-            self._send(fault.status, {}, b'{"error": {"message": "told to fail"}}')
+            self._send(fault.status, {}, b'{"error": {"message": "a fault"}}')
 
     def _send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self.send_response(status)

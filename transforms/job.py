@@ -1,4 +1,4 @@
-"""What every stage of a run needs to know: settings, pickled to workers; no text, no key."""
+"""The settings of an execution, pickled to every stage's workers; no text, no key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
 from transforms.work import JUDGING, REQUESTS, work_folder
 
-_LOGPROBS_OF_A_RECORD = 512  # so many take what a usual record does: 12 bytes each, and 6 kB
+_LOGPROBS_OF_A_RECORD = 512  # as large as a usual record: 12 bytes each, 6 kB together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,18 @@ class Job:
         run: The run file.
         run_id: The execution's name; unique.
         started_at: When it was launched, milliseconds since 1970 UTC.
-        guard: Decides, the same way on every worker.
-        verdicts: What it decided for the plan.
+        guard: Decides by the terms, the same way on every worker.
+        verdicts: Its verdicts for the plan.
         filters: The rules that completions pass.
         requests: Requests of the run, as the plan counted them.
         bits: Leading bits of an id that name its bucket.
-        slices: Into how many shares paid work is cut.
+        slices: How many shares paid work is cut into.
         today: The day on which the corpus is built, UTC.
         asks: Whether teachers are asked, or the ledger alone is read.
-        extent: How far it goes with the run's prompts.
-        widens: Whether it may go on with a wider extent, if too few records are accepted.
-        against: Indexes of the versions whose records go before this run's.
-        clock: What asking goes by.
+        extent: How many prompts and samples are asked.
+        widens: Whether the extent may grow if too few records are accepted.
+        against: Indexes of the versions whose records win over duplicates of this run.
+        clock: The clock of the asking.
         limiter: Where quotas are counted; None where each slice keeps to its share.
         role: Which models are asked: the run's teachers, or its judge.
     """
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """Folder of this execution's own files, on the corpus's file system; gone at its end."""
+        """Folder of this execution's own files, on the corpus's file system; removed at its end."""
         return work_folder(self.run.corpus, self.run_id)
 
     @property
@@ -82,7 +82,7 @@ class Job:
         return self.run.purpose.of(self.role)
 
     def judging(self) -> Job:
-        """Returns the same execution, with the run's judge in the place of its teachers."""
+        """Returns the same execution, with the run's judge instead of its teachers."""
         return replace(self, role=ModelRole.JUDGE)
 
     def models(self) -> tuple[TeacherChoice, ...]:
@@ -97,10 +97,10 @@ class Job:
 
 
 def bits_of(run: RunFile, requests: int) -> int:
-    """Returns how many leading bits of an id name its bucket: more where records are large.
+    """Returns how many leading bits of an id name its bucket: more if records are large.
 
     Args:
-        run: The run file. Log probabilities may be all that its records are made of.
+        run: The run file. Log probabilities may be most of a record.
         requests: Requests of the run.
     """
     kept = (

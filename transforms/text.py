@@ -1,7 +1,7 @@
-"""The text that comparisons see: normalised, and cut into tokens.
+"""The form of a text that is compared: normalised, and cut into tokens.
 
-This form is for keys, shingles and n-grams alone. NFKC turns x² into x2, so what is stored is
-always the text as the teacher wrote it.
+It is for keys, shingles and n-grams only. NFKC turns x² into x2, so the text that is stored is
+always the teacher's own.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def tokens(text: str) -> list[str]:
     written without blanks each character is a token.
 
     Args:
-        text: Any text; it need not be normalised before.
+        text: Any text, normalised or not.
 
     Returns:
         The tokens in order, without blanks.

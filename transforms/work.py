@@ -1,12 +1,12 @@
-"""The work folder of an execution: what its stages leave there for one another and the launcher.
+"""The work folder of an execution: the files that its stages write for each other and the launcher.
 
     requests/      requests by bucket          (transforms.prompts.staging)
-    filtered/      what became of them         (transforms.records.filtered_bucket)
+    filtered/      their records and rejects   (transforms.records.filtered_bucket)
     judging/       the judge's requests        (transforms.judging)
-    judged/        what became of them then    (transforms.records.filtered_bucket)
+    judged/        the same, once judged       (transforms.records.filtered_bucket)
     best_of/       the samples of each prompt  (transforms.choosing.choose_samples)
-    chosen/        what became of them now     (transforms.records.filtered_bucket)
-    dedupe/        what deduplication looks at (transforms.dedupe)
+    chosen/        the same, once chosen       (transforms.records.filtered_bucket)
+    dedupe/        what deduplication compares (transforms.dedupe)
     pairs/         samples that may be paired  (transforms.choosing.pair_samples)
     sides/         the worse sides of pairs    (transforms.choosing.rejected_sides)
     shards/        shards not yet published    (transforms.corpus.shards)
@@ -55,16 +55,16 @@ def work_folder(corpus: str, run_id: str) -> Path:
 
 @contextmanager
 def open_work_folder(work: Path) -> Iterator[None]:
-    """Makes a work folder, and removes it at the end, with those that killed runs left behind.
+    """Creates a work folder, and removes it at the end, with those that killed runs left behind.
 
     Args:
-        work: The folder. A lock in it tells others that its run is alive.
+        work: The folder. While its run lives, a file in it is locked.
     """
     hidden = work.with_name(f".{work.name}")
     hidden.mkdir(parents=True)
     with (hidden / _ALIVE).open("w") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hidden.rename(work)  # shown only now that it is locked, so that nobody takes it for dead
+        hidden.rename(work)  # only now that it is locked, so that no other run removes it
         _remove_abandoned(work.parent)
         try:
             yield
@@ -85,19 +85,19 @@ def write_staged(path: Path, value: Any) -> None:
     """Writes a value, all or nothing: a reader sees the old file or the whole new one.
 
     Args:
-        path: A file in a work folder; its own folder is made.
+        path: A file in a work folder; its own folder is created if need be.
         value: Frozen dataclasses, or a list of them.
     """
     write_file(path, pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL), durable=False)
 
 
 def read_staged(path: Path) -> Any:
-    """Reads what `write_staged` wrote in this execution."""
+    """Returns what `write_staged` wrote in this execution."""
     return pickle.loads(path.read_bytes())  # noqa: S301 - our own work folder
 
 
 def write_progress(work: Path, name: str, figures: StageFigures) -> None:
-    """Notes how far a stage has come, for the launcher to read while the run goes on.
+    """Writes how far a stage has come, for the launcher to read during the run.
 
     Args:
         work: The work folder.
@@ -113,16 +113,15 @@ def ask_to_stop(work: Path) -> None:
 
 
 def stopping(work: Path) -> bool:
-    """Tells whether the stages of an execution were asked to stop."""
+    """Returns whether the stages of an execution were asked to stop."""
     return (work / _STOP).exists()
 
 
 @contextmanager
 def report_errors(work: Path) -> Iterator[None]:
-    """Surrounds a piece of a stage's work, so that the launcher learns what went wrong in it.
+    """Saves a StillroomError of a stage in the work folder, for the launcher to raise again.
 
-    Runners hand over a worker's exception as text, wrapped in their own. So an error that a person
-    can understand is noted in the work folder, for the launcher to raise again.
+    Runners pass on a worker's exception only as text, wrapped in their own.
 
     Args:
         work: The work folder.
@@ -140,7 +139,7 @@ def report_errors(work: Path) -> Iterator[None]:
 
 
 def raise_reported(work: Path) -> None:
-    """Raises the error that a stage noted, if one did.
+    """Raises the error that a stage saved, if one did.
 
     Args:
         work: The work folder.

@@ -88,7 +88,7 @@ def old(tmp_path: Path, teacher: Teacher) -> Project:
     return here
 
 
-def test_a_ledger_of_an_older_scheme_stops_everything_before_anybody_is_asked(
+def test_a_ledger_of_an_older_scheme_stops_a_run_before_a_teacher_is_asked(
     old: Project, teacher: Teacher
 ) -> None:
     for attempt in (lambda: plan_run(old.path), old.run, lambda: old.run(asks=False)):

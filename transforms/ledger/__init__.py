@@ -1,4 +1,4 @@
-"""The ledger: every response ever received, durable before anyone looks at it, and bought once."""
+"""The ledger: every response ever received, durable before it is used, and bought once."""
 
 from transforms.ledger.folder import Ledger, LedgerWriter
 from transforms.ledger.migrate import DerivedRequests, Migration
@@ -40,7 +40,7 @@ def migrate_ledger(address: str, run_id: str, derived: DerivedRequests) -> Migra
 
     Args:
         address: A folder, or `gs://bucket/folder`.
-        run_id: Who asks, for those who find the ledger held.
+        run_id: The name of this migration, for those who find the ledger locked.
         derived: Finds the new text of requests that name others.
 
     Raises:

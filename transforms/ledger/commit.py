@@ -1,8 +1,8 @@
-"""Group commit: what many ask to append at once is written and made safe on disk together.
+"""Group commit: entries that wait at the same time are written and synced together.
 
-To make one entry safe takes the disk some milliseconds, whatever its size; to make two hundred
-safe takes hardly longer. So one thread takes all that waits, writes it in one piece, has the disk
-confirm it once, and only then tells those who wait. The event loop never waits for a disk.
+A sync takes some milliseconds, for one entry or for two hundred. So one thread takes all entries
+that wait, writes them in one piece, syncs once, and then wakes the tasks that wait for them. The
+event loop never waits for a disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transforms.ledger.segments import OpenSegment
 
 @dataclass(slots=True)
 class _Waiting:
-    """An entry to be written, and who waits for it, on which event loop."""
+    """An entry to be written, and the future that a task awaits, if one does."""
 
     key: bytes
     flags: int
@@ -34,15 +34,16 @@ class Committer:
     """Writes entries to one segment after another from a thread of its own.
 
     Args:
-        begin: Makes the next segment, when there is something to write.
-        sealed: Is given each segment that is done, from the committer's thread, before its
-            entries are forgotten here.
-        failed: Makes the error that every append ends with once the disk has failed.
+        begin: Creates the next segment, when there is something to write.
+        sealed: Takes each finished segment, in the committer's thread, before its entries are
+            dropped here.
+        failed: Makes the error that every append raises once the disk has failed.
         segment_entries: Entries after which a segment is sealed and the next one begun.
     """
 
     def __init__(
         self,
+        *,
         begin: Callable[[], OpenSegment],
         sealed: Callable[[Segment], None],
         failed: Callable[[Exception], StillroomError],
@@ -52,7 +53,7 @@ class Committer:
         self._sealed = sealed
         self._failed = failed
         self._segment_entries = segment_entries
-        self._segment: OpenSegment | None = None  # begun with the first entry: no empty segments
+        self._segment: OpenSegment | None = None  # created with the first entry, so none is empty
         self._failure: Exception | None = None
         self._waiting: list[_Waiting] = []
         self._closing = False
@@ -81,7 +82,7 @@ class Committer:
         await future
 
     def note(self, key: bytes, flags: int, text: bytes) -> None:
-        """Appends an entry without waiting; it is safe no later than the next one appended."""
+        """Appends an entry without waiting; it is durable no later than the next one."""
         self._submit(_Waiting(key, flags, [text]))
 
     def close(self) -> None:
@@ -99,14 +100,14 @@ class Committer:
             if self._closing:
                 raise RuntimeError("the ledger's writer is closed")
             self._waiting.append(item)
-            if len(self._waiting) == 1:  # else the thread has been told, and is not asleep
+            if len(self._waiting) == 1:  # else the thread is awake already
                 self._changed.notify()
 
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
                 self._commit(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            except Exception as error:  # noqa: BLE001 - no task may wait forever
                 self._fail(batch, error)
                 return
 
@@ -120,7 +121,7 @@ class Committer:
     def _commit(self, batch: list[_Waiting]) -> None:
         self._segment = self._segment or self._begin()
         self._segment.append((item.key, item.flags, make_line(item.pieces)) for item in batch)
-        _tell(batch, lambda future: future.set_result(None))
+        _wake_all(batch, lambda future: future.set_result(None))
         if len(self._segment) >= self._segment_entries:
             self._finish_segment()
 
@@ -133,14 +134,14 @@ class Committer:
         with self._changed:
             self._failure = error
             batch += self._waiting
-        _tell(batch, lambda future: future.set_exception(self._failed(error)))
+        _wake_all(batch, lambda future: future.set_exception(self._failed(error)))
 
 
-def _tell(batch: list[_Waiting], resolve: Callable[[asyncio.Future[None]], None]) -> None:
-    """Wakes those who wait, with one call into each event loop."""
+def _wake_all(batch: list[_Waiting], resolve: Callable[[asyncio.Future[None]], None]) -> None:
+    """Wakes the tasks that wait, with one call into each event loop."""
     futures = [item.future for item in batch if item.future is not None]
     for loop, group in groupby(futures, key=asyncio.Future.get_loop):
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no task waits
             loop.call_soon_threadsafe(_resolve, list(group), resolve)
 
 

@@ -1,8 +1,8 @@
-"""Brings a ledger of many segments into one, sorted by id. Nothing is dropped.
+"""Merges the segments of a ledger into one, sorted by id. Nothing is dropped.
 
-The new segment and its index are whole and safe on disk before it gets its name, and its name
-alone says that it holds all that the segments before it held. So a compaction that is killed has
-happened or has not; what it left lying about, the next one removes.
+The new segment and its index are durable before the segment gets its name, and its name marks the
+segments before it as replaced. So a compaction that is killed has happened or has not; the next one
+removes its leftovers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from transforms.storage.locks import ALL_DIGITS
 
 
 def compact(ledger: Ledger, run_id: str) -> int:
-    """Merges all segments into one. It needs as much room on disk again as they take.
+    """Merges all segments into one. It needs free space on disk for a second copy of them.
 
     Args:
         ledger: The ledger.
-        run_id: Who asks, for those who find the ledger held.
+        run_id: The name of this compaction, for those who find the ledger locked.
 
     Returns:
         How many segments were merged.
@@ -35,7 +35,7 @@ def compact(ledger: Ledger, run_id: str) -> int:
         StillroomError: An entry is damaged. Nothing has changed.
     """
     ledger.prepare(any_scheme=True)
-    with ledger.explain_os_errors(), ledger.held(ALL_DIGITS, run_id):
+    with ledger.explain_os_errors(), ledger.locked(ALL_DIGITS, run_id):
         merged = closed_segments(ledger.segments)
         if len(merged) < 2:
             return 0
@@ -84,7 +84,7 @@ def _lines(reader: LedgerReader, header: bytes) -> Iterator[bytes]:
 
 
 def remove_segments(merged: list[Path], damaged: set[Path]) -> None:
-    """Removes what has been merged; a damaged segment is put aside, as evidence."""
+    """Removes merged segments; a damaged one is renamed and kept, as evidence."""
     for path in merged:
         if path in damaged:
             path.rename(path.with_suffix(".damaged"))

@@ -1,8 +1,8 @@
-"""How one entry of the ledger is written: eight hex digits, a blank, a JSON object, a newline.
+"""One entry of the ledger: eight hex digits, a blank, a JSON object, a newline.
 
-The digits are the CRC-32 of the JSON text's bytes, so a line that a crash left half written, or
-that a disk spoiled, is known for what it is. JSON escapes every newline within, so a newline ends
-an entry and nothing else does: after a spoiled line the next one is found again.
+The digits are the CRC-32 of the JSON text's bytes, so a half-written or damaged line is recognised.
+JSON escapes newlines, so a newline always ends an entry: after a damaged line the next one is found
+again.
 
     {"kind": "header", …}      first in each segment: who wrote it, and when
     {"kind": "decision", …}    a verdict of the guard, once in each segment that refers to it
@@ -31,11 +31,11 @@ from schemas.terms import Verdict
 
 _log = logging.getLogger(__name__)
 
-# A body is encoded in pieces, so that a huge one does not keep the interpreter's lock for long.
+# A body is encoded in pieces, so that a large one does not hold the interpreter's lock for long.
 # A multiple of three, so that the base64 of the pieces joins to that of the whole.
 PIECE_BYTES = 3 * 2**15
 
-# The client keeps a few harmless headers only. Should one of these get past it, it stops here.
+# The client keeps harmless headers only; this is the second check.
 SECRET_HEADERS = frozenset(
     {
         "api-key",
@@ -62,11 +62,10 @@ def encode_response(response: Response, request: Request | None) -> Iterator[byt
 
     Args:
         response: What came over the wire.
-        request: What was asked, where the entry is to hold it too.
+        request: What was asked, if the entry is to include it.
 
     Yields:
-        Pieces of one JSON object, each short enough to be made at once. A large body is encoded
-        as the pieces are drawn.
+        Pieces of one JSON object. A large body is encoded as the pieces are drawn.
     """
     entry: dict[str, Any] = {"kind": "response"}
     entry.update(zip(_RESPONSE_FIELDS, _fields_of(response), strict=True))
@@ -95,13 +94,13 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 
 def make_line(pieces: Iterable[bytes]) -> bytes:
-    """Joins the pieces of a JSON object to the line that stands in a segment."""
+    """Returns the line of a segment for the pieces of a JSON object."""
     text = b"".join(pieces)
     return b"".join((_checksum(text), b" ", text, b"\n"))
 
 
 def is_intact(line: bytes) -> bool:
-    """Tells whether a line of a segment is whole and as it was written."""
+    """Returns whether a line of a segment is whole and as it was written."""
     if len(line) <= _CHECKSUM_BYTES + 1 or line[-1:] != b"\n":
         return False
     return line[: _CHECKSUM_BYTES + 1] == _checksum(memoryview(line)[9:-1]) + b" "
@@ -114,7 +113,7 @@ def read_line(line: bytes) -> dict[str, Any]:
 
 
 def decode_response(entry: Mapping[str, Any]) -> Response:
-    """Makes the response of an entry again, its body byte for byte as received."""
+    """Returns the response of an entry, its body byte for byte as received."""
     known = {name: entry[name] for name in (*_RESPONSE_FIELDS, "headers") if name in entry}
     return Response(**known, body=_decode_body(entry))
 
@@ -124,7 +123,7 @@ def _checksum(text: bytes | memoryview) -> bytes:
 
 
 def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
-    """Drops what may be a key; the answer itself has been paid for and is kept."""
+    """Returns the headers that cannot hold a key. The answer was paid for, so it is kept."""
     secret = [name for name in headers if name.lower() in SECRET_HEADERS]
     if not secret:
         return headers
@@ -133,7 +132,7 @@ def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """Returns what is kept of a request: what was asked, of whom."""
+    """Returns what an entry keeps of a request: what was asked, of which teacher."""
     return {
         "prompt_id": request.prompt.prompt_id,
         "teacher": request.teacher,

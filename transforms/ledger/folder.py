@@ -1,16 +1,16 @@
-"""The ledger: every response ever received, safe before anyone looks at it, and bought once.
+"""A ledger in a folder: each response is durable before it is used, and bought once.
 
-A ledger is a folder that only grows:
+The folder only grows:
 
     FORMAT.json    says what the folder is
     segments/      the responses, see `segments.py` and `entries.py`
     locks/         who writes, see `locks.py`
     batches/       what was sent in batches and is not yet answered, see `notes.py`
 
-A response is safe on disk when `LedgerWriter.append` returns; a process killed at any moment loses
-at most what it had not yet appended. A writer locks the leading hex digits of the ids it writes,
-and looks at what is there only after that: so no request is asked by two at once, and none again
-that was answered. Readers need no lock; a reader sees the ledger as it was when it was opened.
+A response is durable when `LedgerWriter.append` returns; a process killed at any moment loses at
+most what it had not yet appended. A writer locks the leading hex digits of the ids it writes, and
+only then reads what is there: so no request is asked by two runs at once, and none that was
+answered is asked again. Readers need no lock; each sees the ledger as it was when it was opened.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from schemas.errors import InputError, StillroomError
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
+from transforms.ledger.base_writer import BaseWriter
 from transforms.ledger.commit import Committer
 from transforms.ledger.entries import PIECE_BYTES, encode_decision, encode_response
 from transforms.ledger.format import FORMAT, FORMAT_FILE, check_format, encode_format
@@ -42,10 +42,10 @@ from transforms.ledger.index import (
     response_flags,
 )
 from transforms.ledger.notes import NOTES, FolderNotes
-from transforms.ledger.reader import LedgerReader, RequestOutcome, outcome_of
+from transforms.ledger.reader import LedgerReader
 from transforms.ledger.segments import OpenSegment, open_segments
 from transforms.storage.files import make_durable, translate_os_errors, write_parts
-from transforms.storage.locks import ALL_DIGITS, Holder, hold
+from transforms.storage.locks import ALL_DIGITS, LockHolder, lock_digits
 
 NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
 # A sealed segment is searched on disk, an open one in memory: 10 MB at this size. After a crash
@@ -61,11 +61,11 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A ledger in a folder. It holds nothing open, and travels to workers by pickle.
+    """A ledger in a folder. It has no open file and is pickled to workers.
 
     Args:
-        folder: The folder; made by the first who writes.
-        now: The clock, for what people read in locks and segments.
+        folder: The folder; the first writer creates it.
+        now: The clock; its times are for people who read locks and segments.
         segment_entries: Responses after which a writer begins a new segment.
 
     Raises:
@@ -93,7 +93,7 @@ class Ledger:
         return self.path / "segments"
 
     def preflight(self, run_id: str, needed_bytes: int = NEEDED_BYTES) -> None:
-        """Finds out, before anything is paid for, whether a run can write to the ledger.
+        """Checks, before anything is paid for, that a run can write to the ledger.
 
         Args:
             run_id: The run that is about to start.
@@ -105,7 +105,7 @@ class Ledger:
             LedgerBusy: Another run is writing to it.
         """
         self.prepare()
-        with self.explain_os_errors(), self.held(ALL_DIGITS, run_id):
+        with self.explain_os_errors(), self.locked(ALL_DIGITS, run_id):
             with tempfile.TemporaryFile(dir=self.segments) as file:
                 file.write(b"probe")
             free = shutil.disk_usage(self.path).free
@@ -119,7 +119,7 @@ class Ledger:
             )
 
     def prepare(self, *, any_scheme: bool = False) -> None:
-        """Makes the folder, if need be.
+        """Creates the folder, if need be.
 
         Args:
             any_scheme: Whether ids of an older scheme will do.
@@ -161,19 +161,19 @@ class Ledger:
         return LedgerWriter(self, digits, run_id)
 
     @contextlib.contextmanager
-    def held(self, digits: str, run_id: str) -> Iterator[None]:
-        """Holds the locks of some digits.
+    def locked(self, digits: str, run_id: str) -> Iterator[None]:
+        """Locks some digits.
 
         Raises:
             LedgerBusy: Another writer holds one of them.
         """
         since = self.now().isoformat(timespec="seconds")
-        holder = Holder(run_id, os.getpid(), socket.gethostname(), since)
-        with hold(self.path / "locks", digits, holder):
+        holder = LockHolder(run_id=run_id, pid=os.getpid(), host=socket.gethostname(), since=since)
+        with lock_digits(self.path / "locks", digits, holder):
             yield
 
     def header(self, run_id: str) -> dict[str, Any]:
-        """Returns what the first line of a segment says that a run begins now."""
+        """Returns the first line of a segment that a run begins now."""
         began = self.now().isoformat(timespec="milliseconds")
         return {"kind": "header", "format": FORMAT, "run_id": run_id, "began": began}
 
@@ -216,11 +216,11 @@ class Ledger:
         )
 
 
-class LedgerWriter:
+class LedgerWriter(BaseWriter):
     """Appends responses to the ledger; a context manager, used from one event loop.
 
-    On entry it locks its digits, then looks at the ledger: what an earlier attempt at the same
-    work wrote is seen.
+    On entry it locks its digits, then reads the ledger: it sees what an earlier attempt at the same
+    work wrote.
 
     Args:
         ledger: The ledger.
@@ -236,14 +236,12 @@ class LedgerWriter:
     _committer: Committer
 
     def __init__(self, ledger: Ledger, digits: str, run_id: str) -> None:
+        super().__init__(digits, run_id)
         self._ledger = ledger
-        self.digits = digits
-        self._run_id = run_id
-        self._noted: set[str] = set()
-        self._open = ExitStack()
+        self._decisions: set[str] = set()
 
     def __enter__(self) -> Self:
-        """Locks the digits, then looks at what is there.
+        """Locks the digits, then reads what is there.
 
         Raises:
             LedgerBusy: Another writer holds one of the digits.
@@ -252,34 +250,25 @@ class LedgerWriter:
         ledger = self._ledger
         ledger.prepare()
         with ledger.explain_os_errors(), ExitStack() as stack:
-            stack.enter_context(ledger.held(self.digits, self._run_id))
+            stack.enter_context(ledger.locked(self.digits, self._run_id))
             self.snapshot = ledger.reader()
             self._committer = Committer(
-                self._begin, self._sealed, self._failed, ledger.segment_entries
+                begin=self._begin,
+                sealed=self._sealed,
+                failed=self._failed,
+                segment_entries=ledger.segment_entries,
             )
             stack.callback(self._committer.close)
             self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def notes(self) -> FolderNotes:
-        """What is kept of batches."""
+        """The notes of batches that are not yet collected."""
         return FolderNotes(self._ledger.path / NOTES)
 
-    def close(self) -> None:
-        """Writes what waits, seals the segment and lets go of the locks."""
-        self._open.close()
-
     async def append(self, response: Response, request: Request) -> None:
-        """Appends a response. When it returns, the response is safe on disk.
+        """Appends a response. It is durable when this returns.
 
         Cancelling it while it waits does not keep the response from being written.
 
@@ -292,13 +281,12 @@ class LedgerWriter:
                 appended before are, and every later append fails at once.
             ValueError: The id belongs to another writer's digits.
         """
-        if response.request_id[0] not in self.digits:
-            raise ValueError(f"request {response.request_id}: not of digits {self.digits}")
+        self._check_digits(response)
         key = bytes.fromhex(response.request_id)
         known = self._committer.flags(key) is not None
         pieces = encode_response(response, None if known else request)
-        # A short one is encoded here and now; a long one in the committer's thread, piece by
-        # piece, so that the event loop does not stand still for it.
+        # A short one is encoded at once; a long one in the committer's thread, piece by piece, so
+        # that the event loop does not wait for it.
         await self._committer.append(
             key,
             response_flags(response.answered, response.final),
@@ -306,25 +294,14 @@ class LedgerWriter:
         )
 
     def note_decision(self, verdict: Verdict) -> None:
-        """Keeps a verdict that responses name, once; it is safe when the next response is."""
+        """Writes a verdict that responses name, once; it is durable when the next response is."""
         name = verdict.decision_id
-        if name not in self._noted:
-            self._noted.add(name)
+        if name not in self._decisions:
+            self._decisions.add(name)
             self._committer.note(decision_key(name), DECISION, encode_decision(verdict))
 
-    def outcome(self, request_id: str) -> RequestOutcome | None:
-        """Returns what is known of a request, from before and by now; None if never asked."""
-        # In this order: a segment enters the snapshot before the next one takes its place.
-        flags = self._committer.flags(bytes.fromhex(request_id))
-        before = self.snapshot.outcome(request_id)
-        if flags is None or (before and before.answered):
-            return before
-        return outcome_of(flags)
-
-    def answered(self, request_id: str) -> bool:
-        """Tells whether a request was answered, before or by now."""
-        outcome = self.outcome(request_id)
-        return outcome is not None and outcome.answered
+    def _own_flags(self, key: bytes) -> int | None:
+        return self._committer.flags(key)
 
     def _begin(self) -> OpenSegment:
         return OpenSegment(self._ledger.segments, self._ledger.header(self._run_id))

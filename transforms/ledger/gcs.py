@@ -1,9 +1,9 @@
-"""A ledger in a bucket: one object a response, made only where there is none.
+"""A ledger in a bucket: one object a response, created only where there is none.
 
-It keeps what the ledger in a folder keeps, by the same rules: a response is safe in the bucket
-when `GcsWriter.append` returns; a writer takes the locks of its leading hex digits, and looks at
-what is there only after that. Should two ask the same all the same, since one stood still until
-its locks ran out, the first answer counts for both; the other is kept too, for it was paid for.
+It keeps what the ledger in a folder keeps, by the same rules: a response is durable when
+`GcsWriter.append` returns; a writer locks its leading hex digits, and only then reads the ledger.
+If a writer stalls until its locks run out, two may ask the same: then the first answer counts for
+both, and the other is kept too, since it was paid for.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self
 
 from schemas.errors import InputError, StillroomError
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
+from transforms.ledger.base_writer import BaseWriter
 from transforms.ledger.entries import encode_decision, encode_response
 from transforms.ledger.format import FORMAT_FILE, check_format, encode_format
 from transforms.ledger.gcs_names import (
@@ -37,10 +37,9 @@ from transforms.ledger.gcs_names import (
 from transforms.ledger.gcs_notes import GcsNotes
 from transforms.ledger.gcs_reader import WHOLE, GcsReader
 from transforms.ledger.index import ANSWERED, response_flags
-from transforms.ledger.reader import RequestOutcome, outcome_of
 from transforms.storage.gcs import Store
 from transforms.storage.leases import Leases
-from transforms.storage.locks import ALL_DIGITS, Holder
+from transforms.storage.locks import ALL_DIGITS, LockHolder
 
 LEASE_SECONDS = 60.0  # how long the locks of a run that was killed keep others waiting
 CONNECTIONS = 32
@@ -55,18 +54,18 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class GcsLedger:
-    """A ledger in a bucket. It holds nothing open, and travels to workers by pickle.
+    """A ledger in a bucket. It has no open connection and is pickled to workers.
 
     Where `STORAGE_EMULATOR_HOST` is set, its server is asked, without credentials.
 
     Args:
         address: `gs://bucket/folder`.
-        now: The clock that leases go by.
-        pause: Waits for some seconds, for a lease to run out.
+        now: The clock of the leases.
+        pause: Sleeps for some seconds, until a lease runs out.
         connections: How many objects are written or read at once.
-        lease_seconds: How long a lock holds that is not renewed.
+        lease_seconds: How long a lock lasts that is not renewed.
         patience_seconds: How long all tries at one call to the bucket may take.
-        whole: Of so many responses it is listed range by range; a smaller one in one go.
+        whole: A ledger with fewer responses is listed at once, a larger one range by range.
     """
 
     address: str
@@ -78,9 +77,9 @@ class GcsLedger:
     whole: int = WHOLE
 
     def preflight(self, run_id: str) -> None:
-        """Finds out, before anything is paid for, whether a run can write to the ledger.
+        """Checks, before anything is paid for, that a run can write to the ledger.
 
-        To take the locks and to let go of them needs every permission that a run needs.
+        Locking and unlocking needs every permission that a run needs.
 
         Args:
             run_id: The run that is about to start.
@@ -92,11 +91,11 @@ class GcsLedger:
         """
         with contextlib.closing(self.store()) as store:
             _prepare(store)
-            with self.leases(store, run_id).held(ALL_DIGITS):
+            with self.leases(store, run_id).locked(ALL_DIGITS):
                 pass
 
     def prepare(self) -> None:
-        """Makes the ledger, if need be.
+        """Creates the ledger, if need be.
 
         Raises:
             InputError: It is no ledger, or of a newer format, or cannot be written.
@@ -134,14 +133,18 @@ class GcsLedger:
         Raises:
             InputError: The address is no bucket and folder, or there are no credentials.
         """
-        return Store(self.address, self.connections, self.patience_seconds)
+        return Store(
+            self.address,
+            connections=self.connections,
+            patience_seconds=self.patience_seconds,
+        )
 
     def leases(self, store: Store, run_id: str) -> Leases:
         """Returns the locks, none of them taken yet."""
         since = self.now().isoformat(timespec="seconds")
         return Leases(
             store,
-            Holder(run_id, os.getpid(), socket.gethostname(), since),
+            LockHolder(run_id=run_id, pid=os.getpid(), host=socket.gethostname(), since=since),
             secrets.token_hex(8),
             now=self.now,
             seconds=self.lease_seconds,
@@ -149,7 +152,7 @@ class GcsLedger:
         )
 
 
-class GcsWriter:
+class GcsWriter(BaseWriter):
     """Appends responses to the ledger; a context manager, used from one event loop.
 
     The client library blocks, so uploads are made by threads, as many at once as the ledger has
@@ -171,15 +174,13 @@ class GcsWriter:
     _uploads: ThreadPoolExecutor
 
     def __init__(self, ledger: GcsLedger, digits: str, run_id: str) -> None:
+        super().__init__(digits, run_id)
         self._ledger = ledger
-        self.digits = digits
-        self._run_id = run_id
         self._flags: dict[bytes, int] = {}  # of what was appended here
-        self._noted: dict[str, Future[object]] = {}
-        self._open = ExitStack()
+        self._decisions: dict[str, Future[object]] = {}
 
     def __enter__(self) -> Self:
-        """Takes the locks of the digits; what is there is looked at only after that.
+        """Locks the digits, then reads what is there.
 
         Raises:
             LedgerBusy: Another writer holds one of the digits.
@@ -191,32 +192,20 @@ class GcsWriter:
             self._store = stack.enter_context(contextlib.closing(ledger.store()))
             _prepare(self._store)
             self._leases = ledger.leases(self._store, self._run_id)
-            stack.enter_context(self._leases.held(self.digits))
+            stack.enter_context(self._leases.locked(self.digits))
             self.snapshot = GcsReader(self._store, ledger.connections, ledger.whole)
-            # Left first: all that was begun is written before the locks are let go.
+            # Closed first: all uploads end before the locks are released.
             self._uploads = stack.enter_context(ThreadPoolExecutor(ledger.connections, "ledger"))
             self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def notes(self) -> GcsNotes:
-        """What is kept of batches."""
+        """The notes of batches that are not yet collected."""
         return GcsNotes(self._store, self._leases.check)
 
-    def close(self) -> None:
-        """Writes what waits and lets go of the locks."""
-        self._open.close()
-
     async def append(self, response: Response, request: Request) -> None:
-        """Appends a response. When it returns, the response is safe in the bucket.
+        """Appends a response. It is durable when this returns.
 
         Cancelling it while it waits does not keep the response from being written.
 
@@ -229,30 +218,17 @@ class GcsWriter:
             LedgerBusy: The response is safe, but the locks have run out.
             ValueError: The id belongs to another writer's digits.
         """
-        if response.request_id[0] not in self.digits:
-            raise ValueError(f"request {response.request_id}: not of digits {self.digits}")
+        self._check_digits(response)
         await _ended(self._uploads.submit(self._write, response, request))
 
     def note_decision(self, verdict: Verdict) -> None:
-        """Keeps a verdict that responses name, once; it is safe when a response to it is."""
-        if verdict.decision_id not in self._noted:
+        """Writes a verdict that responses name, once; it is durable when a response to it is."""
+        if verdict.decision_id not in self._decisions:
             name, data = decision_name(verdict.decision_id), encode_decision(verdict)
-            self._noted[verdict.decision_id] = self._uploads.submit(self._store.put, name, data)
+            self._decisions[verdict.decision_id] = self._uploads.submit(self._store.put, name, data)
 
-    def outcome(self, request_id: str) -> RequestOutcome | None:
-        """Returns what is known of a request, from before and by now; None if never asked."""
-        flags = self._flags.get(bytes.fromhex(request_id))
-        if flags is not None and flags & ANSWERED:
-            return outcome_of(flags)
-        before = self.snapshot.outcome(request_id)
-        if flags is None or (before and before.answered):
-            return before
-        return outcome_of(flags)
-
-    def answered(self, request_id: str) -> bool:
-        """Tells whether a request was answered, before or by now."""
-        outcome = self.outcome(request_id)
-        return outcome is not None and outcome.answered
+    def _own_flags(self, key: bytes) -> int | None:
+        return self._flags.get(key)
 
     def _write(self, response: Response, request: Request) -> None:
         data = b"".join(encode_response(response, request)) + b"\n"
@@ -260,9 +236,9 @@ class GcsWriter:
         key = bytes.fromhex(response.request_id)
         if not self._flags.get(key, 0) & ANSWERED:
             self._flags[key] = response_flags(response.answered, response.final)
-        # A verdict stands before its responses in the queue, so this waits for no one behind it.
-        if (noted := self._noted.get(response.decision_id)) is not None:
-            noted.result()
+        # A verdict is queued before its responses, so its upload has begun by now.
+        if (written := self._decisions.get(response.decision_id)) is not None:
+            written.result()
         self._leases.check()
 
 
@@ -297,7 +273,7 @@ async def _ended(work: Future[None]) -> None:
             done.set_result(None)
 
     def tell(_: Future[None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no task waits
             loop.call_soon_threadsafe(wake)
 
     work.add_done_callback(tell)

@@ -1,10 +1,10 @@
-"""How the objects of a ledger in a bucket are named: so that a listing says all but the text.
+"""The names of the objects of a ledger in a bucket: a listing shows all but the text.
 
-    FORMAT.json                                          says what the objects are
-    locks/<digit>.json                                   who writes, see `gcs_locks.py`
+    FORMAT.json                                          see `format.py`
+    locks/<digit>.json                                   see `storage/leases.py`
     batches/…                                            what was sent in batches, see `notes.py`
     decisions/<digest of the id>.json                    a verdict that responses name
-    responses/<2 hex>/<request id>/answer.json           the first answer: made once, for ever
+    responses/<2 hex>/<request id>/answer.json           the first answer, never changed
     responses/<2 hex>/<request id>/<attempt>.json        any other attempt
 
 where an attempt is `try-<sent at>-<number>-<final or open>-<digest>`: those of a request sort in
@@ -22,11 +22,11 @@ from transforms.ledger.index import decision_key
 from transforms.storage.gcs import Listed
 
 RESPONSES = "responses/"
-SENT_AT = "sent_at"  # what an object's metadata say: milliseconds since 1970 UTC
+SENT_AT = "sent_at"  # in an object's metadata: milliseconds since 1970 UTC
 RANGE_DIGITS = 2  # a listing covers the ids that begin with two hex digits: 256 in all
 
 _DIGEST_DIGITS = 16
-_ALWAYS = 2**63 - 1  # an object whose metadata was lost counts as sent now: it is read to be sure
+_ALWAYS = 2**63 - 1  # an object that lost its metadata is read to find out
 
 
 class Stored(NamedTuple):
@@ -87,6 +87,6 @@ def decision_name(decision_id: str) -> str:
 
 
 def read_listed(listed: Listed) -> Stored:
-    """Reads what the listing of a response says."""
+    """Returns the response that a listing shows."""
     _, _, request_id, name = listed.name.split("/")
     return Stored(request_id, name, int(listed.metadata.get(SENT_AT, _ALWAYS)))

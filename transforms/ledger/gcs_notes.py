@@ -1,4 +1,4 @@
-"""The notes of a ledger in a bucket: an object each, made only where there is none."""
+"""The notes of a ledger in a bucket: an object each, created only where there is none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class GcsNotes:
 
     Args:
         store: The ledger's objects.
-        check: Raises `LedgerBusy` where the locks have run out: then nothing more may be ordered.
+        check: Raises `LedgerBusy` if the locks have run out: then nothing more may be ordered.
     """
 
     def __init__(self, store: Store, check: Callable[[], None]) -> None:
@@ -29,7 +29,7 @@ class GcsNotes:
         return self._store.get(f"{NOTES}/{name}")
 
     def put(self, name: str, data: bytes = b"") -> None:
-        """Makes a note; it is safe in the bucket when this returns."""
+        """Writes a note; it is durable when this returns."""
         self._store.put(f"{NOTES}/{name}", data)
         self._check()
 

@@ -32,7 +32,7 @@ from transforms.ledger.reader import RequestOutcome
 from transforms.storage.gcs import Store
 
 _RANGES = [f"{number:0{RANGE_DIGITS}x}" for number in range(16**RANGE_DIGITS)]
-# Who asks for more ranges than these will ask for all: the rest is listed at once, side by side.
+# A reader that needs more ranges than these will need all: the rest is listed in parallel.
 _RANGES_ONE_BY_ONE = 16
 
 WHOLE = 1000  # one page of a listing
@@ -42,7 +42,7 @@ _ROW_TYPE = np.dtype([("id", f"S{ID_BYTES}"), ("sent_at", "<i8")])
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """What a listing showed: 40 bytes an answer, since a ledger may hold many millions.
+    """A listing of a range of ids: 40 bytes an answer, since a ledger may have many millions.
 
     Attributes:
         answers: Ids (less any zeros at the end) and times of sending, sorted by id.
@@ -76,7 +76,7 @@ class GcsReader:
     Args:
         store: The ledger's objects.
         connections: How many objects are read or ranges listed at once.
-        whole: Of so many responses a ledger is listed range by range; a smaller one in one go.
+        whole: A ledger with fewer responses is listed at once, a larger one range by range.
 
     Attributes:
         at_once: The same as `connections`.
@@ -95,7 +95,7 @@ class GcsReader:
         found = self._find(request_id)
         if not found:
             return None
-        return RequestOutcome(found[0].is_answer, _deciding(found).is_final)
+        return RequestOutcome(found[0].is_answer, _effective(found).is_final)
 
     def read(self, request_id: str) -> Response | None:
         """Returns the response that counts; None where the request was never asked.
@@ -104,7 +104,7 @@ class GcsReader:
             StillroomError: The object is damaged, or cannot be read.
         """
         found = self._find(request_id)
-        return self._response(_deciding(found)) if found else None
+        return self._response(_effective(found)) if found else None
 
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they were sent.
@@ -118,7 +118,7 @@ class GcsReader:
     def since(self, milliseconds: int) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
 
-        Only those are read; when the others were sent, their listing says.
+        Only those are read; listings show when the others were sent.
 
         Args:
             milliseconds: Since 1970 UTC.
@@ -166,7 +166,7 @@ class GcsReader:
         return verdict
 
     def damage(self) -> list[str]:
-        """Returns nothing: objects are written whole, and one that is spoiled says so when read."""
+        """Returns nothing: a damaged object is found when it is read."""
         return []
 
     def _find(self, request_id: str) -> list[Stored]:
@@ -174,7 +174,7 @@ class GcsReader:
 
     def _range(self, digits: str) -> _Range:
         with self._listing:
-            self._look()
+            self._list_if_small()
             if digits not in self._ranges:
                 self._ranges[digits] = self._list(digits)
             listed = len(self._ranges)
@@ -184,14 +184,14 @@ class GcsReader:
 
     def _list_all(self) -> None:
         with self._listing:
-            self._look()
+            self._list_if_small()
             missing = [digits for digits in _RANGES if digits not in self._ranges]
             if missing:
                 with ThreadPoolExecutor(self.at_once) as pool:
                     self._ranges.update(zip(missing, pool.map(self._list, missing), strict=True))
 
-    def _look(self) -> None:
-        """Lists the ledger in one go, the first time, if it is small."""
+    def _list_if_small(self) -> None:
+        """Lists the whole ledger, the first time, if it is small."""
         if self._looked:
             return
         found = [*map(read_listed, self._store.list(RESPONSES, self._whole))]
@@ -231,7 +231,7 @@ def _range_of(listed: Iterable[Stored]) -> _Range:
     return _Range(np.frombuffer(rows, _ROW_TYPE), tries)
 
 
-def _deciding(found: list[Stored]) -> Stored:
+def _effective(found: list[Stored]) -> Stored:
     return found[0] if found[0].is_answer else found[-1]
 
 

@@ -1,8 +1,8 @@
-"""Where each entry of a segment stands: its index, sorted by id, mapped from disk.
+"""The index of a segment: where each entry is, sorted by id, mapped from disk.
 
 An index is a header (magic, bytes of the segment that it describes) and one packed row an entry:
-id, offset, length, flags. It is derived from the segment, and may be deleted at any time. As it is
-mapped and not read, a ledger of any size is searched in little memory.
+id, offset, length, flags. It is derived from the segment and may be deleted at any time. It is
+mapped, so a ledger of any size is searched in little memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Rows = npt.NDArray[np.void]
 
 
 class IndexEntry(NamedTuple):
-    """Where an entry stands.
+    """Where an entry is.
 
     Attributes:
         id: Id of the request (or of the decision), 32 bytes less any zeros at the end.
@@ -98,7 +98,7 @@ class Segment:
     @classmethod
     def of(cls, path: Path, rows: Rows) -> Segment:
         """Makes a segment of its rows, which are sorted."""
-        rows = np.asarray(rows)  # a plain view: taking elements of a memmap costs ten times as much
+        rows = np.asarray(rows)  # a plain view: elements of a memmap cost ten times as much
         return cls(path, rows, rows["id"])
 
     def find(self, key: bytes) -> list[IndexEntry]:
@@ -125,7 +125,7 @@ class Segment:
         return self._between(int(start), int(stop))
 
     def damaged(self) -> list[IndexEntry]:
-        """Returns where the segment is spoiled."""
+        """Returns the damaged entries."""
         spoiled = self.rows[self.rows["flags"] & DAMAGED != 0].tolist()
         return [IndexEntry._make((*row, self.path)) for row in spoiled]
 
@@ -151,9 +151,8 @@ def sorted_rows(packed: bytearray) -> Rows:
     return rows[np.argsort(rows["id"], kind="stable")]
 
 
-def keep_index(segment: Path, size: int, rows: Rows) -> None:
-    """Writes a segment's index, if that can be done: it is derived, and a full disk is no reason
-    not to read.
+def try_write_index(segment: Path, size: int, rows: Rows) -> None:
+    """Writes a segment's index, or logs that it cannot: reading works without one.
 
     Args:
         segment: The segment.

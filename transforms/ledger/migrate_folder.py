@@ -42,7 +42,7 @@ def migrate_folder(ledger: Ledger, run_id: str, derived: DerivedRequests) -> Mig
 
     Args:
         ledger: The ledger.
-        run_id: Who asks, for those who find the ledger held.
+        run_id: The name of this migration, for those who find the ledger locked.
         derived: Finds the new text of requests that name others.
 
     Raises:
@@ -51,7 +51,7 @@ def migrate_folder(ledger: Ledger, run_id: str, derived: DerivedRequests) -> Mig
         StillroomError: An entry is damaged. Nothing has changed.
     """
     ledger.prepare(any_scheme=True)
-    with ledger.explain_os_errors(), ledger.held(ALL_DIGITS, run_id):
+    with ledger.explain_os_errors(), ledger.locked(ALL_DIGITS, run_id):
         if ledger.scheme(any_scheme=True) == SCHEME:
             return Migration()
         check_no_open_batches(FolderNotes(ledger.path / NOTES).names())

@@ -35,7 +35,7 @@ def migrate_bucket(ledger: GcsLedger, run_id: str, derived: DerivedRequests) -> 
 
     Args:
         ledger: The ledger.
-        run_id: Who asks, for those who find the ledger held.
+        run_id: The name of this migration, for those who find the ledger locked.
         derived: Finds the new text of requests that name others.
 
     Raises:
@@ -45,7 +45,7 @@ def migrate_bucket(ledger: GcsLedger, run_id: str, derived: DerivedRequests) -> 
     """
     with contextlib.closing(ledger.store()) as store:
         leases = ledger.leases(store, run_id)
-        with leases.held(ALL_DIGITS):
+        with leases.locked(ALL_DIGITS):
             found = store.get_with_generation(FORMAT_FILE)
             where = f"{store.address}/{FORMAT_FILE}"
             if found is None or check_format(found[0], where, any_scheme=True) == SCHEME:

@@ -1,7 +1,7 @@
-"""Notes beside a ledger's responses: small files, each made once and never changed.
+"""Notes of batches beside a ledger's responses: small files, each created once, never changed.
 
-They say what was ordered and has not come yet. All that must be known of one without reading it
-stands in its name, so that a listing is enough.
+They name what was ordered and is not yet answered. What must be known without reading a note is in
+its name, so that a listing is enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOTES = "batches"
 
 
 class NotesLike(Protocol):
-    """Keeps notes, wherever the ledger is. Each method may block, and raise a `StillroomError`."""
+    """Keeps notes. Each method may block, and raise a `StillroomError`."""
 
     def names(self) -> list[str]:
         """Returns the names of all notes, sorted."""
@@ -27,7 +27,7 @@ class NotesLike(Protocol):
         """Returns a note; None where there is none of that name."""
 
     def put(self, name: str, data: bytes = b"") -> None:
-        """Makes a note; it is safe when this returns. One of that name is left as it is."""
+        """Writes a note; it is durable when this returns. An existing note is left as it is."""
 
     def drop(self, name: str) -> None:
         """Removes a note that is no longer needed, if it is there."""
@@ -37,7 +37,7 @@ class FolderNotes:
     """The notes of a ledger in a folder.
 
     Args:
-        folder: Where they are; made with the first one.
+        folder: Where they are; created with the first one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class FolderNotes:
         return None
 
     def put(self, name: str, data: bytes = b"") -> None:
-        """Makes a note; it is safe on disk when this returns."""
+        """Writes a note; it is durable when this returns."""
         path = self._folder / name
         with self._explain():
             if path.exists():

@@ -1,4 +1,4 @@
-"""What a ledger is to those who use it, wherever it is kept: in a folder or in a bucket."""
+"""The interface of a ledger, in a folder or in a bucket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReaderLike(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many requests to look at side by side: 1 where that saves no time."""
+        """How many requests to read in parallel: 1 where that saves no time."""
 
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request; None where it was never asked."""
@@ -42,7 +42,7 @@ class ReaderLike(Protocol):
         """Returns the verdict that responses name, as plain data; None where none was noted."""
 
     def damage(self) -> list[str]:
-        """Returns where the ledger is known to be spoiled, each place in words."""
+        """Returns the damaged places of the ledger that are known, in words."""
 
 
 class WriterLike(Protocol):
@@ -61,10 +61,10 @@ class WriterLike(Protocol):
 
     @property
     def notes(self) -> NotesLike:
-        """What is kept of batches."""
+        """The notes of batches that are not yet collected."""
 
     def __enter__(self) -> Self:
-        """Locks the digits, then looks at what is there; raises `LedgerBusy`, `InputError`."""
+        """Locks the digits, then reads what is there; raises `LedgerBusy`, `InputError`."""
 
     def __exit__(
         self,
@@ -75,26 +75,26 @@ class WriterLike(Protocol):
         """Closes it."""
 
     def close(self) -> None:
-        """Writes what waits and lets go of the locks."""
+        """Writes what waits and releases the locks."""
 
     async def append(self, response: Response, request: Request) -> None:
-        """Appends a response; it is safe when this returns, and written even if cancelled."""
+        """Appends a response; it is durable when this returns, and written even if cancelled."""
 
     def note_decision(self, verdict: Verdict) -> None:
-        """Keeps a verdict, once; it is safe when the next response that names it is."""
+        """Writes a verdict, once; it is durable when the next response that names it is."""
 
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request, from before and by now; None if never asked."""
 
     def answered(self, request_id: str) -> bool:
-        """Tells whether a request was answered, before or by now."""
+        """Returns whether a request was answered, before or by now."""
 
 
 class LedgerLike(Protocol):
-    """A ledger. It holds nothing open, and travels to workers by pickle."""
+    """A ledger. It has nothing open and is pickled to workers."""
 
     def preflight(self, run_id: str) -> None:
-        """Finds out, before anything is paid for, whether a run can write to the ledger.
+        """Checks, before anything is paid for, that a run can write to the ledger.
 
         Raises:
             InputError: It is no ledger, or of another format or scheme, or cannot be written.
@@ -102,7 +102,7 @@ class LedgerLike(Protocol):
         """
 
     def prepare(self) -> None:
-        """Makes the ledger, if need be; raises `InputError` where that cannot be done."""
+        """Creates the ledger, if need be; raises `InputError` where that cannot be done."""
 
     def reader(self, *, any_scheme: bool = False) -> ReaderLike:
         """Opens the ledger; one that was never made is an empty one.

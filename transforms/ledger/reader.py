@@ -1,4 +1,4 @@
-"""Reads a ledger: what is known of a request, its responses, and all of a bucket in order."""
+"""Reads a ledger in a folder: what is known of a request, and its responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RequestOutcome:
 
 
 class LedgerReader:
-    """A ledger as it was at one moment. It holds no file open, and no text in memory.
+    """A ledger as it was at one moment. It has no file open and no text in memory.
 
     Of all responses to a request the first answer counts, since later runs were built on it;
     where none answered, the last attempt.
@@ -50,7 +50,7 @@ class LedgerReader:
         segments: The same.
     """
 
-    at_once = 1  # a mapped file is read faster than a thread is told to
+    at_once = 1  # a mapped file is read faster than a thread is started
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
         self.segments = segments
@@ -65,16 +65,16 @@ class LedgerReader:
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request; None where it was never asked."""
         found = self._find(request_id)
-        return outcome_of(_deciding(found).flags) if found else None
+        return outcome_of(_effective(found).flags) if found else None
 
     def read(self, request_id: str) -> Response | None:
         """Returns the response that counts; None where the request was never asked.
 
         Raises:
-            StillroomError: The entry is damaged; the message says where it stands.
+            StillroomError: The entry is damaged; the message names its place.
         """
         found = self._find(request_id)
-        return decode_response(_deciding(found).read()) if found else None
+        return decode_response(_effective(found).read()) if found else None
 
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they came.
@@ -119,15 +119,15 @@ class LedgerReader:
         return next((entry.read()["verdict"] for entry in found), None)
 
     def damaged(self) -> list[IndexEntry]:
-        """Returns where a segment is spoiled, found when its index was made.
+        """Returns the damaged entries, found when a segment's index was made.
 
-        The rest is read all the same. What stood there counts as never received, so its requests
-        will be asked again: somebody should be told.
+        The rest is read all the same. A damaged entry counts as never received, so its request is
+        asked again: report it.
         """
         return [entry for each in self.segments for entry in each.damaged()]
 
     def damage(self) -> list[str]:
-        """Returns where the ledger is known to be spoiled, each place in words."""
+        """Returns the damaged places of the ledger that are known, in words."""
         return [
             f"{entry.segment}: damaged: {entry.length} bytes from byte {entry.offset} are not read"
             for entry in self.damaged()
@@ -159,9 +159,9 @@ class LedgerReader:
 
 
 def outcome_of(flags: int) -> RequestOutcome:
-    """Returns the outcome that an entry's flags say."""
+    """Returns the outcome for an entry's flags."""
     return RequestOutcome(bool(flags & ANSWERED), bool(flags & FINAL))
 
 
-def _deciding(found: list[IndexEntry]) -> IndexEntry:
+def _effective(found: list[IndexEntry]) -> IndexEntry:
     return next((entry for entry in found if entry.flags & ANSWERED), found[-1])

@@ -1,12 +1,12 @@
 """The ledger's files: segments that only grow, and an index beside each that has stopped growing.
 
     segments/00000007.jsonl              entries in the order they came, one writer's
-    segments/00000007.idx                where each entry stands, sorted by id
-    segments/00000008-compacted.jsonl    all that the segments before it hold
+    segments/00000007.idx                where each entry is, sorted by id
+    segments/00000008-compacted.jsonl    all entries of the segments before it
 
-A segment belongs to the writer that made it, and is locked while that writer lives. What a
-writer that was killed left unfinished at the end is cut by whoever opens the segment next; it was
-promised to nobody. An index is made when a segment is sealed, or else when it is first read.
+A segment belongs to the writer that created it, and is locked while that writer lives. If a writer
+is killed, the next process that opens the segment cuts its unfinished end: no append of that had
+returned. An index is made when a segment is sealed, or else when it is first read.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from transforms.ledger.index import (
     Rows,
     Segment,
     decision_key,
-    keep_index,
     read_index,
     response_flags,
     sorted_rows,
+    try_write_index,
 )
 from transforms.storage.files import make_durable, sync_data
 
@@ -49,11 +49,11 @@ class OpenSegment:
 
     Args:
         folder: The folder of segments.
-        header: What its first line says.
+        header: Its first line.
 
     Attributes:
         path: The file.
-        size: Bytes that are safe on disk.
+        size: Bytes that are durable.
         flags: The flags of the newest entry by id; an answer's, where there is one.
 
     Raises:
@@ -72,7 +72,7 @@ class OpenSegment:
         return len(self._rows) // ROW.size
 
     def append(self, entries: Iterable[tuple[bytes, int, bytes]]) -> None:
-        """Appends entries; they are safe on disk when it returns, all of them or none.
+        """Appends entries, all or none; they are durable when this returns.
 
         Args:
             entries: Id (32 bytes), flags and line of each.
@@ -90,10 +90,10 @@ class OpenSegment:
             offset += len(line)
 
     def seal(self) -> Segment:
-        """Writes the index, lets go of the file, and returns what it now is."""
+        """Writes the index, closes the file, and returns the segment."""
         with self._file:
             rows = sorted_rows(self._rows)
-            keep_index(self.path, self.size, rows)
+            try_write_index(self.path, self.size, rows)
         return Segment.of(self.path, rows)
 
     def _append(self, data: bytes) -> None:
@@ -103,7 +103,7 @@ class OpenSegment:
                 rest = rest[os.write(descriptor, rest) :]
             sync_data(descriptor)
         except OSError:
-            with contextlib.suppress(OSError):  # else the next who opens the segment cuts it
+            with contextlib.suppress(OSError):  # else it is cut when the segment is opened next
                 os.ftruncate(descriptor, self.size)
             raise
         self.size += len(data)
@@ -120,7 +120,7 @@ def open_segments(folder: Path) -> tuple[Segment, ...]:
     """
     paths = sorted(folder.glob("*.jsonl"))
     newest = max((path for path in paths if path.stem.endswith(COMPACTED)), default=None)
-    # What a compaction has taken over but, killed, not yet removed, counts no more.
+    # A killed compaction may leave segments that it has replaced.
     return tuple(open_segment(path) for path in paths if newest is None or path >= newest)
 
 
@@ -151,20 +151,20 @@ def next_number(folder: Path) -> int:
 
 
 def _create(folder: Path) -> tuple[Path, IO[bytes]]:
-    """Makes and locks the next segment; no two writers get the same."""
+    """Creates and locks the next segment; no two writers get the same."""
     for number in count(next_number(folder)):
         path = folder / f"{number:08d}.jsonl"
         with contextlib.suppress(FileExistsError):
             file = path.open("xb", buffering=0)
-            # Between the two calls a reader may hold the lock for a moment; it finds the file
-            # empty then, and leaves it alone.
+            # Between the two calls a reader may take the lock for a moment; it finds the file empty
+            # and leaves it alone.
             fcntl.flock(file, fcntl.LOCK_EX)
             return path, file
     raise AssertionError("count() has no end")
 
 
 def _index(path: Path) -> Rows:
-    """Returns the sorted rows of a segment without an index, and keeps them if no one writes it."""
+    """Returns the sorted rows of a segment without an index; writes it if no writer is at work."""
     if not os.access(path, os.W_OK):
         return sorted_rows(_scan(path)[0])
     with path.open("rb+") as file:
@@ -187,7 +187,7 @@ def _adopt(path: Path, file: IO[bytes]) -> Rows:
         file.truncate(end)
     make_durable(path)
     if end:
-        keep_index(path, end, rows)
+        try_write_index(path, end, rows)
     return rows
 
 
@@ -195,8 +195,8 @@ def _scan(path: Path) -> tuple[bytearray, int]:
     """Reads a segment from end to end.
 
     Returns:
-        Its packed rows in the order of the file, and where its last intact line ends. A spoiled
-        line before that place is damage, and has a row that says so; after it, it is unfinished.
+        Its packed rows in the order of the file, and where its last intact line ends. A broken
+        line before that place is damage, and its row is flagged; after it, it is unfinished.
     """
     rows, spoiled, offset, end = bytearray(), bytearray(), 0, 0
     with path.open("rb", buffering=2**20) as file:

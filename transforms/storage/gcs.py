@@ -1,7 +1,7 @@
-"""The objects of a ledger in a bucket: each is written whole, and only where a precondition holds.
+"""The objects of a ledger in a bucket: each is written whole, under a precondition.
 
-An upload that is repeated after its answer was lost finds its own object in the way, and is told
-412 as if another had won. So a 412 is a race lost only if what is there is not what was sent.
+An upload that is repeated after its response was lost finds its own object and gets 412, as if
+another writer had won. So a 412 is a lost race only if the object there is not what was sent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Listed(NamedTuple):
 
     Attributes:
         name: Its name below the ledger's address.
-        metadata: What its writer noted about it.
+        metadata: What its writer stored with it.
     """
 
     name: str
@@ -55,19 +55,19 @@ class Listed(NamedTuple):
 class Store:
     """The objects below one address. Threads may share it; it is never pickled.
 
-    Where `STORAGE_EMULATOR_HOST` is set, its server is asked, without credentials. Every call is
-    retried by the client library: reads repeat harmlessly, writes since each has a precondition.
+    If `STORAGE_EMULATOR_HOST` is set, that server is used, without credentials. The client library
+    retries every call: that is safe, as each write has a precondition.
 
     Args:
         address: `gs://bucket/folder`.
-        connections: How many threads will use it at once.
+        connections: How many threads use it at once.
         patience_seconds: How long all tries at one call may take.
 
     Raises:
         InputError: The address is no bucket and folder, or there are no credentials.
     """
 
-    def __init__(self, address: str, connections: int, patience_seconds: float) -> None:
+    def __init__(self, address: str, *, connections: int, patience_seconds: float) -> None:
         bucket, _, folder = address.removeprefix("gs://").strip("/").partition("/")
         if not (address.startswith("gs://") and bucket and folder):
             raise InputError(
@@ -83,14 +83,14 @@ class Store:
                 initial=_FIRST_PAUSE_SECONDS, maximum=_LONGEST_PAUSE_SECONDS, multiplier=2.0
             ),
         }
-        with self._naming():
+        with self._explain_errors():
             self._client = _make_client(connections)
             self._bucket = self._client.bucket(bucket)
 
     def put(
         self, name: str, data: bytes, generation: int = 0, metadata: Mapping[str, str] | None = None
     ) -> int | None:
-        """Writes an object in one piece, if it is what the caller thinks it is.
+        """Writes an object in one piece, if the generation that it replaces is the given one.
 
         Args:
             name: Its name below the address.
@@ -99,14 +99,14 @@ class Store:
             metadata: What listings show of it.
 
         Returns:
-            Its new generation, safe in the bucket; None where another was there.
+            Its new generation, durable; None where another was there.
 
         Raises:
             StillroomError: The bucket cannot be reached.
         """
         blob = self._bucket.blob(self._prefix + name)
         blob.metadata = dict(metadata or {})
-        with self._naming():
+        with self._explain_errors():
             try:
                 blob.upload_from_string(
                     data,
@@ -126,7 +126,7 @@ class Store:
         Raises:
             StillroomError: The bucket cannot be reached.
         """
-        with self._naming():
+        with self._explain_errors():
             try:
                 data: bytes = self._bucket.blob(self._prefix + name).download_as_bytes(
                     **self._options
@@ -141,7 +141,7 @@ class Store:
         Raises:
             StillroomError: The bucket cannot be reached.
         """
-        with self._naming():
+        with self._explain_errors():
             blob = self._bucket.get_blob(self._prefix + name, **self._options)
             if blob is None:
                 return None
@@ -162,7 +162,7 @@ class Store:
         Raises:
             StillroomError: The bucket cannot be reached.
         """
-        with self._naming():
+        with self._explain_errors():
             for blob in self._client.list_blobs(
                 self._bucket,
                 prefix=self._prefix + prefix,
@@ -173,18 +173,18 @@ class Store:
                 yield Listed(blob.name.removeprefix(self._prefix), blob.metadata or {})
 
     def delete(self, name: str, generation: int) -> None:
-        """Deletes an object, if it is still of this generation; else leaves what is there.
+        """Deletes an object if it is still of this generation.
 
         Raises:
             StillroomError: The bucket cannot be reached.
         """
-        with self._naming(), suppress(NotFound, PreconditionFailed):
+        with self._explain_errors(), suppress(NotFound, PreconditionFailed):
             self._bucket.delete_blob(
                 self._prefix + name, if_generation_match=generation, **self._options
             )
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._client.close()
 
     def _own_generation(self, name: str, data: bytes) -> int | None:
@@ -195,8 +195,8 @@ class Store:
         return int(found.generation)
 
     @contextmanager
-    def _naming(self) -> Iterator[None]:
-        """Turns what the library raises into an error that names the ledger, and shows no more."""
+    def _explain_errors(self) -> Iterator[None]:
+        """Raises an error that names the ledger, in place of one of the client library."""
         try:
             yield
         except _FAILURES as error:
@@ -204,7 +204,7 @@ class Store:
 
 
 def is_lost_race(error: GoogleAPICallError | InvalidResponse) -> bool:
-    """Tells whether a precondition did not hold. The client library says so in two ways.
+    """Returns whether a precondition failed. The client library has two errors for that.
 
     Args:
         error: `PreconditionFailed`, or an `InvalidResponse` that carries the status.

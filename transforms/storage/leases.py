@@ -1,7 +1,7 @@
-"""Who may write to a ledger in a bucket: one writer for each leading hex digit of the ids.
+"""Locks of a ledger in a bucket: one writer for each leading hex digit of the ids.
 
-A lock is an object, made only where there is none. No kernel takes it away from a process that
-was killed; so it is a lease, renewed while its holder lives, and free once it has run out.
+A lock is an object, created only where there is none. A killed process cannot delete it, so it is a
+lease: renewed while its holder lives, and free once it has run out.
 """
 
 from __future__ import annotations
@@ -17,56 +17,56 @@ from datetime import datetime, timedelta
 
 from schemas.errors import InputError, LedgerBusy, StillroomError
 from transforms.storage.gcs import Store
-from transforms.storage.locks import Holder
+from transforms.storage.locks import LockHolder
 
 _log = logging.getLogger(__name__)
 
 _RENEWALS = 4  # in the time of a lease: three may fail before it runs out
-_TRIES = 3  # to take a lock that others take and leave at this very moment
+_TRIES = 3  # to take a lock that others take and release at the same time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a lock says.
+    """The content of a lock.
 
     Attributes:
         holder: Who holds it.
         token: A name that no other writer has, nor another of the same process.
-        renewed: When the holder last said that it lives, ISO 8601, UTC.
-        expires_at: When it may be taken by another, the same.
+        renewed: When the holder last renewed it, ISO 8601, UTC.
+        expires_at: When another may take it, the same.
     """
 
-    holder: Holder
+    holder: LockHolder
     token: str
     renewed: str
     expires_at: str
 
     def encode(self) -> bytes:
-        """Writes it as JSON."""
+        """Returns it as JSON."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Lease:
-        """Reads it.
+        """Returns the lease that `encode` wrote.
 
         Raises:
-            ValueError, TypeError, KeyError: It is none.
+            ValueError, TypeError, KeyError: The data is no lease.
         """
         plain = json.loads(data)
-        lease = cls(**{**plain, "holder": Holder(**plain["holder"])})
+        lease = cls(**{**plain, "holder": LockHolder(**plain["holder"])})
         datetime.fromisoformat(lease.expires_at)
         return lease
 
 
 class Leases:
-    """The locks of some digits, held until they are let go.
+    """The locks of some digits.
 
-    A lease of an earlier try of the same run, which may have been killed, is waited for, as long
-    as it lasts; another run's never.
+    It waits for a lease of an earlier try of the same run, which may have been killed, until that
+    runs out; for another run's it does not wait.
 
     Args:
         store: The ledger's objects.
-        holder: Who asks.
+        holder: The holder to be.
         token: A name that no other writer has.
         now: The clock; those of all writers must agree to within a quarter of a lease.
         seconds: How long a lease lasts.
@@ -76,7 +76,7 @@ class Leases:
     def __init__(
         self,
         store: Store,
-        holder: Holder,
+        holder: LockHolder,
         token: str,
         *,
         now: Callable[[], datetime],
@@ -94,8 +94,8 @@ class Leases:
         self._released = threading.Event()
 
     @contextmanager
-    def held(self, digits: str) -> Iterator[None]:
-        """Holds the locks of some digits, or of none if one of them is taken.
+    def locked(self, digits: str) -> Iterator[None]:
+        """Locks some digits, or none of them if one is taken.
 
         Args:
             digits: Leading hex digits of the ids to be written.
@@ -116,7 +116,7 @@ class Leases:
             self._release()
 
     def renew(self) -> None:
-        """Says that the holder lives. What cannot be renewed now runs out in time.
+        """Renews all leases. One that cannot be renewed now runs out in time.
 
         Raises:
             StillroomError: The bucket cannot be reached.
@@ -129,7 +129,7 @@ class Leases:
                 self._held[digit] = (new, _end(lease)) if new else (generation, ends)
 
     def check(self) -> None:
-        """Makes sure that all digits are still held.
+        """Checks that all digits are still locked.
 
         Raises:
             LedgerBusy: A lease has run out, since the bucket or this process stood still; another
@@ -161,10 +161,10 @@ class Leases:
         raise LedgerBusy(self._busy("another run"))
 
     def _remaining(self, digit: str, data: bytes, may_wait: bool) -> float:
-        """Returns the seconds for which another's lease still holds; 0 where it has run out.
+        """Returns the seconds until another's lease runs out; 0 if it has.
 
         Raises:
-            LedgerBusy: It holds, and is not to be waited for.
+            LedgerBusy: It has not, and is not to be waited for.
         """
         try:
             lease = Lease.decode(data)
@@ -196,14 +196,19 @@ class Leases:
     def _lease(self) -> Lease:
         now = self._now()
         ends = now + self._length
-        return Lease(self._holder, self._token, now.isoformat(), ends.isoformat())
+        return Lease(
+            holder=self._holder,
+            token=self._token,
+            renewed=now.isoformat(),
+            expires_at=ends.isoformat(),
+        )
 
     def _keep_renewing(self) -> None:
         while not self._released.wait(self._length.total_seconds() / _RENEWALS):
             try:
                 self.renew()
             except StillroomError:
-                continue  # tried again soon; `check` tells when it has become too late
+                continue  # tried again soon; `check` raises when it is too late
 
     def _release(self) -> None:
         for digit, (generation, ends) in self._held.items():

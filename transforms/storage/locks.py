@@ -1,7 +1,7 @@
-"""Who may write to a ledger: one writer for each leading hex digit of the ids.
+"""Locks of a ledger in a folder: one writer for each leading hex digit of the ids.
 
-The locks are the kernel's (`flock`), so they end with the process that holds them, however it
-ends. What stands in a lock's file is for people: who holds it, and since when.
+The locks are the kernel's (`flock`), so they end with the process that holds them. The content of a
+lock's file is for people: who holds it, and since when.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from schemas.errors import LedgerBusy
 ALL_DIGITS = "0123456789abcdef"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockHolder:
     """Who holds a lock.
 
     Attributes:
@@ -37,13 +37,13 @@ class Holder:
 
 
 @contextmanager
-def hold(folder: Path, digits: str, holder: Holder) -> Iterator[None]:
-    """Holds the locks of some digits, or of none if one of them is taken.
+def lock_digits(folder: Path, digits: str, holder: LockHolder) -> Iterator[None]:
+    """Locks some digits, or none of them if one is taken.
 
     Args:
         folder: The folder of locks.
         digits: Leading hex digits of the ids to be written.
-        holder: Who asks.
+        holder: The holder to be.
 
     Raises:
         LedgerBusy: Another writer, of this process or another, holds one of them.
@@ -51,12 +51,12 @@ def hold(folder: Path, digits: str, holder: Holder) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for digit in sorted(set(digits)):
-            stack.enter_context(_hold_one(folder / f"{digit}.lock", holder))
+            stack.enter_context(_lock_one(folder / f"{digit}.lock", holder))
         yield
 
 
 @contextmanager
-def _hold_one(path: Path, holder: Holder) -> Iterator[None]:
+def _lock_one(path: Path, holder: LockHolder) -> Iterator[None]:
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,8 +73,8 @@ def _hold_one(path: Path, holder: Holder) -> Iterator[None]:
 def _busy(path: Path, content: bytes) -> str:
     ledger = path.parent.parent
     try:
-        by = Holder(**json.loads(content))
-    except (ValueError, TypeError):  # taken just now, and not yet signed
+        by = LockHolder(**json.loads(content))
+    except (ValueError, TypeError):  # locked just now, and not yet written
         return f"the ledger {ledger} is held by another run; wait until it ends, then run again"
     return (
         f"the ledger {ledger} is held by run {by.run_id} (process {by.pid} on {by.host}, since "

@@ -38,7 +38,7 @@ REQUEST = make_request(
 
 
 def respond(key: str) -> Response:
-    """Makes an answer whose body tells which request it belongs to."""
+    """Returns an answer whose body names its request."""
     body = key.encode() * 20
     return Response(
         request_id=key,

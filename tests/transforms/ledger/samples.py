@@ -54,7 +54,7 @@ class Home:
 
 
 class Clock:
-    """A clock that moves when it is told to, or when somebody waits."""
+    """A clock that moves when it is set, or when a test waits."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)

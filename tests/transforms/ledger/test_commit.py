@@ -1,4 +1,4 @@
-"""Group commit: nobody waits for a disk that failed."""
+"""Group commit: no append waits for a disk that failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transforms.ledger.commit import Committer
 from transforms.ledger.segments import OpenSegment
 
 
-def test_nobody_waits_for_a_disk_that_failed() -> None:
+def test_no_append_waits_for_a_disk_that_failed() -> None:
     reached, released = threading.Event(), threading.Event()
 
     def begin() -> OpenSegment:
@@ -18,7 +18,12 @@ def test_nobody_waits_for_a_disk_that_failed() -> None:
         released.wait()
         raise OSError("the disk is gone")
 
-    committer = Committer(begin, lambda _: None, lambda error: StillroomError(str(error)), 10)
+    committer = Committer(
+        begin=begin,
+        sealed=lambda _: None,
+        failed=lambda error: StillroomError(str(error)),
+        segment_entries=10,
+    )
 
     async def append_three() -> list[BaseException | None]:
         first = asyncio.create_task(committer.append(bytes(32), 0, [b"{}"]))

@@ -40,8 +40,8 @@ def filled(ledger: Ledger) -> list[Response]:
     return [response for session in sessions for response in session]
 
 
-def held(ledger: Ledger) -> tuple[object, ...]:
-    """Returns all that a ledger tells."""
+def content(ledger: Ledger) -> tuple[object, ...]:
+    """Returns all that a ledger holds."""
     reader = ledger.reader()
     return (
         len(reader),
@@ -54,14 +54,14 @@ def held(ledger: Ledger) -> tuple[object, ...]:
 
 def test_compaction_leaves_one_segment_and_changes_no_answer(ledger: Ledger) -> None:
     written = filled(ledger)
-    before = held(ledger)
+    before = content(ledger)
     assert before[0] == len(written) == 50
     assert compact(ledger, "tidy") == 3
     assert len(segments(ledger)) == 1
-    assert held(ledger) == before
+    assert content(ledger) == before
     assert compact(ledger, "tidy") == 0
     segments(ledger)[0].with_suffix(".idx").unlink()
-    assert held(ledger) == before
+    assert content(ledger) == before
 
 
 def test_a_ledger_grows_and_is_compacted_again(ledger: Ledger) -> None:
@@ -77,26 +77,26 @@ def test_a_compaction_killed_before_it_removed_the_old_segments_counts_nothing_t
     ledger: Ledger, tmp_path: Path
 ) -> None:
     filled(ledger)
-    before = held(ledger)
+    before = content(ledger)
     shutil.copytree(ledger.folder, tmp_path / "copy")
     compact(ledger, "tidy")
     for old in (tmp_path / "copy" / "segments").iterdir():
         shutil.copy(old, Path(ledger.folder) / "segments")
-    assert held(ledger) == before
+    assert content(ledger) == before
     compact(ledger, "tidy")
-    assert held(ledger) == before
+    assert content(ledger) == before
     assert len(segments(ledger)) == 1
 
 
 def test_a_compaction_killed_before_its_segment_had_a_name_never_was(ledger: Ledger) -> None:
     filled(ledger)
-    before = held(ledger)
+    before = content(ledger)
     folder = Path(ledger.folder) / "segments"
     (folder / "00000004-compacted.idx").write_bytes(b"half")
     (folder / ".00000004-compacted.jsonl.12345678").write_bytes(b"half")
-    assert held(ledger) == before
+    assert content(ledger) == before
     compact(ledger, "tidy")
-    assert held(ledger) == before
+    assert content(ledger) == before
     assert len([*folder.iterdir()]) == 2
 
 

@@ -24,7 +24,7 @@ def ledger(folder_ledger: Ledger) -> Ledger:
     return folder_ledger
 
 
-def test_text_stands_in_the_ledger_as_text(ledger: Ledger) -> None:
+def test_text_is_in_the_ledger_as_text(ledger: Ledger) -> None:
     write(ledger, answer(name(1), body='{"text": "naïve"}'.encode()))
     assert '{\\"text\\": \\"naïve\\"}' in segments(ledger)[0].read_text(encoding="utf-8")
 
@@ -61,7 +61,7 @@ def test_a_long_run_writes_many_segments_and_knows_them_all(tmp_path: Path) -> N
 EDGES = ["0" * 64, "00ff" + "0" * 60, "7" + "f" * 63, "8" + "0" * 63, "f" * 64, "fff" + "0" * 61]
 
 
-def test_entries_are_read_in_the_order_of_ids_whatever_their_segment(tmp_path: Path) -> None:
+def test_entries_are_read_in_the_order_of_ids_across_segments(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger", segment_entries=50)
     keys = EDGES + [name(i) for i in range(200)]
     write(ledger, *(failure(key) for key in keys), *(answer(key) for key in keys))

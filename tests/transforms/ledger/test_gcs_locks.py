@@ -71,7 +71,7 @@ def test_a_lock_is_taken_over_when_it_has_run_out_and_not_before(
 def test_a_lock_that_is_renewed_stays(ledger: GcsLedger, store: Store, clock: Clock) -> None:
     ledger.prepare()
     leases = ledger.leases(store, "run-1")
-    with leases.held("3"):
+    with leases.locked("3"):
         clock.advance(50)
         leases.renew()
         clock.advance(50)
@@ -80,7 +80,7 @@ def test_a_lock_that_is_renewed_stays(ledger: GcsLedger, store: Store, clock: Cl
             ledger.preflight("run-2")
 
 
-def test_locks_are_renewed_while_nobody_looks(server: GcsServer) -> None:
+def test_locks_are_renewed_in_the_background(server: GcsServer) -> None:
     ledger = GcsLedger(ADDRESS, lease_seconds=1.2, connections=4)
     renewed = "uploadType=multipart&ifGenerationMatch=17"
     with ledger.writer("3", "run-1"):
@@ -113,7 +113,7 @@ def test_a_second_try_of_a_run_gives_way_to_a_first_that_lives(
         leases.renew()
         clock.pause(seconds - 30)
 
-    with leases.held("3"), pytest.raises(LedgerBusy, match="run run-1"):
+    with leases.locked("3"), pytest.raises(LedgerBusy, match="run run-1"):
         replace(ledger, pause=live).writer("3", "run-1").__enter__()
 
 
@@ -129,7 +129,7 @@ def test_a_writer_that_lost_its_lock_keeps_the_answer_and_stops(
     assert ledger.reader().read("3" * 64) == answer("3" * 64)
 
 
-def test_a_writer_lets_go_of_no_other_writers_lock(
+def test_a_writer_releases_no_other_writers_lock(
     ledger: GcsLedger, server: GcsServer, clock: Clock
 ) -> None:
     first = ledger.writer("3", "run-1").__enter__()
@@ -141,7 +141,7 @@ def test_a_writer_lets_go_of_no_other_writers_lock(
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_a_lock_whose_confirmation_was_lost_is_held_and_let_go(
+def test_a_lock_whose_confirmation_was_lost_is_held_and_released(
     ledger: GcsLedger, server: GcsServer, method: str
 ) -> None:
     server.fail(method, "locks/3", after=True)
@@ -150,9 +150,7 @@ def test_a_lock_whose_confirmation_was_lost_is_held_and_let_go(
     assert server.names(prefix="some/ledger/locks/") == []
 
 
-def test_a_lock_that_cannot_be_read_is_nobodys_to_take(
-    ledger: GcsLedger, server: GcsServer
-) -> None:
+def test_a_lock_that_cannot_be_read_is_not_taken(ledger: GcsLedger, server: GcsServer) -> None:
     ledger.prepare()
     server.put("some/ledger/locks/0.json", b"?")
     with pytest.raises(LedgerBusy, match=r"delete locks/0\.json"):

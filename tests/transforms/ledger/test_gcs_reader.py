@@ -49,7 +49,7 @@ def test_what_was_answered_is_found_again_page_after_page(
 
 
 @pytest.mark.parametrize(("whole", "listings"), [(2, 1), (1, 1 + 256)], ids=["small", "large"])
-def test_whoever_looks_everywhere_lists_everything_once(
+def test_a_search_for_many_ids_lists_each_range_once(
     ledger: GcsLedger, server: GcsServer, whole: int, listings: int
 ) -> None:
     write(ledger, answer(name(1)))

@@ -44,7 +44,7 @@ def test_entries_are_durable_before_their_append_returns(
     assert synced[1:] == [segment.path.stat().st_size]
 
 
-def test_nobody_is_told_of_an_entry_that_is_not_durable(
+def test_an_append_that_is_not_durable_raises(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(descriptor: int) -> None:
@@ -76,7 +76,7 @@ def test_an_entry_cut_at_any_byte_is_cut_off_and_the_rest_is_there(ledger: Ledge
 @pytest.mark.parametrize(
     "rest", [b"\0" * 512, b"junk\njunk\n", b"00000000 {}\n"], ids=["zeros", "lines", "checksum"]
 )
-def test_whatever_a_lost_power_left_at_the_end_is_cut(ledger: Ledger, rest: bytes) -> None:
+def test_what_a_power_loss_left_at_the_end_is_cut(ledger: Ledger, rest: bytes) -> None:
     write(ledger, answer(name(1)))
     (segment,) = segments(ledger)
     whole = segment.read_bytes()
@@ -106,7 +106,7 @@ def test_the_end_of_a_segment_is_left_alone_while_its_writer_lives(ledger: Ledge
 
 @settings(max_examples=40)
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
-def test_a_spoiled_byte_costs_its_entry_and_is_reported(
+def test_a_damaged_byte_loses_its_entry_and_is_reported(
     tmp_path_factory: pytest.TempPathFactory, place: float, change: int
 ) -> None:
     ledger = Ledger(tmp_path_factory.mktemp("spoiled") / "ledger")
