@@ -36,6 +36,8 @@ while True:
             pass
     if question == "die":
         os._exit(3)
+    if question == "hash":
+        question = hash("a text")
     connection.send([question, os.getpid()])
     if question == "die afterwards":
         sys.exit()
@@ -99,6 +101,14 @@ def test_a_child_that_ended_between_two_questions_costs_none(child: Child) -> No
     _, pid = child.ask("die afterwards", SECONDS)
     assert _until(lambda: _state(pid) == "Z")
     assert child.ask("a", SECONDS)[0] == "a"
+    child.stop()
+
+
+def test_every_child_has_a_session_of_its_own_and_orders_sets_alike(child: Child) -> None:
+    first, pid = child.ask("hash", SECONDS)
+    assert os.getsid(pid) == pid != os.getsid(0)
+    child.stop()
+    assert child.ask("hash", SECONDS)[0] == first
     child.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_an_answer_that_is_never_done_costs_itself_and_nothing_else() -> None:
         ["wrong_answer"],
         ["maths_timeout"],
     ]
+
+
+def test_formulas_are_compared_at_the_same_random_points_every_time() -> None:
+    code = (
+        "import random; from sympy.core.random import rng\n"
+        "from transforms.filters.maths_child import judge\n"
+        "for question in ('1', 'x^2'):\n"
+        "    judge(question, question)\n"
+        "    print(random.random(), rng.random())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = run.stdout.splitlines()
+    assert first == second
 
 
 def test_threads_that_are_not_the_first_may_ask() -> None:

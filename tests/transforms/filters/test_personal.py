@@ -56,6 +56,14 @@ def test_a_finding_has_a_span_and_quotes_nothing() -> None:
     assert "jane" not in found.detail
 
 
+@pytest.mark.parametrize("iban", ["AT611904300234573201", "BE68 5390 0754 7034"])
+def test_the_span_of_an_account_number_ends_with_it(iban: str) -> None:
+    text = f"Pay {iban} EUR 7."
+    (found,) = _find(text)
+    assert found.span is not None
+    assert text[found.span.start : found.span.end] == iban
+
+
 def test_every_part_of_the_record_is_looked_at() -> None:
     address = "jane@kelp-farm.org"
     candidate = Candidate((Message("user", address),), address, reasoning=address)
