@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import InputError
 from schemas.inputs.quality import FilterChoice
+from transforms.filters.load_rules import built_in_rules
 from transforms.filters.maths import MATHS_ANSWER, MathsAnswerSettings, find_maths_answer
 from transforms.filters.policy import compile_filters
 from transforms.filters.rules import Candidate
@@ -146,6 +147,7 @@ def test_a_finding_quotes_nothing_of_the_answer() -> None:
 def test_without_the_extra_the_rule_is_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    built_in_rules()  # their modules are imported before the path is cut
     monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[3])])
     sys.path_importer_cache.clear()
     with pytest.raises(InputError, match=r"run\.yaml:7: .*math-verify") as caught:
