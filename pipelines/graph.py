@@ -36,7 +36,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
     if job.asks:
         buckets, stopped = buckets | "AskTeachers" >> AskTeachers(job)
         stops.append(stopped)
-    buckets = buckets | "StageBucket" >> MakeRecords(job)
+    buckets = buckets | "MakeRecords" >> MakeRecords(job)
     if job.run.judge:
         buckets, more = _judge(buckets, job, job.run.judge)
         stops += more

@@ -254,7 +254,7 @@ def _check_each_once(records: Iterable[Record], rejected: Iterable[Rejected]) ->
 def _counts(rejected: Iterable[Rejected]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rejected:
-        counts[row.kind][row.reason] += 1
+        counts[str(row.kind)][str(row.reason)] += 1
     return {kind: dict(sorted(counts[kind].items())) for kind in sorted(counts)}
 
 
