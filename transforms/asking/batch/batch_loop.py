@@ -31,9 +31,6 @@ from transforms.providers.tokens import most_tokens
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
-# A submission without an answer has ended after the route's own time limit. Its job, if there is
-# one, is in the provider's list this much later.
-LISTED_SECONDS = 60.0
 # Both providers keep results for about a month; after that a missing job never comes back.
 KEPT_SECONDS = 31 * 86_400.0
 _LOOKUPS_AT_ONCE = 256  # then the other routes get their turn
@@ -82,7 +79,9 @@ class BatchLoop:
         headers = headers_for(self._api, work.key)
         self._client = BatchClient(context.client, protocol, work.base, headers, route.timeouts)
         self._intents = IntentLog(context.ledger.notes, context.ledger.digits)
-        self._search = JobSearch(self._client, protocol, self._intents)
+        self._search = JobSearch(
+            self._client, protocol, self._intents, route.timeouts.response_seconds
+        )
         self._collector = Collector(
             client=self._client,
             protocol=protocol,
@@ -260,7 +259,7 @@ class BatchLoop:
         while self._without_job() and not self._stopped.is_set():
             for opened in self._without_job():
                 await self._take_step(opened, self._find_job)
-            listed = max(map(self._listed_at, self._without_job()), default=0)
+            listed = max(map(self._search.listed_at, self._without_job()), default=0)
             wait = listed - self._context.clock.wall()
             if wait <= 0:
                 return
@@ -277,7 +276,8 @@ class BatchLoop:
                 if self._stopped.is_set():
                     return
                 await self._take_step(opened, self._collect_if_ended)
-                opened.followed &= self._age(opened) < self._route.timeouts.batch_seconds
+                age = opened.age_seconds(self._context.clock.wall())
+                opened.followed &= age < self._route.timeouts.batch_seconds
             if not self._followed():
                 return
             await self._context.clock.pause(pause, self._stopped)
@@ -312,7 +312,7 @@ class BatchLoop:
         """
         if opened.job:
             return False
-        certain = self._context.clock.wall() >= self._listed_at(opened)
+        certain = self._context.clock.wall() >= self._search.listed_at(opened)
         job, maybe = await self._search.find(opened)
         if job is not None:
             await asyncio.to_thread(self._intents.note_job, opened, job.id)
@@ -324,14 +324,6 @@ class BatchLoop:
                 self._awaited.discard(key)
                 self._to_resubmit.append(request)
         return True
-
-    def _age(self, opened: OpenIntent) -> float:
-        """Returns the seconds since an intent was made."""
-        return self._context.clock.wall() - opened.created / 1000
-
-    def _listed_at(self, opened: OpenIntent) -> float:
-        """Returns when the job of an intent is listed at the latest, in seconds since 1970 UTC."""
-        return opened.created / 1000 + self._route.timeouts.response_seconds + LISTED_SECONDS
 
     async def _note_failure(self, opened: OpenIntent, failure: CallFailed) -> None:
         exchange = failure.exchange
@@ -349,7 +341,7 @@ class BatchLoop:
 
         A younger one belongs to another account, and its requests would be paid for twice.
         """
-        if self._age(opened) > KEPT_SECONDS:
+        if opened.age_seconds(self._context.clock.wall()) > KEPT_SECONDS:
             gone = BatchJob(id=opened.job, ended=True, created=opened.created)
             await self._collector.collect(opened, gone, missing="lost")
             self._open.remove(opened)

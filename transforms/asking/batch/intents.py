@@ -150,6 +150,14 @@ class OpenIntent:
     job: str = ""
     followed: bool = True
 
+    def age_seconds(self, now: float) -> float:
+        """Returns how long ago it was made.
+
+        Args:
+            now: Seconds since 1970 UTC.
+        """
+        return now - self.created / 1000
+
     def requests_in(self, intent: Intent) -> list[PermittedRequest]:
         """Returns the requests that this run collects."""
         return [

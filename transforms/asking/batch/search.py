@@ -17,6 +17,9 @@ from transforms.providers.wire import Unreadable
 
 # How far the provider's clock may be behind ours.
 _SKEW_MILLISECONDS = 600_000
+# A submission without an answer has ended after the route's own time limit. Its job, if there is
+# one, is in the provider's list this much later.
+_LISTED_SECONDS = 60.0
 LINES_AT_ONCE = 256  # then the other routes get their turn
 
 
@@ -27,13 +30,25 @@ class JobSearch:
         client: Lists the jobs.
         protocol: Compares a job with an intent.
         intents: The intents and their known jobs.
+        response_seconds: The route's time limit for a submission.
     """
 
-    def __init__(self, client: BatchClient, protocol: BatchProtocol, intents: IntentLog) -> None:
+    def __init__(
+        self,
+        client: BatchClient,
+        protocol: BatchProtocol,
+        intents: IntentLog,
+        response_seconds: float,
+    ) -> None:
         self._client = client
         self._protocol = protocol
         self._intents = intents
+        self._response_seconds = response_seconds
         self._unrelated: set[tuple[str, str]] = set()  # intent and job
+
+    def listed_at(self, lost: OpenIntent) -> float:
+        """Returns when the job of an intent is listed at the latest, in seconds since 1970 UTC."""
+        return lost.created / 1000 + self._response_seconds + _LISTED_SECONDS
 
     async def find(self, lost: OpenIntent) -> tuple[BatchJob | None, bool]:
         """Returns the job of an intent, or whether a running job may be it.
