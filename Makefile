@@ -17,7 +17,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist loadgroup
 
-check: $(VENV)/.dev format lint types test
+check: test format lint types
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format --check .

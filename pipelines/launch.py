@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,8 +20,9 @@ from rich.console import Console
 
 from pipelines.display.progress import Display
 from pipelines.planning.earlier_corpora import open_indexes
-from pipelines.planning.plan import Plan, make_plan
-from pipelines.planning.prepare import Prepared, prepare
+from pipelines.planning.plan import Plan
+from pipelines.planning.plan_run import plan_prepared
+from pipelines.planning.prepare import prepare
 from pipelines.planning.rounds import Rounds
 from pipelines.results import Result, result_of
 from pipelines.runners.process import handling, outside_event_loop, quiet_beam
@@ -47,23 +48,6 @@ from transforms.work import (
 
 _CLOCK = Clock()
 _LOG = logging.getLogger(__name__)
-
-
-def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
-    """Plans a run. Sends nothing and writes nothing.
-
-    Args:
-        path: The run file.
-        clock: Gives the day to decide for.
-
-    Returns:
-        The plan, also where terms refuse.
-
-    Raises:
-        InputError: Something in the run file or what it refers to is wrong.
-    """
-    today = clock.today()
-    return _plan(prepare(path, today), today)
 
 
 def launch(
@@ -172,7 +156,7 @@ def get_ready(
     """
     today, run_id = clock.today(), _run_id()
     prepared = prepare(path, today)
-    plan = _plan(prepared, today)
+    plan = plan_prepared(prepared, today)
     if not plan.permitted:
         raise RefusedByTerms(_refusal(plan))
     preflight(prepared.run.corpus)
@@ -204,11 +188,6 @@ def get_ready(
 def _warn_of_damage(job: Job) -> None:
     for place in open_ledger(job.run.ledger).reader().damage():
         _LOG.warning("%s", place)
-
-
-def _plan(prepared: Prepared, today: date) -> Plan:
-    reader = open_ledger(prepared.run.ledger).reader()
-    return make_plan(prepared.run, prepared.guard, reader, today)
 
 
 def _refusal(plan: Plan) -> str:

@@ -11,8 +11,9 @@ from os import PathLike
 from pathlib import Path
 
 from pipelines.display.console import console
-from pipelines.launch import launch, plan_run
+from pipelines.launch import launch
 from pipelines.planning.plan import Plan
+from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
 from transforms.auditing.verify import Verification
 from transforms.auditing.verify import verify as verify_corpus

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(path: RunPath, as_json: AsJson = False) -> None:
     """Show requests, verdicts and maximum cost. Sends nothing. Exits with 3 if terms refuse."""
-    from pipelines.launch import plan_run
+    from pipelines.planning.plan_run import plan_run
 
     prepared = plan_run(path)
     if as_json:

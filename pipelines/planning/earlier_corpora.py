@@ -12,7 +12,6 @@ from schemas.inputs.document import Document
 from schemas.inputs.quality import NearDedupe
 from schemas.inputs.run import RunFile
 from transforms.corpus.read import LATEST, Corpus, open_corpus
-from transforms.dedupe.index import make_index, open_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,8 @@ def open_indexes(
 
 
 def _open(version: Pinned, unit: Unit, notify: Callable[[str], object]) -> Index:
+    from transforms.dedupe.index import make_index, open_index  # a plan opens no index
+
     corpus = version.corpus
     index = open_index(corpus, unit, own=version.own)
     if index is None:

@@ -29,16 +29,16 @@ from transforms.providers.apis import find_api
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeShare:
-    """What the judge may be asked, at the very most: to rate an answer to every request.
+    """The most that the judge may be asked: to rate an answer to every request.
 
-    What becomes of the requests, and which answers it rated before, is not known beforehand.
+    How many answers it must rate is not known before the run.
 
     Attributes:
         requests: Requests to the judge.
-        prompt_tokens: Tokens of what it is shown, if each answer is as long as allowed.
-        max_completion_tokens: Tokens of what it says, if all of it is as long as allowed.
+        prompt_tokens: Tokens of its prompts, if each answer has the maximum length.
+        max_completion_tokens: Tokens of its replies, if each has the maximum length.
         usd_max: US dollars.
     """
 
@@ -48,25 +48,25 @@ class JudgeShare:
     usd_max: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run would do; one with a target, if it went as far as it may.
+    """What a run would do. With a target: at its widest extent.
 
     Attributes:
         verdicts: The guard's answer for each model and prompt licence.
         contradictions: Duties that cannot all be met, in a sentence each.
         prompts: Prompts that can be asked.
         unread: Records of the prompt files that cannot, by reason.
-        requests: Requests in all.
+        requests: All requests.
         in_ledger: Requests whose answer is in the ledger already.
-        prompt_tokens: Tokens of the prompts to be sent, by our own count. These and what follows
-            hold the judge's share.
-        max_completion_tokens: Tokens of the completions, if each is as long as allowed, and each
-            that may be asked for once more is.
-        usd_max: US dollars, if they are.
-        seconds_min: Seconds that the quota makes it take at least.
-        open_routes: Ids of the routes that have requests to be asked.
-        judge: The judge's share; None where there is no judge.
+        prompt_tokens: Tokens of the prompts to send, by our own count. This and the following
+            figures include the judge's share.
+        max_completion_tokens: Tokens of the completions, if each has the maximum length and each
+            that may be repaired is.
+        usd_max: US dollars for these tokens.
+        seconds_min: Seconds that the run takes at least, by the quotas.
+        open_routes: Ids of the routes with requests to send.
+        judge: The judge's share; None without a judge.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def to_ask(self) -> int:
-        """Requests that would be sent."""
+        """Number of requests to send."""
         return self.requests - self.in_ledger
 
     @property
@@ -100,7 +100,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _Load:
-    """What one route would have to bear."""
+    """The requests and tokens of one route."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -157,12 +157,12 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
 
     Args:
         run: The run file.
-        guard: Decides.
-        ledger: Knows what was answered before.
+        guard: The guard.
+        ledger: The answers of earlier runs.
         today: The day to decide for, UTC.
 
     Returns:
-        The plan, be it permitted or not.
+        The plan, also where terms refuse.
 
     Raises:
         InputError: A route is unknown, a prompt file is missing, or no prompt can be asked.
@@ -207,8 +207,12 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
 
 
 def _share(route: Route, batch: bool, load: _Load) -> JudgeShare:
-    usd = load.usd(route, batch)
-    return JudgeShare(load.requests, load.prompt_tokens, load.completion_tokens, usd)
+    return JudgeShare(
+        requests=load.requests,
+        prompt_tokens=load.prompt_tokens,
+        max_completion_tokens=load.completion_tokens,
+        usd_max=load.usd(route, batch),
+    )
 
 
 def _verdicts(

@@ -19,7 +19,7 @@ from transforms.guard.fetch import fetch_pages
 from transforms.guard.terms_problems import TermsProblem, find_terms_problems, select_relied_on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TermsInUse:
     """The terms that a team relies on, on a day.
 
@@ -140,7 +140,13 @@ def read_terms_in_use(
     if run is None:
         own = load_registry(registry, catalogue) if registry else Registry()
         return TermsInUse(
-            catalogue, own, registry, None, today, within_days, max_age_days=max_age_days
+            catalogue=catalogue,
+            registry=own,
+            path=registry,
+            routes=None,
+            today=today,
+            within_days=within_days,
+            max_age_days=max_age_days,
         )
     if registry:
         raise InputError("--run brings its own registry: give one of --run and --registry")
@@ -151,4 +157,13 @@ def read_terms_in_use(
     asked = (*file.teachers, *((file.judge.teacher,) if file.judge else ()))
     used = tuple(guard.route(teacher.id) for teacher in asked)
     age = file.max_reading_age_days if max_age_days is None else max_age_days
-    return TermsInUse(catalogue, own, path, used, today, within_days, file.unapproved, age)
+    return TermsInUse(
+        catalogue=catalogue,
+        registry=own,
+        path=path,
+        routes=used,
+        today=today,
+        within_days=within_days,
+        unapproved=file.unapproved,
+        max_age_days=age,
+    )

@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.launch import plan_run
+from pipelines.planning.plan_run import plan_run
 from schemas.errors import InputError
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import MODEL, Call, Reply, Teacher, answer, failure, raw

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.commands.init import make_starter
-from pipelines.launch import plan_run
+from pipelines.planning.plan_run import plan_run
 from schemas.errors import InputError
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.launch import plan_run
+from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
 from schemas.errors import InputError
 from tests.batch_server import USAGE, BatchServer

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.launch import plan_run
+from pipelines.planning.plan_run import plan_run
 from schemas.errors import InputError
 from schemas.purpose import Purpose
 from tests.pipelines.judged import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.launch import plan_run
+from pipelines.planning.plan_run import plan_run
 from tests.pipelines.project import ROUTE, Project, make_project, questions
 from tests.teacher import Call, Reply, Teacher, answer
 

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from pipelines.commands import corpus as corpus_commands
 from pipelines.commands import terms as terms_commands
 from pipelines.display.plan import print_plan
-from pipelines.launch import launch, plan_run
+from pipelines.launch import launch
+from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
 from schemas.errors import InputError, RefusedByTerms
 from tests.pipelines.project import Project, make_project, questions

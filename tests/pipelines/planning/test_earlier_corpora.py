@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipelines import launch as launching
 from pipelines.cli import app
+from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
 from schemas.errors import InputError
 from tests.pipelines.project import Project, make_project, write_prompts
@@ -226,7 +227,7 @@ def test_a_corpus_that_cannot_be_compared_with_is_told_with_its_line(
         project = make_project(tmp_path / "new", teacher.endpoint, prompts("a"))
         _against(project, *against)
         with pytest.raises(InputError) as refused:
-            launching.plan_run(project.path)
+            plan_run(project.path)
         with pytest.raises(InputError):
             project.run()
         assert teacher.count == 0
@@ -240,7 +241,7 @@ def test_a_plan_makes_no_index(old: Project, tmp_path: Path) -> None:
     with Teacher(lecture) as teacher:
         project = make_project(tmp_path / "new", teacher.endpoint, prompts("a"))
         _against(project, old.corpus)
-        assert launching.plan_run(project.path).permitted
+        assert plan_run(project.path).permitted
     assert not (old.corpus / ".index").exists()
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.launch import launch_template, plan_run
+from pipelines.launch import launch_template
+from pipelines.planning.plan_run import plan_run
 from schemas.canonical import sha256
 from schemas.errors import InputError
 from tests.pipelines.project import Project, make_project, questions, write_prompts

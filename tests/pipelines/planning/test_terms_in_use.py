@@ -58,7 +58,14 @@ def files(folder: Path, endpoint: str) -> tuple[Path, Catalogue]:
 
 
 def reliance(path: Path, known: Catalogue, today: date = DAY) -> TermsInUse:
-    return TermsInUse(known, load_registry(path, known), path, None, today, 30)
+    return TermsInUse(
+        catalogue=known,
+        registry=load_registry(path, known),
+        path=path,
+        routes=None,
+        today=today,
+        within_days=30,
+    )
 
 
 def permits(path: Path, known: Catalogue, on: date = DAY) -> bool:
@@ -110,7 +117,9 @@ def test_without_a_registry_a_change_is_told_and_nothing_is_written(tmp_path: Pa
     reading = Reading(on=DAY, by="a reader", confidence="high", sha256="a" * 64)
     with Teacher(Site()) as server:
         known = catalogue(terms("acme/terms", PERMIT, reading=reading, address=server.endpoint))
-        relied = TermsInUse(known, Registry(), None, None, DAY, 30)
+        relied = TermsInUse(
+            catalogue=known, registry=Registry(), path=None, routes=None, today=DAY, within_days=30
+        )
         compared = relied.fetch()
     assert relied.note(compared) == relied
     assert [finding.what for finding in relied.findings(compared)] == ["changed"]
