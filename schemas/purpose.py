@@ -38,21 +38,24 @@ Country = Annotated[str, Form("^[A-Z]{2}$", "a country's two letters, as DE")]
 class Student(Written):
     """The model to be trained."""
 
-    name: Absent[str] = Field(default=None, description="Its name.", examples=["tutor-360m"])
+    name: Absent[str] = Field(
+        default=None, description="The student's name.", examples=["tutor-360m"]
+    )
     distribution: Absent[StudentDistribution] = Field(
         default=None,
-        description="Who will get it: nobody else, users over a network, or users of its weights.",
+        description="Who will get the student: you alone, users over a network,"
+        " or users of its weights.",
         examples=["internal"],
     )
     license: Absent[Licence] = Field(
         default=None,
-        description="The licence it will be released under, an SPDX expression.",
+        description="The licence that the student will be released under, an SPDX expression.",
         examples=["Apache-2.0"],
     )
     competes_with: Absent[Many[str]] = Field(
         default=None,
-        description="Providers that it will compete with, by the catalogue's names; left out, it"
-        " counts as competing with every provider.",
+        description="Providers that the student will compete with, by the catalogue's names; left"
+        " out, it counts as competing with every provider.",
         examples=[["openai"]],
     )
 
@@ -60,13 +63,16 @@ class Student(Written):
 class Organisation(Written):
     """Who uses the output."""
 
-    name: Absent[str] = Field(default=None, description="Its name.", examples=["Example Ltd"])
+    name: Absent[str] = Field(
+        default=None, description="The organisation's name.", examples=["Example Ltd"]
+    )
     commercial: Absent[bool] = Field(
         default=None, description="Whether the use is commercial.", examples=[True]
     )
     domicile: Absent[Country] = Field(
         default=None,
-        description="Country of its principal place of business, ISO 3166-1 alpha-2.",
+        description="Country of the organisation's principal place of business, its two letters"
+        " by ISO 3166-1.",
         examples=["DE"],
     )
     monthly_active_users: Absent[int] = Field(
@@ -88,7 +94,7 @@ class CorpusPurpose(Written):
 
     distribution: Absent[CorpusDistribution] = Field(
         default=None,
-        description="The organisation alone, partners of its choice, or the public.",
+        description="Who will get the corpus: the organisation alone, its partners, or the public.",
         examples=["internal"],
     )
 

@@ -14,6 +14,7 @@ import typer
 from pipelines.commands.arguments import AsJson, MaxAge, On, RegistryPath, day_of
 from pipelines.display.console import console, print_json
 from schemas.errors import InputError
+from schemas.key_help import key_help
 from schemas.terms import Use
 
 if TYPE_CHECKING:
@@ -35,23 +36,34 @@ def register(app: typer.Typer) -> None:
 
 def decide(
     route: Annotated[str | None, typer.Argument(help="The route to ask.")] = None,
-    use: Annotated[Use | None, typer.Option(help="What the output is for.")] = None,
-    student_name: Annotated[str | None, typer.Option()] = None,
+    use: Annotated[Use | None, typer.Option(help=key_help("Purpose", "use"))] = None,
+    student_name: Annotated[str | None, typer.Option(help=key_help("Student", "name"))] = None,
     student_distribution: Annotated[
-        Literal["internal", "hosted", "released"] | None, typer.Option()
+        Literal["internal", "hosted", "released"] | None,
+        typer.Option(help=key_help("Student", "distribution")),
     ] = None,
-    student_license: Annotated[str | None, typer.Option(help="An SPDX expression.")] = None,
+    student_license: Annotated[
+        str | None, typer.Option(help=key_help("Student", "license"))
+    ] = None,
     competes_with: Annotated[
         list[str] | None,
         typer.Option(help="A competing provider, repeatable; `none` for none. If left out: all."),
     ] = None,
-    organisation: Annotated[str | None, typer.Option(help="Its name.")] = None,
-    commercial: Annotated[bool | None, typer.Option("--commercial/--no-commercial")] = None,
-    domicile: Annotated[str | None, typer.Option(help="A country's two letters.")] = None,
-    monthly_active_users: Annotated[int | None, typer.Option()] = None,
-    annual_revenue_usd: Annotated[float | None, typer.Option()] = None,
+    organisation: Annotated[str | None, typer.Option(help=key_help("Organisation", "name"))] = None,
+    commercial: Annotated[
+        bool | None,
+        typer.Option("--commercial/--no-commercial", help=key_help("Organisation", "commercial")),
+    ] = None,
+    domicile: Annotated[str | None, typer.Option(help=key_help("Organisation", "domicile"))] = None,
+    monthly_active_users: Annotated[
+        int | None, typer.Option(help=key_help("Organisation", "monthly_active_users"))
+    ] = None,
+    annual_revenue_usd: Annotated[
+        float | None, typer.Option(help=key_help("Organisation", "annual_revenue_usd"))
+    ] = None,
     corpus_distribution: Annotated[
-        Literal["internal", "partners", "public"] | None, typer.Option()
+        Literal["internal", "partners", "public"] | None,
+        typer.Option(help=key_help("CorpusPurpose", "distribution")),
     ] = None,
     prompt_license: Annotated[
         str | None, typer.Option(help="Licence of the prompts, an SPDX expression.")

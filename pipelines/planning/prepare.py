@@ -21,7 +21,6 @@ from transforms.filters.policy import Filters, compile_filters
 from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
-from transforms.judging.question import wants_json
 from transforms.prompts.files import find_files
 from transforms.providers.apis import unsupported_parameters
 
@@ -115,7 +114,6 @@ def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
         else:
             problems += _parameter_problems(route, teacher, document, place)
             problems += _mode_problems(route, teacher, document.where((*place, "mode")))
-    problems += _judge_problems(run, document)
     if problems:
         raise InputError(problems)
 
@@ -179,17 +177,3 @@ def _parameter_problems(
             steps = (*place, "parameters", "tools", index, "function", "parameters")
             what = f"tool {function['name']!r}: the schema of its parameters cannot be used"
             yield Problem(f"{what}: {problem}", where=document.where(steps))
-
-
-def _judge_problems(run: RunFile, document: Document) -> Iterator[Problem]:
-    """Yields what keeps a score from being read where the judge is asked for JSON."""
-    if run.judge is None or not wants_json(run.judge):
-        return
-    schema = run.judge.teacher.parameters["response_format"]["json_schema"]["schema"]
-    if "score" not in schema.get("required", ()):
-        place = ("judge", "teacher", "parameters", "response_format", "json_schema", "schema")
-        yield Problem(
-            "response_format: the schema asks for no score",
-            where=document.where(place),
-            expected="`score` among what it requires; `rationale` is read too",
-        )

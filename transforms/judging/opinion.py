@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from schemas.inputs.run import Judge
 from schemas.responses import Completion
-from transforms.judging.question import wants_json
 
 _DECORATION = r"[\s*_`#>\"']*"
 _NUMBER = r"(?P<score>[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?)(?:\s*(?:/|out of)\s*(?P<of>[0-9]{1,9}))?"
@@ -46,7 +45,7 @@ def read_opinion(completion: Completion, judge: Judge) -> Opinion:
     Returns:
         The opinion.
     """
-    read = _read_json if wants_json(judge) else _read_text
+    read = _read_json if judge.wants_json else _read_text
     return read(completion, judge)
 
 

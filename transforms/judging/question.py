@@ -101,14 +101,9 @@ def _own_tokens(criteria: str) -> int:
     return prompt_tokens((Message("system", SYSTEM), Message("user", words)))
 
 
-def wants_json(judge: Judge) -> bool:
-    """Returns whether a judge is asked for JSON by a schema."""
-    return "response_format" in judge.teacher.parameters
-
-
 def _question(record: Record, judge: Judge) -> str:
     scale = {"lowest": judge.lowest, "highest": judge.highest}
-    form = (_AS_JSON if wants_json(judge) else _AS_TEXT).format(**scale)
+    form = (_AS_JSON if judge.wants_json else _AS_TEXT).format(**scale)
     return _TASK.format(criteria=judge.criteria, material=_material(record), form=form, **scale)
 
 
