@@ -225,6 +225,13 @@ def test_the_new_manifest_keeps_the_facts_of_its_parent(tmp_path: Path) -> None:
     )
 
 
+def test_the_cost_of_truncated_answers_is_still_counted_apart(tmp_path: Path) -> None:
+    cut = replace(make_rejected(5), finish_reason="length", usd=0.25)
+    publish_rows(tmp_path, [make_record(1), make_record(2, llama=True)], [cut])
+    after = without(tmp_path, "route=our-vllm/llama", tmp_path / "new").spend
+    assert (after.usd_truncated, after.usd_rejected) == (0.25, 0.0001)
+
+
 def test_a_damaged_corpus_is_not_published_again(tmp_path: Path) -> None:
     publish_typical(tmp_path)
     opened: Corpus = open_corpus(tmp_path)
