@@ -86,7 +86,7 @@ class TermsVersion:
         document: Id of the document.
         version: Its version.
         layer: Which part of the stack it binds.
-        sha256: Digest of the text that was read; "" where nobody has read one.
+        sha256: Digest of the text that was read; "" if none was read.
         status: What it answered as a whole.
     """
 

@@ -94,7 +94,7 @@ def read_routes(
         Its routes by id.
 
     Raises:
-        InputError: A route names a document nobody wrote, or has an id in use, or no address.
+        InputError: A route names an unknown document, or has an id in use, or no address.
     """
     routes = {
         name: Route(**dict(route), id=name, where=file.where(("routes", name)))
@@ -128,7 +128,7 @@ def _route_problems(
 
 
 def unknown_document(name: str, where: str, documents: Documents) -> Problem:
-    """Returns the problem of a document that nobody wrote."""
+    """Returns the problem of a document that the catalogue does not have."""
     return Problem(
         "no such document of terms", where=where, found=repr(name), remedy=nearest(name, documents)
     )

@@ -107,7 +107,7 @@ def _approval_problems(approval: Approval, catalogue: Catalogue) -> Iterator[Pro
         )
     elif version.reading is None:
         yield Problem(
-            f"nobody has read {version.name}: there is no reading to approve",
+            f"{version.name} was not read: there is no reading to approve",
             where=approval.where,
             remedy="read the document and add it to the catalogue first",
         )
