@@ -118,7 +118,7 @@ def test_an_empty_registry_is_one(tmp_path: Path, catalogue: Catalogue, text: st
             'acme/terms, version: "1"',
             "acme/policy, version: unread",
             10,
-            "nobody has read acme/policy@unread",
+            "acme/policy@unread was not read",
         ),
         ("expires: 2027-01-01", "expires: 2025-01-01", 10, "expires before it is given"),
         ("by: legal, ", "", 10, "'by' is missing"),
