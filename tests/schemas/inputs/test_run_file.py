@@ -62,6 +62,12 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
         ("ledger: ledger", "ledger: ledger\nsplits: {train: 0.5}", 12, ["do not sum to 1", "0.5"]),
         ("text: question", "text: question\n    messages: m", 4, ["not both"]),
         ("name: tutor", "name: [", 3, ["not valid YAML"]),
+        (
+            "temperature: 0.7",
+            "seed: 1152921504606846976",
+            9,
+            ["teachers.0.parameters.seed", "too large for a JSON number", "9007199254740991"],
+        ),
         ("MIT", "MIT OR Apache2", 6, ["unknown licence", "'Apache2'", "did you mean 'Apache-2.0'"]),
         (
             "train_generative",
@@ -82,6 +88,7 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
         "splits",
         "text-and-messages",
         "yaml",
+        "large-integer",
         "licence",
         "student-licence",
     ],
