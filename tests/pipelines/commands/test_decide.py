@@ -121,7 +121,7 @@ def test_a_registry_brings_routes_and_approvals(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("openai-api/gtp", "--use", "select"), "did you mean 'openai-api/gpt'"),
-        (("openai-api/gpt",), "purpose.use"),
+        (("openai-api/gpt",), "the field 'use' is missing"),
         (("openai-api/gpt", "--use", "select", "--domicile", "Germany"), "domicile"),
         ((), "needs a ROUTE or --batch"),
         (("openai-api/gpt", "--batch", "-"), "needs a ROUTE or --batch"),
