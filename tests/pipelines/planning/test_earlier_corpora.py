@@ -233,7 +233,7 @@ def test_a_corpus_that_cannot_be_compared_with_is_told_with_its_line(
         assert teacher.count == 0
     lines = project.path.read_text().splitlines()
     place = max(place for place, line in enumerate(lines, 1) if against[-1] in line)
-    for word in ["dedupe.against: ", f"run.yaml:{place}:", *words]:
+    for word in ["dedupe.against", f"run.yaml:{place}:", *words]:
         assert word in str(refused.value)
 
 
