@@ -88,6 +88,14 @@ class MalformedReason(StrEnum):
     WRONG_TYPE = "wrong_type"
 
 
+class UsageDoubt(StrEnum):
+    """Why the token counts of an answer are not as its server reports them."""
+
+    CONTRADICTORY = "contradictory_usage"  # the dearer reading counts
+    IMPLAUSIBLE = "implausible_usage"  # more than was asked for, which counts
+    ZERO = "zero_usage"  # a zero that cannot be true: unknown
+
+
 class Outcome(StrEnum):
     """What one attempt at a request brought, beside `http_NNN` and a provider's `batch_…`."""
 

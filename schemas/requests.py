@@ -160,9 +160,18 @@ def completion_limit(parameters: str) -> int:
     Returns:
         Its `max_tokens` or `max_completion_tokens`, else `DEFAULT_COMPLETION_TOKENS`.
     """
+    return min(_limits(parameters), default=DEFAULT_COMPLETION_TOKENS)
+
+
+def limits_completion(parameters: str) -> bool:
+    """Returns whether a request's parameters, as canonical JSON, limit the completion."""
+    return bool(_limits(parameters))
+
+
+def _limits(parameters: str) -> list[int]:
     settings = request_settings(parameters)
     limits = (settings.get(name) for name in ("max_tokens", "max_completion_tokens"))
-    return min((int(limit) for limit in limits if limit), default=DEFAULT_COMPLETION_TOKENS)
+    return [int(limit) for limit in limits if limit]
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.codes import MalformedReason, Outcome
+from schemas.codes import MalformedReason, Outcome, UsageDoubt
 from schemas.logprobs import Logprobs
 
 # Name in `Response.headers` for the id of the batch job that a response comes from.
@@ -71,12 +71,14 @@ class Usage:
         completion_tokens: Tokens that the model wrote, with its reasoning.
         cached_tokens: Tokens of the prompt that were in the provider's cache.
         reasoning_tokens: Tokens of the completion that are reasoning.
+        doubt: Why a count is not as the provider reports it; None if it is.
     """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    doubt: UsageDoubt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

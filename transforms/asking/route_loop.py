@@ -34,7 +34,13 @@ from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
 from transforms.providers.retry import RetryPolicy, TransientFailure
 from transforms.providers.server_limits import seconds_until_refilled
-from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens, most_tokens
+from transforms.providers.tokens import (
+    NO_TOKENS,
+    Tokens,
+    estimated_tokens,
+    most_tokens,
+    plausible_tokens,
+)
 
 # After so many failed requests in a row, the rest would fail too.
 FAILURES_IN_A_ROW = 25
@@ -273,7 +279,8 @@ class RouteLoop:
         )
 
     def _settle(self, state: _RequestState, grant: Grant, exchange: Exchange) -> None:
-        used = tokens_used(self._api, exchange)
+        most = plausible_tokens(state.request.messages, state.request.parameters)
+        used = tokens_used(self._api, exchange, most)
         self._limiter.settle(grant, used)
         if used is None:
             self._context.budget.settle(state.reserve, None)

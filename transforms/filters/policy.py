@@ -23,6 +23,7 @@ DEFAULT_RULES = (
     "json_schema",
     "tool_calls",
     "logprobs",
+    "usage",
     "repetition",
     "duplicate_ngrams",
     "leaked_tokens",
@@ -32,8 +33,8 @@ DEFAULT_RULES = (
     "refusal",
     "self_identity",
 )
-# Applied to every run: what a request explicitly asked for is always checked.
-ALWAYS = ("json_schema", "tool_calls", "logprobs")
+# Applied to every run: what a request explicitly asked for, and what it cost, is always checked.
+ALWAYS = ("json_schema", "tool_calls", "logprobs", "usage")
 
 
 @dataclass(frozen=True, slots=True)

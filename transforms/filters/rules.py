@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from schemas.codes import Severity
+from schemas.codes import Severity, UsageDoubt
 from schemas.errors import Problem
 from schemas.inputs.quality import Action
 from schemas.prompts import Message
@@ -48,6 +48,7 @@ class Candidate:
         tool_calls: The tool calls in the answer.
         tools: The request's `tools` and `tool_choice`, as JSON, or "".
         lacks_logprobs: Whether log probabilities were asked for and could not be read.
+        usage_doubt: Why its token counts are not as the server reports them, or None.
         gold: The right answer if the prompt has one, or "".
     """
 
@@ -63,6 +64,7 @@ class Candidate:
     tool_calls: tuple[ToolCall, ...] = ()
     tools: str = ""
     lacks_logprobs: bool = False
+    usage_doubt: UsageDoubt | None = None
     gold: str = ""
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
+from schemas.codes import UsageDoubt
 from schemas.responses import FinishReason
 from transforms.filters.codes import FindingCode
 from transforms.filters.markdown import unclosed_fence, without_code
@@ -24,6 +25,12 @@ _REASON_DETAILS = {
     "content_filter": "the provider's content filter cut the answer",
     "tool_calls": "the answer is a call of a tool",
     "unknown": "the teacher did not say why the answer ended",
+}
+
+_DOUBT_DETAILS = {
+    UsageDoubt.CONTRADICTORY: "the reported tokens contradict themselves; the dearer sum counts",
+    UsageDoubt.IMPLAUSIBLE: "more tokens are reported than the request allows; the limit counts",
+    UsageDoubt.ZERO: "no tokens are reported for a prompt or an answer; the cost is unknown",
 }
 
 
@@ -76,6 +83,12 @@ def find_lost_logprobs(candidate: Candidate, settings: NoSettings) -> Iterator[F
         )
 
 
+def find_doubtful_usage(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
+    """Finds an answer whose token counts are not as the server reports them."""
+    if candidate.usage_doubt:
+        yield Finding(candidate.usage_doubt, _DOUBT_DETAILS[candidate.usage_doubt])
+
+
 def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds a fence or a think block with only one end."""
     text = candidate.completion
@@ -113,4 +126,5 @@ FINISH_REASON = Rule(
 )
 EMPTY = Rule("empty", 1, "drop", (FindingCode.EMPTY,), find_empty)
 LOGPROBS = Rule("logprobs", 1, "tag", (FindingCode.NO_LOGPROBS,), find_lost_logprobs)
+USAGE = Rule("usage", 1, "tag", tuple(UsageDoubt), find_doubtful_usage)
 UNCLOSED = Rule("unclosed", 1, "drop", (FindingCode.FENCE, FindingCode.THINK), find_unclosed)

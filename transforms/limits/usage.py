@@ -20,10 +20,14 @@ from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DayUsage, SentRequest
 from transforms.providers.apis import Api, find_api
 from transforms.providers.http_client import Exchange
-from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of
+from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of, plausible_tokens
+from transforms.providers.usage_reading import bounded_usage
 
 _DAY_MILLISECONDS = 86_400_000
 _MINUTE_MILLISECONDS = 61_000  # a little more, since requests arrive later than they are sent
+# Usage is held against its request, which costs a look-up, if it is more than this, or more tokens
+# than the answer has bytes.
+_LONG_PROMPT_TOKENS = 2**17
 NOT_SENT = (
     Outcome.CONNECT_TIMEOUT,
     Outcome.CONNECTION_FAILED,
@@ -120,24 +124,42 @@ def tokens_at_most(ledger: ReaderLike, response: Response, api: Api | None = Non
         response: The attempt's response.
         api: The API of the answer; None tries all of them.
     """
-    return reported_tokens(response, api) or _most(ledger, response.request_id)
+    tokens = reported_tokens(response, api)
+    if tokens is None:
+        return most_tokens_of(*_asked(ledger, response.request_id))
+    if tokens.completion <= len(response.body) and tokens.prompt <= _LONG_PROMPT_TOKENS:
+        return tokens
+    most = plausible_tokens(*_asked(ledger, response.request_id))
+    return reported_tokens(response, api, most) or tokens
 
 
-def reported_tokens(response: Response, api: Api | None = None) -> Tokens | None:
-    """Returns what an attempt used, None if that is unknown; for `api` see `tokens_at_most`."""
-    used = (tokens_used(each, response) for each in ((api,) if api else _apis()))
+def reported_tokens(
+    response: Response, api: Api | None = None, most: Tokens | None = None
+) -> Tokens | None:
+    """Returns what an attempt used, None if that is unknown.
+
+    Args:
+        response: The attempt's response.
+        api: The API of the answer; None tries all of them.
+        most: See `tokens_used`.
+    """
+    used = (tokens_used(each, response, most) for each in ((api,) if api else _apis()))
     return next((tokens for tokens in used if tokens is not None), None)
 
 
-def tokens_used(api: Api, result: Exchange | Response) -> Tokens | None:
+def tokens_used(api: Api, result: Exchange | Response, most: Tokens | None = None) -> Tokens | None:
     """Returns what an attempt used; None if that is unknown.
 
     Args:
         api: The API of the answer.
         result: What the attempt brought.
+        most: The most tokens that a server can have used for the request (`plausible_tokens`);
+            more is not believed. None believes every number.
     """
     if result.answered:
         usage = api.usage(result.body)
+        if most is not None:
+            usage = bounded_usage(usage, most)
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
         return Tokens(usage.prompt_tokens, usage.completion_tokens)
@@ -155,10 +177,11 @@ def _first_of_month(now: int) -> int:
     return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp() * 1000)
 
 
-def _most(ledger: ReaderLike, request_id: str) -> Tokens:
+def _asked(ledger: ReaderLike, request_id: str) -> tuple[list[Message], str]:
+    """Returns the messages and the parameters of a request."""
     request = ledger.request(request_id) or {"messages": [], "parameters": "{}"}
     messages = [Message(turn["role"], turn["content"]) for turn in request["messages"]]
-    return most_tokens_of(messages, request["parameters"])
+    return messages, request["parameters"]
 
 
 def recorded_price(response: Response) -> Price:

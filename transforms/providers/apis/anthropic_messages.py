@@ -16,6 +16,7 @@ from schemas.codes import MalformedReason
 from schemas.requests import Request, completion_limit
 from schemas.responses import Completion, FinishReason, Malformed, Usage
 from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
     finish_with_calls,
@@ -91,7 +92,11 @@ class AnthropicMessages:
 
     def usage(self, body: bytes) -> Usage:
         """Returns what an answer used; see `Api.usage`."""
-        return _usage(read_field(body, "usage"))
+        usage = _usage(read_field(body, "usage"), silent=True)
+        if usage.completion_tokens != 0:
+            return usage
+        answer = self.parse(body)  # only an empty answer can have no tokens
+        return answer.usage if isinstance(answer, Completion) else usage
 
 
 def _settings(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -132,11 +137,15 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         for block in blocks
         if block.get("type") == "tool_use"
     )
+    text, reasoning = (
+        "".join(_texts(blocks, "text")),
+        "\n".join(filter(None, _texts(blocks, "thinking"))),
+    )
     return Completion(
-        text="".join(_texts(blocks, "text")),
-        reasoning="\n".join(filter(None, _texts(blocks, "thinking"))),
+        text=text,
+        reasoning=reasoning,
         finish_reason=finish_with_calls(finish, calls),
-        usage=_usage(data.get("usage")),
+        usage=_usage(data.get("usage"), silent=not (text or reasoning or calls)),
         response_model=read_text(data.get("model"), "model"),
         response_id=read_label(data.get("id")),
         system_fingerprint="",
@@ -156,19 +165,19 @@ def _refusal(data: Mapping[str, Any]) -> str:
     return explained or read_label(named.get("category")) or "refusal"
 
 
-def _usage(value: object) -> Usage:
+def _usage(value: object, *, silent: bool) -> Usage:
     usage = object_or_empty(value)
     cached = [
         read_token_count(usage[name]) for name in _CACHED_TOKENS if usage.get(name) is not None
     ]
     prompt = sum_counts(read_token_count(usage.get("input_tokens")), *cached)
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=read_token_count(usage.get("output_tokens")),
-        cached_tokens=read_token_count(usage.get("cache_read_input_tokens")),
-        reasoning_tokens=read_token_count(
-            object_or_empty(usage.get("output_tokens_details")).get("thinking_tokens")
-        ),
+    details = object_or_empty(usage.get("output_tokens_details"))
+    return dearer_usage(
+        prompt=prompt,
+        completion=read_token_count(usage.get("output_tokens")),
+        cached=read_token_count(usage.get("cache_read_input_tokens")),
+        reasoning=read_token_count(details.get("thinking_tokens")),
+        silent=silent,
     )
 
 

@@ -19,6 +19,7 @@ from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
 from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
     finish_with_calls,
@@ -246,11 +247,13 @@ def _usage(value: object, *, silent: bool) -> Usage:
     said = read_token_count(usage.get("candidatesTokenCount", 0 if silent else None))
     thought = read_token_count(usage.get("thoughtsTokenCount", 0))
     cached = read_token_count(usage.get("cachedContentTokenCount", 0))
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=sum_counts(said, thought),
-        cached_tokens=cached,
-        reasoning_tokens=thought,
+    return dearer_usage(
+        prompt=prompt,
+        completion=sum_counts(said, thought),
+        total=read_token_count(usage.get("totalTokenCount")),
+        cached=cached,
+        reasoning=thought,
+        silent=silent,
     )
 
 

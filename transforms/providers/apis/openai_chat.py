@@ -16,6 +16,7 @@ from schemas.logprobs import TokenLogprob
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
 from transforms.providers.apis import HttpCall
+from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
     finish_with_calls,
@@ -97,7 +98,11 @@ class OpenAiChat:
 
     def usage(self, body: bytes) -> Usage:
         """Returns what an answer used; see `Api.usage`."""
-        return _usage(read_field(body, "usage"))
+        usage = _usage(read_field(body, "usage"), silent=True)
+        if usage.completion_tokens != 0:
+            return usage
+        answer = self.parse(body)  # only an empty answer can have no tokens
+        return answer.usage if isinstance(answer, Completion) else usage
 
 
 def _completion(data: Mapping[str, Any]) -> Completion:
@@ -119,7 +124,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         text=text,
         reasoning=reasoning,
         finish_reason=finish,
-        usage=_usage(data.get("usage")),
+        usage=_usage(data.get("usage"), silent=not (text or reasoning or calls)),
         response_model=read_text(data.get("model"), "model"),
         response_id=read_label(data.get("id")),
         system_fingerprint=read_label(data.get("system_fingerprint")),
@@ -200,20 +205,23 @@ def _logprobs(value: object) -> Iterator[TokenLogprob]:
         yield TokenLogprob(chosen.token, chosen.logprob, tuple(top))
 
 
-def _usage(value: object) -> Usage:
-    """Reads usage, with its details in the fields of OpenAI, or of DeepSeek and SGLang."""
+def _usage(value: object, *, silent: bool) -> Usage:
+    """Reads usage, with its details in the fields of OpenAI, or of DeepSeek and SGLang.
+
+    Args:
+        value: The value in the body.
+        silent: Whether the answer is empty.
+    """
     usage = object_or_empty(value)
     asked = object_or_empty(usage.get("prompt_tokens_details"))
     said = object_or_empty(usage.get("completion_tokens_details"))
-    return Usage(
-        prompt_tokens=read_token_count(usage.get("prompt_tokens")),
-        completion_tokens=read_token_count(usage.get("completion_tokens")),
-        cached_tokens=read_token_count(
-            asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))
-        ),
-        reasoning_tokens=read_token_count(
-            said.get("reasoning_tokens", usage.get("reasoning_tokens"))
-        ),
+    return dearer_usage(
+        prompt=read_token_count(usage.get("prompt_tokens")),
+        completion=read_token_count(usage.get("completion_tokens")),
+        total=read_token_count(usage.get("total_tokens")),
+        cached=read_token_count(asked.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
+        reasoning=read_token_count(said.get("reasoning_tokens", usage.get("reasoning_tokens"))),
+        silent=silent,
     )
 
 

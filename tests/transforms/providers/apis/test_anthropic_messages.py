@@ -335,7 +335,8 @@ def test_an_answer_over_http_settles_its_usage(tmp_path: Path) -> None:
             api="anthropic-messages",
             served_as=("claude-sonnet-4-5-20250929",),
         )
-        done = run_engine(tmp_path, RouteWork(route, make_requests(1), Key("k-1")))[ROUTE]
+        requests = make_requests(["Why? " * 500], max_tokens=60)
+        done = run_engine(tmp_path, RouteWork(route, requests, Key("k-1")))[ROUTE]
         call = teacher.calls[-1]
         run_engine(tmp_path, RouteWork(route, make_requests(["Again?"])))
         keyless = teacher.calls[-1]

@@ -304,7 +304,8 @@ def test_an_answer_over_http_settles_its_usage(tmp_path: Path) -> None:
     spent = raw(b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}', status=429)
     with Teacher(in_turn(spent, raw(body("thinking")))) as teacher:
         route = make_route(teacher.endpoint + "beta", api="gemini")
-        done = run_engine(tmp_path, RouteWork(route, make_requests(1), Key("k-1")))[ROUTE]
+        requests = make_requests(["Why? " * 500], max_tokens=60)
+        done = run_engine(tmp_path, RouteWork(route, requests, Key("k-1")))[ROUTE]
         call = teacher.calls[-1]
     assert (done.answered, done.attempts) == (1, 2)
     assert (done.prompt_tokens, done.completion_tokens, done.usd_uncertain) == (2105, 60, 0)
