@@ -6,7 +6,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from schemas.inputs.run import Judge
-from schemas.stops import Stop
+from schemas.stops import RouteErrors, Stop
 from transforms.asking.ask_teachers import AskTeachers
 from transforms.choosing.choose_samples import ChooseSamples
 from transforms.choosing.pair_samples import PairSamples
@@ -32,7 +32,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
         job: The job. If it does not ask, only the ledger is read.
     """
     buckets = pipeline | "StageRequests" >> StageRequests(job)
-    stops: list[PCollection[Stop]] = []
+    stops: list[PCollection[Stop | RouteErrors]] = []
     if job.asks:
         buckets, stopped = buckets | "AskTeachers" >> AskTeachers(job)
         stops.append(stopped)
@@ -54,7 +54,7 @@ def build_corpus(pipeline: beam.Pipeline, job: Job) -> None:
 
 def _judge(
     buckets: PCollection[int], job: Job, judge: Judge
-) -> tuple[PCollection[int], list[PCollection[Stop]]]:
+) -> tuple[PCollection[int], list[PCollection[Stop | RouteErrors]]]:
     """Adds the transforms that ask the judge and apply its answers."""
     stops = []
     if job.asks:

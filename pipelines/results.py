@@ -17,6 +17,7 @@ from transforms.publishing.outcome import RunOutcome
 STOPPED = {
     StopReason.ACCESS: 5,
     StopReason.TERMS: 3,
+    StopReason.MONEY: 4,
     StopReason.BUDGET: 4,
     StopReason.QUOTA: 4,
     StopReason.FAILING: 1,
@@ -51,6 +52,7 @@ class Result:
         seconds: Wall-clock time.
         stopped: The gravest reason why asking ended early, or None.
         stops: Which routes stopped, and why, in a sentence each.
+        errors: What servers sent instead of answers, each reason once, with the address.
         folder: Folder of the published version; None where nothing was.
     """
 
@@ -76,6 +78,7 @@ class Result:
     seconds: float
     stopped: StopReason | None
     stops: tuple[str, ...]
+    errors: tuple[str, ...]
     folder: Path | None
 
     @property
@@ -125,6 +128,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         seconds=round(seconds, 3),
         stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
         stops=(*(f"{stop.route}: {stop.detail}" for stop in outcome.stops), *missed.values()),
+        errors=outcome.errors,
         folder=Path(job.run.corpus) / version if version else None,
     )
 

@@ -97,9 +97,12 @@ class UsageDoubt(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What one attempt at a request brought, beside `http_NNN` and a provider's `batch_…`."""
+    """What one attempt at a request brought, beside `http_NNN` and a provider's `batch_…`.
 
-    ANSWER = "answer"  # a response with status 2xx and any body
+    A response with status 2xx that holds no answer has a `MalformedReason`.
+    """
+
+    ANSWER = "answer"  # a response with status 2xx that holds an answer, readable or not
     BAD_HTTP = "bad_http"
     BODY_TOO_LARGE = "body_too_large"
     CONNECTION_CLOSED = "connection_closed"
@@ -123,7 +126,8 @@ class StopReason(StrEnum):
 
     ACCESS = "access"  # the host withdrew access
     TERMS = "terms"  # the guard no longer permits it
-    BUDGET = "budget"
+    MONEY = "money"  # the account has no money left at the provider
+    BUDGET = "budget"  # the run's own
     QUOTA = "quota"
     FAILING = "failing"  # nothing but failures came back
     PROMPTS = "prompts"  # every prompt and sample was asked, and the target was not reached

@@ -1,4 +1,4 @@
-"""A route that was stopped before all its requests were asked."""
+"""How the asking of a route ended, beside its answers: why it stopped, and its errors."""
 
 from __future__ import annotations
 
@@ -20,3 +20,14 @@ class Stop:
     route: str
     reason: StopReason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteErrors:
+    """What a route's server sent instead of answers.
+
+    Attributes:
+        errors: Each reason once: the address, the reason, the server's code and its first words.
+    """
+
+    errors: tuple[str, ...]

@@ -151,6 +151,11 @@ def failure(status: int, *, retry_after: str | None = None) -> Reply:
     return raw(json.dumps(error).encode(), status=status, headers=headers)
 
 
+def error(status: int, error: Mapping[str, Any], **headers: str) -> Reply:
+    """Replies with an error object of a server's own."""
+    return raw(json.dumps({"error": error}).encode(), status=status, headers=headers)
+
+
 def redirect(to: str) -> Reply:
     """Redirects elsewhere."""
     return Reply(307, b"", {"Location": to})

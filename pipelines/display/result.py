@@ -13,6 +13,8 @@ from schemas.manifest import SpendSummary
 _HOW_TO_GO_ON = {
     "access": "Review why access was withdrawn before you run again. What was answered is safe.",
     "terms": "Terms ended during the run: `stillroom plan` shows which. What was answered is safe.",
+    "money": "The account has no money left. Add credit at the provider, then run again: what was "
+    "answered is not asked again.",
     "budget": "The budget is spent. Run again to go on: what was answered is not asked again.",
     "quota": "A quota is used up. Run again later: what was answered is not asked again.",
     "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
@@ -46,6 +48,8 @@ def print_result(result: Result, out: Console) -> None:
         )
     else:
         out.print("\nNo record was accepted, so nothing was published.")
+    for error in result.errors:
+        out.print(f"[yellow]{escape(error)}[/yellow]")
     for stop in result.stops:
         out.print(f"[yellow]{escape(stop)}[/yellow]")
     if result.stopped:

@@ -20,7 +20,7 @@ from schemas.codes import ModelRole
 from schemas.inputs.registry import Route
 from schemas.progress import StageFigures
 from schemas.requests import Request
-from schemas.stops import Stop
+from schemas.stops import RouteErrors, Stop
 from schemas.terms import Verdict
 from transforms.asking.batch.intents import IntentLog
 from transforms.asking.engine import ask
@@ -228,15 +228,17 @@ def _start_embedded(routes: list[Route], stack: ExitStack) -> str:
 
 
 @dataclass
-class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop]]]):
+class AskTeachers(
+    beam.PTransform[PCollection[int], tuple[PCollection[int], PCollection[Stop | RouteErrors]]]
+):
     """Asks all teachers, slice by slice, and emits each bucket when all its slices are done.
 
     A job in the judge's role asks the judge. What the teachers have used of budget and quotas is
     then read from the ledger, as for a second try.
 
     Input, bounded: buckets of staged requests. Output: the same buckets, and, on the output
-    `STOPS`, the reason for each route that was stopped early. A retried bundle asks only requests
-    without an answer in the ledger.
+    `STOPS`, the reason for each route that was stopped early, and each route's errors. A retried
+    bundle asks only requests without an answer in the ledger.
 
     Attributes:
         job: The execution.
@@ -247,7 +249,9 @@ class AskTeachers(beam.PTransform[PCollection[int], tuple[PCollection[int], PCol
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, buckets: PCollection[int]) -> tuple[PCollection[int], PCollection[Stop]]:
+    def expand(
+        self, buckets: PCollection[int]
+    ) -> tuple[PCollection[int], PCollection[Stop | RouteErrors]]:
         """Wires the transform."""
         asked = (
             buckets
@@ -286,5 +290,8 @@ class _AskSliceFn(beam.DoFn):
             if route.stopped:
                 stop = Stop(route=name, reason=route.stopped, detail=route.detail)
                 yield beam.pvalue.TaggedOutput(STOPS, stop)
+            if route.errors:
+                errors = RouteErrors(tuple(route.errors.values()))
+                yield beam.pvalue.TaggedOutput(STOPS, errors)
         for bucket in buckets:
             yield bucket, index

@@ -9,13 +9,16 @@ from typing import Protocol
 
 from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
+from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.clock import Clock
 from transforms.ledger import WriterLike
 from transforms.limits.budget import BudgetTracker
 from transforms.limits.route_work import MakeLimiter
+from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import HttpClient
 from transforms.providers.key import Key
+from transforms.providers.meaning import read_meaning
 
 
 class AskLoop(Protocol):
@@ -67,8 +70,8 @@ class AskingContext:
     def earlier_outcome(self, request: Request) -> str:
         """Returns the outcome of a request that needs no more asking; "" where it must be asked.
 
-        A failure of an earlier run is asked again. One of this run is not: this may be a second
-        try of the same slice, after the first one broke off.
+        A failure of an earlier run is asked again, unless the server refused this very prompt. One
+        of this run is not: this may be a second try of the same slice, after the first broke off.
         """
         known = self.ledger.outcome(request.request_id)
         if known is None or not known.final:
@@ -76,6 +79,12 @@ class AskingContext:
         if known.answered:
             return Outcome.ANSWER
         before = self.ledger.snapshot.read(request.request_id)
-        if before is None or before.run_id != self.run_id:
+        if before is None or (before.run_id != self.run_id and not refuses_prompt(before)):
             return ""
         return before.outcome
+
+
+def refuses_prompt(response: Response) -> bool:
+    """Returns whether the server refused the prompt itself, so that it would refuse it again."""
+    came = response.outcome, response.status, response.headers, response.body
+    return read_meaning(*came).meaning is Meaning.PROMPT

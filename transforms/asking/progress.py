@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from schemas.codes import Outcome, StopReason
 from transforms.providers.tokens import Tokens
 
+_MOST_ERRORS = 10
+
 
 @dataclass(slots=True)
 class RouteProgress:
@@ -31,6 +33,8 @@ class RouteProgress:
         throttled_seconds: Time that the route waited for its quota.
         stopped: Why the route was stopped with requests left; None where it was not.
         detail: The same as a sentence.
+        errors: What the server sent to requests that failed or are pending: a sentence by outcome
+            and code.
     """
 
     from_ledger: int = 0
@@ -49,6 +53,7 @@ class RouteProgress:
     throttled_seconds: float = 0.0
     stopped: StopReason | None = None
     detail: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> int:
@@ -70,6 +75,11 @@ class RouteProgress:
     def fail(self, outcome: str) -> None:
         """Counts a request that ended without an answer."""
         self.failed[outcome] = self.failed.get(outcome, 0) + 1
+
+    def note_error(self, outcome: str, code: str, sentence: str) -> None:
+        """Keeps what a server sent, once for each outcome and code, and only so many."""
+        if len(self.errors) < _MOST_ERRORS:
+            self.errors.setdefault(f"{outcome} {code}", sentence)
 
     def count_cost(self, used: Tokens, usd: float) -> None:
         """Counts the tokens and the cost of an attempt."""

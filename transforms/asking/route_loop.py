@@ -31,8 +31,10 @@ from transforms.limits.quota import DenialReason, Denied, Grant
 from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
+from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
-from transforms.providers.retry import RetryPolicy, TransientFailure
+from transforms.providers.meaning import Reading
+from transforms.providers.retry import RetryPolicy, TransientFailure, judge
 from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import (
     NO_TOKENS,
@@ -45,7 +47,12 @@ from transforms.providers.tokens import (
 # After so many failed requests in a row, the rest would fail too.
 FAILURES_IN_A_ROW = 25
 _LOOKUPS_AT_ONCE = 256  # then the other routes get their turn
+# A refusal that names neither prompt nor account may be about one prompt (a firewall's page). After
+# so many in a row, it is about the account.
+ACCESS_REFUSALS_IN_A_ROW = 5
 _WITHDRAWN = (401, 403)
+# These replace a reason that was noted before.
+_GRAVE = (StopReason.ACCESS, StopReason.TERMS, StopReason.MONEY)
 _PUSHED_BACK = (429, 503, 529)  # 529: Anthropic's "overloaded"
 
 
@@ -66,14 +73,18 @@ class _Sent:
     """An attempt that was sent.
 
     Attributes:
+        url: The address asked.
         exchange: Its response or error.
+        reading: What that means.
         failure: The failure, if it may pass.
         grant: The quota's grant.
         decision_id: The guard's decision.
         sent_at: Milliseconds since 1970 UTC.
     """
 
+    url: str
     exchange: Exchange
+    reading: Reading
     failure: TransientFailure | None
     grant: Grant
     decision_id: str
@@ -82,7 +93,9 @@ class _Sent:
     @property
     def ends_request(self) -> bool:
         """Whether it ends the request, if no other attempt follows."""
-        return self.failure is None or not self.failure.quota_spent
+        if self.failure is not None:
+            return not self.failure.quota_spent
+        return self.reading.meaning is not Meaning.MONEY
 
 
 class RouteLoop:
@@ -114,6 +127,7 @@ class RouteLoop:
         self._policy = RetryPolicy(patience, context.clock, context.random)
         self._stopped = asyncio.Event()
         self._failures_in_a_row = 0
+        self._refusals_in_a_row = 0
         self._looked_up = 0
         context.loops.append(self)
 
@@ -128,12 +142,19 @@ class RouteLoop:
                 workers.create_task(self._work())
         self.progress.throttled_seconds = self._limiter.throttled_seconds
         left = self.progress.pending or self.progress.unrepaired
-        if not left and self.progress.stopped != StopReason.ACCESS:
+        if left and self.progress.stopped is None:
+            self.progress.stopped = StopReason.QUOTA
+            self.progress.detail = (
+                f"{self._route.id}: {left} requests are pending: the server's rate limit outlasted "
+                "all attempts"
+            )
+        elif not left and self.progress.stopped != StopReason.ACCESS:
             self.progress.stopped, self.progress.detail = None, ""
 
     def stop(self, reason: StopReason, detail: str) -> None:
-        """Sends nothing more; requests in flight finish. Only the first reason is kept."""
-        if self.progress.stopped is None:
+        """Sends nothing more; requests in flight finish. The first of the gravest is kept."""
+        before = self.progress.stopped
+        if before is None or (reason in _GRAVE and before not in _GRAVE):
             self.progress.stopped, self.progress.detail = reason, detail
         self._stopped.set()
         self._limiter.close()
@@ -172,7 +193,9 @@ class RouteLoop:
         else:
             self.progress.pending += 1
         if sent is not None:
-            self._note_failure(sent)
+            self._note_error(sent)
+            if sent.reading.meaning is not Meaning.PROMPT:
+                self._note_failure(sent)
 
     async def _repair(self, following: Request | None) -> None:
         """Asks the follow-up to an answer. If it fails, the answer remains."""
@@ -231,12 +254,14 @@ class RouteLoop:
         self._count(state)
         sent_at = self._context.clock.now()
         try:
-            exchange = await self._post(state.call)
+            exchange, reading = judge(await self._post(state.call))
         finally:
             self.progress.in_flight -= 1
         return _Sent(
+            url=self._base + state.call.path,
             exchange=exchange,
-            failure=self._policy.failure(exchange, state.began),
+            reading=reading,
+            failure=self._policy.failure(exchange, state.began, reading),
             grant=grant,
             decision_id=decision_id,
             sent_at=sent_at,
@@ -291,8 +316,11 @@ class RouteLoop:
         self.progress.count_cost(used, spent.usd)
 
     def _react(self, sent: _Sent) -> None:
-        if sent.exchange.status in _WITHDRAWN:
+        if self._loses_access(sent):
             self._context.stop_account(self.account, sent.exchange.detail)
+        elif sent.reading.meaning is Meaning.MONEY:
+            reason = f"the account's money is used up ({sent.exchange.detail})"
+            self.stop(StopReason.MONEY, f"{self._route.id}: {reason}")
         elif sent.failure is not None and sent.failure.exceeds_patience:
             self.stop(
                 StopReason.QUOTA,
@@ -300,6 +328,16 @@ class RouteLoop:
             )
         else:
             self._apply_server_limits(sent.exchange, sent.grant)
+
+    def _loses_access(self, sent: _Sent) -> bool:
+        """Returns whether the account lost access: the server says so, or refuses repeatedly."""
+        meaning = sent.reading.meaning
+        if meaning is Meaning.ANSWER:
+            self._refusals_in_a_row = 0
+        elif meaning is Meaning.REQUEST and sent.reading.status in _WITHDRAWN:
+            self._refusals_in_a_row += 1
+        repeated = self._refusals_in_a_row >= ACCESS_REFUSALS_IN_A_ROW
+        return meaning is Meaning.ACCOUNT or repeated
 
     def _apply_server_limits(self, exchange: Exchange, grant: Grant) -> None:
         """Pauses the route, or sends less at once, as the server asks."""
@@ -310,6 +348,15 @@ class RouteLoop:
         empty = seconds_until_refilled(exchange.headers, self._context.clock.wall())
         if empty:  # a full refill may take much longer than room for one request
             self._limiter.hold(min(empty, self._route.timeouts.patience_seconds))
+
+    def _note_error(self, sent: _Sent) -> None:
+        """Keeps the server's own words for the run's summary, without the key."""
+        words = sent.reading.words
+        if self._key_value:
+            words = words.replace(self._key_value, "…")
+        quoted = f": {words}" if words else ""
+        sentence = f"{sent.url}: {sent.exchange.outcome} ({sent.exchange.detail}){quoted}"
+        self.progress.note_error(sent.exchange.outcome, sent.reading.code, sentence)
 
     def _note_failure(self, sent: _Sent) -> None:
         self._failures_in_a_row += 1

@@ -8,7 +8,8 @@ again.
     {"kind": "decision", …}    a verdict of the guard, once in each segment that refers to it
     {"kind": "response", …}    every field of a `Response`; its body as `body` where it is UTF-8,
                                else as `body_base64`; and `request`, what was asked, with the first
-                               response to that request in the segment
+                               response to that request in the segment; `judged` where the outcome
+                               says whether it holds an answer
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from typing import Any
 
 import orjson
 
+from schemas.codes import Outcome
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
+from transforms.providers.meaning import lacks_answer
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ SECRET_HEADERS = frozenset(
 )
 
 _CHECKSUM_BYTES = 8
+_JUDGED = 1  # by `providers.meaning`, before it was written: its outcome says whether it answers
 _RESPONSE_FIELDS = tuple(
     field.name for field in fields(Response) if field.name not in {"headers", "body"}
 )
@@ -67,7 +71,7 @@ def encode_response(response: Response, request: Request | None) -> Iterator[byt
     Yields:
         Pieces of one JSON object. A large body is encoded as the pieces are drawn.
     """
-    entry: dict[str, Any] = {"kind": "response"}
+    entry: dict[str, Any] = {"kind": "response", "judged": _JUDGED}
     entry.update(zip(_RESPONSE_FIELDS, _fields_of(response), strict=True))
     entry["headers"] = _without_secrets(response.headers)
     if request is not None:
@@ -113,9 +117,21 @@ def read_line(line: bytes) -> dict[str, Any]:
 
 
 def decode_response(entry: Mapping[str, Any]) -> Response:
-    """Returns the response of an entry, its body byte for byte as received."""
+    """Returns the response of an entry, its body byte for byte as received.
+
+    Older versions wrote any response with status 2xx as an answer. One without an answer gets the
+    outcome that this version writes.
+    """
     known = {name: entry[name] for name in (*_RESPONSE_FIELDS, "headers") if name in entry}
-    return Response(**known, body=_decode_body(entry))
+    return Response(**known | {"outcome": judged_outcome(entry)}, body=_decode_body(entry))
+
+
+def judged_outcome(entry: Mapping[str, Any]) -> str:
+    """Returns the outcome of a response's entry; see `decode_response`."""
+    outcome: str = entry["outcome"]
+    if outcome != Outcome.ANSWER or "judged" in entry:
+        return outcome
+    return lacks_answer(_decode_body(entry)) or outcome
 
 
 def _checksum(text: bytes | memoryview) -> bytes:

@@ -31,7 +31,8 @@ ID_BYTES = 32
 ROW = struct.Struct("<32sQIB")  # id, offset, length, flags
 _ROW_TYPE = np.dtype([("id", "S32"), ("offset", "<u8"), ("length", "<u4"), ("flags", "u1")])
 _HEADER = struct.Struct("<8sQ")
-_MAGIC = b"STILLIX1"
+# 2: a response without an answer is not flagged as answered. An older index is made again.
+_MAGIC = b"STILLIX2"
 _ROWS_AT_ONCE = 4096
 
 Rows = npt.NDArray[np.void]

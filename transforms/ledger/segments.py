@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from schemas.codes import Outcome
 from schemas.errors import StillroomError
-from transforms.ledger.entries import encode, is_intact, make_line, read_line
+from transforms.ledger.entries import encode, is_intact, judged_outcome, make_line, read_line
 from transforms.ledger.index import (
     ANSWERED,
     DAMAGED,
@@ -216,7 +216,7 @@ def _row(line: bytes, offset: int) -> bytes:
     match entry["kind"]:
         case "response":
             key = bytes.fromhex(entry["request_id"])
-            flags = response_flags(entry["outcome"] == Outcome.ANSWER, entry["final"])
+            flags = response_flags(judged_outcome(entry) == Outcome.ANSWER, entry["final"])
         case "decision":
             key, flags = decision_key(entry["verdict"]["decision_id"]), DECISION
         case _:

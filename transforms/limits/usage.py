@@ -156,7 +156,7 @@ def tokens_used(api: Api, result: Exchange | Response, most: Tokens | None = Non
         most: The most tokens that a server can have used for the request (`plausible_tokens`);
             more is not believed. None believes every number.
     """
-    if result.answered:
+    if result.status is not None and 200 <= result.status < 300:
         usage = api.usage(result.body)
         if most is not None:
             usage = bounded_usage(usage, most)

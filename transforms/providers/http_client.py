@@ -33,8 +33,18 @@ _KEEPALIVE_SECONDS = 4.0
 MAX_FILE_BYTES = 4 * 2**30
 _LARGE_BYTES = 2**20  # aiohttp warns about larger bodies that are not sent in pieces
 
-_KEPT_HEADERS = frozenset({"content-type", "date", "request-id", "retry-after", "x-request-id"})
-_KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+_KEPT_HEADERS = frozenset(
+    {
+        "content-type",
+        "date",
+        "request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-ms-retry-after-ms",
+        "x-request-id",
+    }
+)
+_KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-tokenlimit-")
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",  # so that the ledger keeps the bytes as the server made them

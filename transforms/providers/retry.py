@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from random import Random
@@ -23,27 +23,29 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from schemas.codes import Outcome
 from transforms.clock import Clock
+from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import Exchange
+from transforms.providers.meaning import (
+    NO_ANSWER_DETAIL,
+    Reading,
+    lacks_answer,
+    read_details,
+    read_error_body,
+    read_meaning,
+)
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 _TOO_MANY_REQUESTS = 429
-_TRANSIENT_STATUS = frozenset({408, 409, 425, _TOO_MANY_REQUESTS})
-_TRANSIENT_OUTCOMES = frozenset(
-    {
-        Outcome.TIMEOUT,
-        Outcome.CONNECT_TIMEOUT,
-        Outcome.CONNECTION_FAILED,
-        Outcome.CONNECTION_CLOSED,
-        Outcome.BAD_HTTP,
-        Outcome.KEY_NOT_RENEWED,
-    }
-)
 _SECONDS = re.compile(r"[0-9]{1,18}(\.[0-9]+)?")
+# Milliseconds, more exact than `Retry-After`, which Azure sends beside them:
+# https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
+_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+# google.protobuf.Duration in JSON: https://protobuf.dev/programming-guides/json/
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ class TransientFailure:
         exchange: What the attempt brought.
         patience_seconds: What is left of our patience with the request.
         asked_seconds: How long the server asks us to wait; None where it does not.
+        status: The HTTP status, or that of an error in a response with status 2xx.
     """
 
     exchange: Exchange
     patience_seconds: float
     asked_seconds: float | None = None
+    status: int | None = None
 
     @property
     def exceeds_patience(self) -> bool:
@@ -68,7 +72,7 @@ class TransientFailure:
     @property
     def quota_spent(self) -> bool:
         """Whether a later run may ask the request again, if this was its last attempt."""
-        return self.exceeds_patience or self.exchange.status == _TOO_MANY_REQUESTS
+        return self.exceeds_patience or self.status == _TOO_MANY_REQUESTS
 
 
 class Attempt(Protocol):
@@ -99,17 +103,22 @@ class RetryPolicy:
     random: Random
     max_attempts: int = MAX_ATTEMPTS
 
-    def failure(self, exchange: Exchange, began: float) -> TransientFailure | None:
+    def failure(
+        self, exchange: Exchange, began: float, reading: Reading | None = None
+    ) -> TransientFailure | None:
         """Returns the failure of an attempt that has just ended; None unless it may pass.
 
         Args:
             exchange: What the attempt brought.
             began: When the first attempt began, by the monotonic clock.
+            reading: What it means, if that is known already.
         """
-        if not is_transient(exchange):
+        reading = reading or read_exchange(exchange)
+        if not reading.may_pass:
             return None
         left = began + self.patience_seconds - self.clock.monotonic()
-        return TransientFailure(exchange, left, retry_after(exchange.headers, self.clock.wall()))
+        asked = seconds_asked_for(exchange, self.clock.wall())
+        return TransientFailure(exchange, left, asked, reading.status)
 
     async def run(
         self,
@@ -186,11 +195,46 @@ class StopWithoutPatience(stop_base):
         return retry_state.upcoming_sleep > _failure(retry_state).patience_seconds
 
 
+def read_exchange(exchange: Exchange) -> Reading:
+    """Returns what an attempt means."""
+    return read_meaning(exchange.outcome, exchange.status, exchange.headers, exchange.body)
+
+
+def judge(exchange: Exchange) -> tuple[Exchange, Reading]:
+    """Returns an attempt with the outcome and detail to store, and what it means.
+
+    The outcome of a response without an answer is the reason; the detail ends with the server's
+    code. Its words are left out: they may quote the prompt.
+    """
+    reading = read_exchange(exchange)
+    if reading.meaning is Meaning.ANSWER:
+        return exchange, reading
+    missing = lacks_answer(exchange.body) if exchange.answered else None
+    detail = NO_ANSWER_DETAIL if missing else exchange.detail
+    if reading.code:
+        detail = f"{detail}: {reading.code}"
+    return replace(exchange, outcome=missing or exchange.outcome, detail=detail), reading
+
+
 def is_transient(exchange: Exchange) -> bool:
     """Returns whether asking again may help."""
-    if exchange.outcome.startswith("http_") and exchange.status is not None:
-        return exchange.status in _TRANSIENT_STATUS or 500 <= exchange.status < 600
-    return exchange.outcome in _TRANSIENT_OUTCOMES
+    return read_exchange(exchange).may_pass
+
+
+def seconds_asked_for(exchange: Exchange, now: float) -> float | None:
+    """Returns how long a server asks us to wait: in a header, or in the body as Google does.
+
+    Args:
+        exchange: What the attempt brought.
+        now: Seconds since 1970 UTC.
+
+    Returns:
+        Seconds from now; None where there is no time that we understand.
+    """
+    asked = retry_after(exchange.headers, now)
+    if asked is None and b"retryDelay" in exchange.body:
+        return _retry_delay(exchange.body)
+    return asked
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -203,6 +247,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     Returns:
         Seconds from now, 0 for a time that has passed; None where there is none we understand.
     """
+    for name in _MILLISECONDS:
+        if _SECONDS.fullmatch(value := headers.get(name, "").strip()):
+            return float(value) / 1000
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         return float(value)
@@ -211,6 +258,18 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     except (ValueError, IndexError, OverflowError):  # all that the parser raises
         return None
     return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+
+
+def _retry_delay(body: bytes) -> float | None:
+    """Reads google.rpc.RetryInfo from the details of an error.
+
+    https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
+    """
+    for detail in read_details(read_error_body(body)):
+        if str(detail.get("@type")).endswith("google.rpc.RetryInfo"):
+            found = _DURATION.fullmatch(str(detail.get("retryDelay")))
+            return float(found[1]) if found else None
+    return None
 
 
 def _may_pass(attempt: Attempt | None) -> bool:

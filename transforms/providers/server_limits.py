@@ -1,11 +1,25 @@
 """Reads a server's own rate limits from the headers of a response.
 
-OpenAI and servers like it send `x-ratelimit-remaining-requests` and `-tokens`, and the time until
-the limit resets as a duration in Go's form, `1s` or `6m0s`
-(https://platform.openai.com/docs/guides/rate-limits, "Rate limits in headers"; Groq the same,
-https://console.groq.com/docs/rate-limits). Anthropic sends `anthropic-ratelimit-…-remaining` and
-`-reset` for requests, tokens, input tokens and output tokens, the reset as a time of RFC 3339
-(https://docs.anthropic.com/en/api/rate-limits, "Response headers").
+A header names what remains, another one when the limit resets:
+
+| who | remains, resets | form | source |
+|---|---|---|---|
+| OpenAI, Groq | `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests`, `…-tokens` \
+| `1s`, `6m0s` | https://platform.openai.com/docs/guides/rate-limits |
+| Azure | the same | seconds | https://github.com/openai/openai-dotnet/issues/838 |
+| Cerebras | `…-requests-day`, `…-tokens-minute` | seconds \
+| https://inference-docs.cerebras.ai/support/rate-limits |
+| Mistral | `…-req-minute`, `…-tokens-minute` | seconds \
+| https://github.com/promptfoo/promptfoo/pull/10577 |
+| Together | `x-ratelimit-remaining`, `x-ratelimit-reset`; `x-tokenlimit-…` | seconds \
+| https://support.together.ai/en/articles/8988956-rate-limits |
+| DigitalOcean | `…-requests`, `…-tokens-per-minute` | seconds since 1970 \
+| https://docs.digitalocean.com/products/inference/reference/quota-specific-response-headers/ |
+| Anthropic | `anthropic-ratelimit-requests-remaining` and `-reset`, `…-tokens`, `…-input-tokens`, \
+`…-output-tokens` | RFC 3339 | https://docs.anthropic.com/en/api/rate-limits |
+
+So any kind of limit is read that these prefixes name. Mistral's answers were also seen without a
+reset (https://github.com/mistralai/client-ts/issues/169): then nothing is known, and nothing waits.
 """
 
 from __future__ import annotations
@@ -14,22 +28,15 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-# Headers of what remains, and of when it resets.
-_LIMITS = (
-    *(
-        (f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
-        for kind in ("requests", "tokens")
-    ),
-    *(
-        (f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset")
-        for kind in ("requests", "tokens", "input-tokens", "output-tokens")
-    ),
+# The header of what remains, and of when it resets, for a kind of limit ("" or "-tokens-minute").
+_REMAINING = re.compile(
+    r"(x-ratelimit|x-tokenlimit)-remaining(-.+)?|(anthropic-ratelimit-.+)-remaining"
 )
-_REMAINING = frozenset(remaining for remaining, _ in _LIMITS)
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _PART = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(h|ms|m|us|µs|s)"
 _SPAN = re.compile(f"(?:{_PART})+")
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
+_SINCE_1970 = re.compile(r"[0-9]{10}(\.[0-9]{1,9})?|[0-9]{13}")  # seconds, or milliseconds
 
 
 def seconds_until_refilled(headers: Mapping[str, str], now: float) -> float:
@@ -43,20 +50,27 @@ def seconds_until_refilled(headers: Mapping[str, str], now: float) -> float:
         Seconds until the last of the used-up limits resets; 0 if none is used up, or if the headers
         are in no form we know.
     """
-    if _REMAINING.isdisjoint(headers):
-        return 0.0
     resets = (
-        _seconds_until(headers.get(reset, ""), now)
-        for remaining, reset in _LIMITS
-        if headers.get(remaining, "").strip() == "0"
+        _seconds_until(headers.get(_reset(found), ""), now)
+        for name, value in headers.items()
+        if value.strip() == "0" and (found := _REMAINING.fullmatch(name))
     )
     return max(resets, default=0.0)
+
+
+def _reset(remaining: re.Match[str]) -> str:
+    """Returns the header that resets what a header of remaining names."""
+    prefix, kind, anthropic = remaining.groups()
+    return f"{anthropic}-reset" if anthropic else f"{prefix}-reset{kind or ''}"
 
 
 def _seconds_until(value: str, now: float) -> float:
     value = value.strip()
     if _SECONDS.fullmatch(value):
         return float(value)
+    if _SINCE_1970.fullmatch(value):
+        since = float(value)
+        return max(0.0, (since / 1000 if len(value) == 13 and "." not in value else since) - now)
     if _SPAN.fullmatch(value):
         return sum(float(count) * _UNIT_SECONDS[unit] for count, unit in re.findall(_PART, value))
     try:

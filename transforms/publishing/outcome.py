@@ -9,7 +9,7 @@ from pathlib import Path
 
 from schemas.manifest import Funnel, Manifest, SpendSummary
 from schemas.records import Preference, Record, Rejected
-from schemas.stops import Stop
+from schemas.stops import RouteErrors, Stop
 from transforms.auditing.decisions import gather_decisions
 from transforms.choosing.rejected_sides import make_preference, read_sides
 from transforms.corpus.facts import RECORD_PROVENANCE, REJECTED_PROVENANCE
@@ -33,6 +33,7 @@ class RunOutcome:
         manifest: Manifest of the published version; None if no record was accepted.
         counts: Counts of all requests.
         stops: Routes that were stopped early.
+        errors: What servers sent instead of answers, each reason once.
         falls_short: Whether fewer records were accepted than the target and more can be asked
             for. Nothing is published then.
     """
@@ -42,6 +43,7 @@ class RunOutcome:
     manifest: Manifest | None
     counts: RequestCounts
     stops: tuple[Stop, ...]
+    errors: tuple[str, ...] = ()
     falls_short: bool = False
 
 
@@ -95,14 +97,16 @@ def apply_verdict(record: Record, verdicts: VerdictBlock) -> Record | Rejected:
 
 
 def publish_run(
-    job: Job, written: Iterable[tuple[BucketShards, RequestCounts]], stops: Iterable[Stop]
+    job: Job,
+    written: Iterable[tuple[BucketShards, RequestCounts]],
+    ends: Iterable[Stop | RouteErrors],
 ) -> RunOutcome:
     """Publishes the shards of all buckets, unless no record, or too few yet, were accepted.
 
     Args:
         job: The execution.
         written: The shards and counts of each bucket, in any order.
-        stops: Routes that were stopped early.
+        ends: Routes that were stopped early, and the errors of routes.
 
     Returns:
         The result of the run.
@@ -116,7 +120,10 @@ def publish_run(
     shards = [*(shards for shards, _ in buckets), unread]
     build = _build(job, shards, counts)
     funnel, spend = make_funnel(shards, build), make_spend(shards, build)
-    stopped = tuple(stops)
+    ends = tuple(ends)
+    stopped = tuple(end for end in ends if isinstance(end, Stop))
+    each = (end.errors for end in ends if isinstance(end, RouteErrors))
+    errors = tuple(sorted({error for found in each for error in found}))
     if _falls_short(job, funnel, stopped):
         return RunOutcome(
             funnel=funnel,
@@ -124,10 +131,13 @@ def publish_run(
             manifest=None,
             counts=counts,
             stops=stopped,
+            errors=errors,
             falls_short=True,
         )
     manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
-    return RunOutcome(funnel=funnel, spend=spend, manifest=manifest, counts=counts, stops=stopped)
+    return RunOutcome(
+        funnel=funnel, spend=spend, manifest=manifest, counts=counts, stops=stopped, errors=errors
+    )
 
 
 def _falls_short(job: Job, funnel: Funnel, stops: tuple[Stop, ...]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from schemas.stops import Stop
+from schemas.stops import RouteErrors, Stop
 from transforms.corpus.shards import BucketShards
 from transforms.dedupe.blocks import VerdictBlock
 from transforms.job import Job
@@ -51,11 +51,11 @@ class Publish(beam.PTransform[PCollection[Written], PCollection[str]]):
 
     Attributes:
         job: The execution. The outcome is written to its work folder, for the launcher.
-        stops: Routes that were stopped early.
+        stops: Routes that were stopped early, and the errors of routes.
     """
 
     job: Job
-    stops: PCollection[Stop]
+    stops: PCollection[Stop | RouteErrors]
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -84,7 +84,9 @@ class _PublishFn(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def process(self, run_id: str, written: list[Written], stops: list[Stop]) -> Iterator[str]:
+    def process(
+        self, run_id: str, written: list[Written], stops: list[Stop | RouteErrors]
+    ) -> Iterator[str]:
         with report_errors(self._job.work):
             outcome = publish_run(self._job, written, stops)
             write_staged(self._job.work / OUTCOME, outcome)

@@ -149,7 +149,7 @@ def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
         tokens = reported_tokens(response, api, plausible)
         if tokens is None:
             total += cost(most_tokens(request), recorded_price(response))
-        elif response.answered and response is not used:
+        elif tokens.total and not (response.answered and response is used):
             total += cost(tokens, recorded_price(response))
     return total
 

@@ -15,6 +15,7 @@ from schemas.errors import InputError, LedgerBusy, RefusedByTerms, StillroomErro
 from tests.gcs_server import GcsServer
 from tests.pipelines.project import ROUTE, make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, always, answer, by_prompt, echo, failure, raw
+from transforms.asking.route_loop import ACCESS_REFUSALS_IN_A_ROW
 from transforms.auditing.verify import verify
 from transforms.ledger import Ledger
 
@@ -27,14 +28,16 @@ def test_every_request_ends_in_exactly_one_place(tmp_path: Path) -> None:
             prompts[1]: answer(""),
             prompts[2]: answer("again and again " * 60),
             prompts[3]: answer("other model", model="another-model"),
-            prompts[4]: raw(b"<html>oops</html>", content_type="text/html"),
+            prompts[4]: raw(
+                b"<html>oops</html>", content_type="text/html", headers={"Retry-After": "0"}
+            ),
             prompts[5]: failure(400),
         }
     )
     with Teacher(script) as teacher:
         project = make_project(tmp_path, teacher.endpoint, prompts)
         result = project.run()
-    assert (result.requests, result.accepted, result.asked) == (12, 6, 11)
+    assert (result.requests, result.accepted, result.asked) == (12, 6, 10)
     assert result.rejected == {
         "length": 1,
         "empty": 1,
@@ -198,9 +201,29 @@ def test_withdrawn_access_stops_the_route_without_another_try(tmp_path: Path) ->
     with Teacher(script) as teacher:
         project = make_project(tmp_path, teacher.endpoint, route={"quota": {"concurrency": 2}})
         result = project.run()
-        assert teacher.count <= 13
+        assert teacher.count <= 10 + ACCESS_REFUSALS_IN_A_ROW + 1
     assert (result.stopped, result.exit_code, result.accepted) == ("access", 5, 10)
     assert result.pending + sum(result.failed.values()) == 30
+
+
+def test_a_rate_limit_that_outlasts_the_attempts_is_no_success(tmp_path: Path) -> None:
+    busy = failure(429, retry_after="0")
+    with Teacher(by_prompt({"Question 1?": busy})) as teacher:
+        project = make_project(tmp_path, teacher.endpoint, ["Question 1?", "Question 2?"])
+        result = project.run()
+    assert (result.stopped, result.exit_code) == ("quota", 4)
+    assert (result.accepted, result.pending) == (1, 1)
+    assert "1 requests are pending" in result.stops[0]
+
+
+def test_an_account_without_money_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    with Teacher(always(failure(402))) as teacher:
+        project = make_project(tmp_path, teacher.endpoint, ["one?", "two?"])
+        result = project.run()
+        url = f"{teacher.endpoint}/chat/completions"
+    assert (result.stopped, result.exit_code, result.pending) == ("money", 4, 2)
+    assert "the account's money is used up" in result.stops[0]
+    assert [error.partition(" (")[0] for error in result.errors] == [f"{url}: http_402"]
 
 
 def test_bad_prompt_records_are_kept_aside_and_the_rest_goes_on(tmp_path: Path) -> None:

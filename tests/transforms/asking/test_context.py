@@ -13,6 +13,7 @@ from tests.teacher import (
     always,
     answer,
     by_prompt,
+    error,
     failure,
 )
 from tests.transforms.asking.asking import (
@@ -22,6 +23,7 @@ from tests.transforms.asking.asking import (
     run_engine,
     work,
 )
+from transforms.asking.route_loop import ACCESS_REFUSALS_IN_A_ROW
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key
 
@@ -47,12 +49,22 @@ def test_a_failure_is_asked_again_by_the_next_run_and_not_by_the_same(tmp_path: 
     assert (later.from_ledger, later.answered) == (2, 1)
 
 
-@pytest.mark.parametrize("status", [401, 403])
+WRONG_KEY = error(401, {"type": "invalid_request_error", "code": "invalid_api_key"})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "most"),
+    [
+        (WRONG_KEY, 4),  # what was in flight
+        (failure(401), ACCESS_REFUSALS_IN_A_ROW - 1 + 4),
+        (failure(403), ACCESS_REFUSALS_IN_A_ROW - 1 + 4),
+    ],
+)
 def test_lost_access_stops_every_route_of_the_account_and_no_other(
-    tmp_path: Path, status: int
+    tmp_path: Path, refusal: Reply, most: int
 ) -> None:
     def script(call: Call) -> Reply:
-        return failure(status) if call.prompt.startswith("small") else answer().after(0.02)
+        return refusal if call.prompt.startswith("small") else answer().after(0.02)
 
     def route_work(name: str, at: Teacher) -> RouteWork:
         prompts = [f"{name} {n}" for n in range(30)]
@@ -68,9 +80,9 @@ def test_lost_access_stops_every_route_of_the_account_and_no_other(
             route_work("elsewhere", other),
         )
         assert max(teacher.times_asked.values()) == 1
-    assert done["small"].failed == {f"http_{status}": done["small"].attempts}
-    assert done["small"].attempts <= 4  # what was in flight
-    assert 0 < done["large"].answered <= 4
+    assert done["small"].failed == {f"http_{refusal.status}": done["small"].attempts}
+    assert done["small"].attempts <= most
+    assert 0 < done["large"].answered <= 2 * 4
     for name in ("small", "large"):
         assert (done[name].stopped, done[name].ended) == ("access", 30)
     assert done["elsewhere"].answered == 30

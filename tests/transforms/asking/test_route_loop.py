@@ -176,10 +176,11 @@ def test_the_key_is_in_no_ledger_log_or_result(
         assert file.is_dir() or SECRET.encode() not in file.read_bytes()
 
 
-def test_a_senseless_body_is_stored_as_an_answer(tmp_path: Path) -> None:
+def test_a_page_instead_of_an_answer_is_stored_and_asked_for_again(tmp_path: Path) -> None:
     done = ask_teacher(tmp_path, always(raw(b"<html>")), 2)
-    assert (done.answered, done.attempts) == (2, 2)
-    assert {each[0].body for each in responses(tmp_path).values()} == {b"<html>"}
+    assert (done.failed, done.attempts) == ({"html": 2}, 2 * MAX_ATTEMPTS)
+    attempts = [each for found in responses(tmp_path).values() for each in found]
+    assert {each.body for each in attempts} == {b"<html>"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.teacher import answer
 from tests.transforms.asking.asking import seeded
 from transforms.clock import Clock
 from transforms.providers.http_client import Exchange
@@ -20,11 +22,12 @@ from transforms.providers.retry import (
     TransientFailure,
     is_transient,
     retry_after,
+    seconds_asked_for,
 )
 
 NOW = 1_795_348_800.0
 PATIENCE_SECONDS = 100.0
-ANSWER = Exchange("answer", status=200)
+ANSWER = Exchange("answer", status=200, body=answer().body)
 
 
 def failed(status: int, wait: str | None = None) -> Exchange:
@@ -102,7 +105,7 @@ def test_a_broken_connection_is_retried(outcome: str) -> None:
 
 @pytest.mark.parametrize("outcome", ["answer", "redirect", "body_too_large", "tls_failed"])
 def test_an_outcome_that_would_come_again_is_not_retried(outcome: str) -> None:
-    assert not is_transient(Exchange(outcome, status=200))
+    assert not is_transient(Exchange(outcome, status=200, body=answer().body))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,26 @@ def test_an_outcome_that_would_come_again_is_not_retried(outcome: str) -> None:
 )
 def test_the_time_that_a_server_asks_for_is_read(value: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": value}, NOW) == seconds
+
+
+@pytest.mark.parametrize("name", ["retry-after-ms", "x-ms-retry-after-ms"])
+def test_milliseconds_are_read_before_seconds(name: str) -> None:
+    assert retry_after({name: "1250", "retry-after": "2"}, NOW) == 1.25
+    assert retry_after({name: "soon", "retry-after": "2"}, NOW) == 2.0
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [("58s", 58.0), ("0.5s", 0.5), ("later", None)])
+def test_the_wait_in_the_body_of_google_s_error_is_read(delay: str, seconds: float | None) -> None:
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
+    ]
+    error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": details}
+    body = json.dumps({"error": error}).encode()
+    assert seconds_asked_for(Exchange("http_429", status=429, body=body), NOW) == seconds
+    headers = {"retry-after": "7"}
+    both = Exchange("http_429", status=429, headers=headers, body=body)
+    assert seconds_asked_for(both, NOW) == 7.0
 
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ .*"))

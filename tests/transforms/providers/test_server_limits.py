@@ -78,3 +78,30 @@ def test_the_later_of_two_resets_counts() -> None:
 def test_no_header_raises(reset: str) -> None:
     for headers in (openai("0", reset), anthropic("0", reset), openai(reset, "1s")):
         assert seconds_until_refilled(headers, NOW) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "value", "seconds"),
+    [
+        ("x-ratelimit-remaining-requests-day", "x-ratelimit-reset-requests-day", "33011.38", 33011),
+        (  # Cerebras
+            "x-ratelimit-remaining-tokens-minute",
+            "x-ratelimit-reset-tokens-minute",
+            "11.382867097854614",
+            11,
+        ),
+        ("x-ratelimit-remaining-req-minute", "x-ratelimit-reset-req-minute", "42", 42),  # Mistral
+        ("x-ratelimit-remaining", "x-ratelimit-reset", "1", 1),  # Together
+        ("x-tokenlimit-remaining", "x-tokenlimit-reset", "7", 7),
+        ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "20", 20),  # Azure
+        ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "1795348830", 30),
+        ("x-ratelimit-remaining", "x-ratelimit-reset", "1795348830000", 30),
+        ("x-ratelimit-remaining-req-minute", "another", "42", 0),
+    ],
+)
+def test_the_limits_of_other_servers_are_read(
+    remaining: str, reset: str, value: str, seconds: float
+) -> None:
+    assert int(seconds_until_refilled({remaining: "0", reset: value}, NOW)) == seconds
+    for left in ("1", "-1"):  # -1 from Azure: unknown
+        assert seconds_until_refilled({remaining: left, reset: value}, NOW) == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.codes import MalformedReason, Outcome
 from transforms.providers.http_client import Exchange
+from transforms.providers.meaning import NO_ANSWER_DETAIL, lacks_answer
 from transforms.providers.retry import is_transient
 from transforms.providers.wire import Unreadable, read_object
 
@@ -51,14 +52,18 @@ class Result:
     @property
     def final(self) -> bool:
         """Whether asking again would not help, by the retry policy."""
-        exchange = Exchange(self.outcome, status=self.status)
+        exchange = Exchange(self.outcome, status=self.status, body=self.body)
         return self.outcome not in _TRANSIENT and not is_transient(exchange)
 
 
 def http_result(request_id: str, status: int, body: bytes) -> Result:
     """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
-        return Result(request_id=request_id, outcome=Outcome.ANSWER, status=status, body=body)
+        missing = lacks_answer(body)
+        outcome, detail = missing or Outcome.ANSWER, NO_ANSWER_DETAIL if missing else ""
+        return Result(
+            request_id=request_id, outcome=outcome, status=status, body=body, detail=detail
+        )
     return Result(
         request_id=request_id,
         outcome=f"http_{status}",

@@ -61,7 +61,7 @@ def errored(kind: str) -> dict[str, Any]:
 
 
 RESULTS: list[tuple[BatchProtocol, dict[str, Any], str, bool]] = [
-    (OPENAI, {"response": {"status_code": 200, "body": {"a": 1}}}, "answer", True),
+    (OPENAI, {"response": {"status_code": 200, "body": {"choices": [{}]}}}, "answer", True),
     (OPENAI, {"response": {"status_code": 400, "body": {}}}, "http_400", True),
     (OPENAI, {"response": {"status_code": 429, "body": {}}}, "http_429", False),
     (OPENAI, {"response": {"status_code": 500}}, "http_500", False),
@@ -71,7 +71,7 @@ RESULTS: list[tuple[BatchProtocol, dict[str, Any], str, bool]] = [
     (OPENAI, {"error": {"code": "Tell me: ../x"}}, "batch_error", True),
     (OPENAI, {"error": "gone"}, "batch_error", True),
     (OPENAI, {"response": []}, "batch_error", True),
-    (ANTHROPIC, {"result": {"type": "succeeded", "message": {"a": 1}}}, "answer", True),
+    (ANTHROPIC, {"result": {"type": "succeeded", "message": {"content": []}}}, "answer", True),
     (ANTHROPIC, {"result": {"type": "expired"}}, "batch_expired", False),
     (ANTHROPIC, {"result": {"type": "canceled"}}, "batch_cancelled", False),
     (ANTHROPIC, errored("invalid_request_error"), "http_400", True),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.teacher import answer
 from transforms.asking.batch.results import http_result, member_bytes, unanswered_result
 
 
@@ -49,9 +50,15 @@ def test_the_bytes_of_a_value_are_unchanged(
 def test_an_http_response_in_a_batch_is_judged_like_a_live_one(
     status: int, outcome: str, final: bool
 ) -> None:
-    result = http_result("r", status, b"body")
-    assert (result.outcome, result.status, result.body) == (outcome, status, b"body")
+    body = answer().body
+    result = http_result("r", status, body)
+    assert (result.outcome, result.status, result.body) == (outcome, status, body)
     assert result.final == final
+
+
+def test_a_result_without_an_answer_is_submitted_again() -> None:
+    result = http_result("r", 200, b'{"choices": []}')
+    assert (result.outcome, result.final) == ("no_choices", False)
 
 
 @pytest.mark.parametrize(
