@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.codes import MalformedReason, Outcome, UsageDoubt
@@ -111,6 +111,7 @@ class Completion:
         refusal: A refusal that the API reports outside the text, or "".
         tool_calls: Its tool calls.
         logprobs: Log probabilities of its tokens; None if the response has none that can be read.
+        finish_word: The server's own word for why it ended, or ""; not compared.
     """
 
     text: str
@@ -123,6 +124,7 @@ class Completion:
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: Logprobs | None = None
+    finish_word: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Candidate:
         completion: The text of the answer.
         reasoning: What the model thought before it, if the API returned that; else "".
         finish_reason: Why the answer ended.
+        finish_word: The server's own word for why it ended, or "".
         refusal: A refusal that the API reports as such, or "".
         language: The completion's language, a code from `detect_language`, or "".
         language_score: How certain the language is, from 0 to 1.
@@ -65,6 +66,7 @@ class Candidate:
     tools: str = ""
     lacks_logprobs: bool = False
     usage_doubt: UsageDoubt | None = None
+    finish_word: str = ""
     gold: str = ""
 
     @property

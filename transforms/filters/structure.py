@@ -16,6 +16,7 @@ from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 from transforms.text import DEFAULT_IGNORABLE
 
 _REASONS: tuple[str, ...] = get_args(FinishReason)
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _VISIBLE = re.compile(rf"[^\s{DEFAULT_IGNORABLE}]")
 _THINK_TAG = re.compile(r"<(/?)(think|thinking|thought|reasoning|reflection)>", re.IGNORECASE)
 
@@ -60,7 +61,15 @@ def find_finish_reason(candidate: Candidate, settings: FinishReasonSettings) -> 
     if reason == "tool_calls" and candidate.tools and candidate.tool_calls:
         return
     if reason not in settings.allow:
-        yield Finding(reason, _REASON_DETAILS[reason])
+        yield Finding(reason, _reason_detail(candidate))
+
+
+def _reason_detail(candidate: Candidate) -> str:
+    """Returns the detail of a finish reason; of an unknown one with the server's own word."""
+    word = candidate.finish_word
+    if candidate.finish_reason == "unknown" and _WORD.fullmatch(word):
+        return f"the answer ended with {word!r}, which no table of its API has"
+    return _REASON_DETAILS[candidate.finish_reason]
 
 
 def find_empty(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:

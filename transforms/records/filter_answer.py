@@ -216,6 +216,7 @@ def _candidate(request: Request, completion: Completion, replies: Replies) -> Ca
         completion=completion.text,
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
+        finish_word=completion.finish_word,
         refusal=completion.refusal,
         language=language,
         language_score=score,

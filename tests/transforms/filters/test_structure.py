@@ -36,6 +36,19 @@ def test_every_reason_that_is_not_allowed_is_found(
     assert [it.code for it in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("word", "detail"),
+    [
+        ("time_limit", "the answer ended with 'time_limit', which no table of its API has"),
+        ("", "the teacher did not say why the answer ended"),
+        ("any <text> at all", "the teacher did not say why the answer ended"),
+    ],
+)
+def test_the_servers_own_word_is_in_the_detail_of_an_unknown_reason(word: str, detail: str) -> None:
+    candidate = Candidate((), "An answer", finish_reason="unknown", finish_word=word)
+    assert [it.detail for it in find_finish_reason(candidate, FinishReasonSettings())] == [detail]
+
+
 def test_a_reason_that_does_not_exist_cannot_be_allowed() -> None:
     with pytest.raises(ValueError, match="'stopp' is none of stop, length"):
         FinishReasonSettings(("stopp",))

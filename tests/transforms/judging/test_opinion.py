@@ -49,6 +49,14 @@ def said(text: str, finish_reason: FinishReason = "stop", judge: Judge = JUDGE) 
         ("Good.\n4", 4, "Good."),
         ("Score: 5\nNo, it is wrong.\nScore: 1", 1, "Score: 5\nNo, it is wrong."),
         ("Score: 2\nThat is why.", 2, "That is why."),
+        ("Fine. Score: 4", 4, "Fine."),
+        ("Good.\nScore: 4 (good)", 4, "Good."),
+        ("4.0/5.0", 4, ""),
+        ("Good.\n4.0/5.0", 4, "Good."),
+        ("Rating: 4", 4, ""),
+        ("Fine.\n**Rating:** 4/5", 4, "Fine."),
+        ("Score: 4. I mean it. Score: 4", 4, "Score: 4. I mean it."),
+        ('```json\n{"rationale": "Good.", "score": 4}\n```', 4, "Good."),
     ],
 )
 def test_the_last_score_on_a_line_of_its_own_counts(
@@ -69,6 +77,10 @@ def test_the_last_score_on_a_line_of_its_own_counts(
         "Score: 6",
         "Score: -4",
         "Score: 4/10",
+        "4.0/10.0",
+        "Score: 4 (2 with a bad day)",
+        "Score: 2. No. Score: 4",
+        '```json\n{"score": 4}\n```\nor\n```json\n{"score": 2}\n```',
         "Score: nan",
         "4\nis what it says",
         "Score: 4\nScore: 40",  # a score off the scale is none, and the one before it is no better
@@ -99,6 +111,12 @@ def test_the_last_line_of_a_cut_answer_is_not_read() -> None:
 )
 def test_json_is_read_if_the_judge_was_asked_for_it(said_: Any, expected: Opinion) -> None:
     assert said(json.dumps(said_), judge=IN_JSON) == expected
+
+
+def test_fenced_json_is_read() -> None:
+    fenced = '```json\n{"rationale": "Right.", "score": 4}\n```'
+    assert said(fenced, judge=IN_JSON) == Opinion(4, "Right.")
+    assert said(f"Here it is:\n{fenced}\n", judge=IN_JSON) == Opinion(4, "Right.")
 
 
 @given(st.text() | st.from_regex(r"(?s).*[Ss]core: .*"), st.sampled_from(["stop", "length"]))

@@ -14,8 +14,9 @@ from typing import Any
 
 from schemas.codes import MalformedReason
 from schemas.requests import Request, completion_limit
-from schemas.responses import Completion, FinishReason, Malformed, Usage
+from schemas.responses import Completion, Malformed, Usage
 from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.finish_reasons import ANTHROPIC_MESSAGES, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -37,15 +38,6 @@ VERSION = "2023-06-01"  # https://platform.claude.com/docs/en/api/versioning: th
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# `pause_turn` belongs to tools that the server runs; we offer none.
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 # `input_tokens` counts only what comes after the last cached token:
 # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _CACHED_TOKENS = ("cache_creation_input_tokens", "cache_read_input_tokens")
@@ -131,7 +123,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         raise Unreadable(MalformedReason.NO_CONTENT, "no content: is the route's API another one?")
     blocks = read_objects(data["content"], "content")
     ending = data.get("stop_reason")
-    finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    finish = read_finish(ending, ANTHROPIC_MESSAGES)
     calls = tuple(
         read_tool_call(block.get("id"), block.get("name"), block.get("input"))
         for block in blocks
@@ -145,6 +137,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         text=text,
         reasoning=reasoning,
         finish_reason=finish_with_calls(finish, calls),
+        finish_word=read_label(ending),
         usage=_usage(data.get("usage"), silent=not (text or reasoning or calls)),
         response_model=read_text(data.get("model"), "model"),
         response_id=read_label(data.get("id")),

@@ -17,8 +17,9 @@ from schemas.codes import MalformedReason
 from schemas.logprobs import TokenLogprob, TopLogprob
 from schemas.prompts import Message
 from schemas.requests import Request
-from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
+from schemas.responses import Completion, Malformed, ToolCall, Usage
 from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.finish_reasons import GEMINI, GEMINI_REFUSALS, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -39,17 +40,6 @@ from transforms.providers.wire import (
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# The answer was withheld for its content; MODEL_ARMOR is Vertex AI's.
-_REFUSALS = frozenset({"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"})
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "RECITATION": "content_filter",
-    "MALFORMED_FUNCTION_CALL": "tool_calls",
-    "UNEXPECTED_TOOL_CALL": "tool_calls",
-    "TOO_MANY_TOOL_CALLS": "tool_calls",
-    **dict.fromkeys(_REFUSALS, "content_filter"),
-}
 # Endings that explain an empty answer.
 _MAY_BE_SILENT = ("content_filter", "tool_calls", "length")
 _NAMES = {
@@ -152,7 +142,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     ending = read_label(candidate.get("finishReason"))
     parts = _parts(candidate)
     calls = _tool_calls(parts)
-    finish = finish_with_calls(_FINISH_REASONS.get(ending, "unknown"), calls)
+    finish = finish_with_calls(read_finish(ending, GEMINI), calls)
     if candidate.get("content") is None and finish not in _MAY_BE_SILENT:
         raise Unreadable(MalformedReason.NULL_CONTENT, f"no content, and finishReason {finish!r}")
     text, reasoning = _joined(parts, thought=False), _joined(parts, thought=True)
@@ -160,11 +150,12 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         text=text,
         reasoning=reasoning,
         finish_reason=finish,
+        finish_word=ending,
         usage=_usage(data.get("usageMetadata"), silent=not (text or calls)),
         response_model=read_text(data.get("modelVersion"), "modelVersion"),
         response_id=read_label(data.get("responseId")),
         system_fingerprint="",
-        refusal=_refusal(candidate) if ending in _REFUSALS else "",
+        refusal=_refusal(candidate) if ending in GEMINI_REFUSALS else "",
         tool_calls=calls,
         logprobs=read_logprobs(candidate.get("logprobsResult"), _logprobs),
     )

@@ -14,8 +14,9 @@ from typing import Any
 from schemas.codes import MalformedReason
 from schemas.logprobs import TokenLogprob
 from schemas.requests import Request
-from schemas.responses import Completion, FinishReason, Malformed, ToolCall, Usage
+from schemas.responses import Completion, Malformed, ToolCall, Usage
 from transforms.providers.apis import HttpCall
+from transforms.providers.finish_reasons import OPENAI_CHAT, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -38,22 +39,12 @@ PATH = "/chat/completions"
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-# OpenAI's five, and other names of the same: `eos` (Together), `model_length` (Mistral).
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "length": "length",
-    "model_length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-}
 # `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 # Models write it into the text if the server does not separate it; it is cut if the tokens run out.
 _THINKING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 # Endings that explain an answer without a text.
-_MAY_BE_SILENT = ("content_filter", "tool_calls")
+_MAY_BE_SILENT = ("content_filter", "length", "tool_calls")
 
 
 class OpenAiChat:
@@ -112,7 +103,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     if not isinstance(message, dict):
         raise Unreadable(MalformedReason.NO_MESSAGE, "the first choice holds no message")
     ending = choice.get("finish_reason")
-    finish = _FINISH_REASONS.get(ending, "unknown") if isinstance(ending, str) else "unknown"
+    finish = read_finish(ending, OPENAI_CHAT, any_case=True)
     calls = _tool_calls(message.get("tool_calls"))
     finish = finish_with_calls(finish, calls)
     text, reasoning = _content(message)
@@ -124,6 +115,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         text=text,
         reasoning=reasoning,
         finish_reason=finish,
+        finish_word=read_label(ending),
         usage=_usage(data.get("usage"), silent=not (text or reasoning or calls)),
         response_model=read_text(data.get("model"), "model"),
         response_id=read_label(data.get("id")),
@@ -153,7 +145,7 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
     text, thought = _without_thinking(read_text(parts[0], "content"))
     reported = next((message[name] for name in _REASONING_FIELDS if message.get(name)), "")
     reasoning = [
-        read_text(reported, "reasoning") if isinstance(reported, str) else "",
+        "" if isinstance(reported, dict) else read_text(reported, "reasoning"),
         read_text(parts[1], "reasoning"),
         thought,
     ]

@@ -31,8 +31,6 @@ NO_OBJECT = {
     "a page": (b"<!DOCTYPE html><html><body>502</body></html>", "html"),
     "Latin-1": ('{"a": "é"}'.encode("latin-1"), "invalid_utf8"),
     "a list": (b"[{}]", "wrong_type"),
-    "1e999": (b'{"x": 1e999}', "not_finite"),
-    "a key twice": (b'{"x": 1, "x": 2}', "duplicate_key"),
     "a huge integer": (b'{"x": ' + b"7" * 5000 + b"}", "number_too_long"),
     "a tower": (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, "too_deep"),
 }

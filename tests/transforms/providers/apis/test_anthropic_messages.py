@@ -244,7 +244,6 @@ def text_block(text: Any) -> list[dict[str, Any]]:
 
 MALFORMED = NO_OBJECT | {
     "half": (body()[: len(body()) // 2], "truncated_json"),
-    "NaN": (body(usage=float("nan")), "not_finite"),
     "an error": (
         b'{"type": "error", "error": {"type": "overloaded_error", "message": "secret prompt"}}',
         "error_object",

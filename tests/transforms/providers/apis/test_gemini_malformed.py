@@ -30,7 +30,6 @@ def body(name: str = "answer", **changes: Any) -> bytes:
 
 MALFORMED = NO_OBJECT | {
     "half": (body()[: len(body()) // 2], "truncated_json"),
-    "NaN": (body(usageMetadata=float("nan")), "not_finite"),
     "an error": (
         b'{"error": {"code": 503, "message": "secret prompt", "status": "UNAVAILABLE"}}',
         "error_object",

@@ -98,14 +98,64 @@ def test_a_good_answer_is_read_whole() -> None:
         ("content_filter", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
+        ("eos_token", "stop"),
+        ("stop_sequence", "stop"),
+        ("COMPLETE", "stop"),
+        ("STOP_SEQUENCE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("TOOL_CALL", "tool_calls"),
+        ("ERROR_TOXIC", "content_filter"),
+        ("end_turn", "stop"),
+        ("max_tokens", "length"),
+        ("SAFETY", "content_filter"),
         ("insufficient_system_resource", "unknown"),
+        ("error", "unknown"),
         (None, "unknown"),
         (7, "unknown"),
         (["stop"], "unknown"),
     ],
 )
 def test_finish_reasons_are_translated(said: Any, meant: str) -> None:
-    assert completed(body(finish=said)).finish_reason == meant
+    found = completed(body(finish=said))
+    assert found.finish_reason == meant
+    assert found.finish_word == (said if isinstance(said, str) else "")
+
+
+def test_null_content_at_the_token_limit_is_a_cut_answer() -> None:
+    found = completed(body({"content": None}, "length"))
+    assert (found.text, found.finish_reason) == ("", "length")
+
+
+@pytest.mark.parametrize("arguments", ["", "  ", None, {}])
+def test_a_call_without_arguments_has_an_empty_object(arguments: Any) -> None:
+    call = {"id": "c-1", "function": {"name": "now", "arguments": arguments}}
+    found = completed(body({"content": None, "tool_calls": [call]}, "tool_calls"))
+    assert [each.arguments for each in found.tool_calls] == ["{}"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        body(timings={"ms": float("nan"), "n": float("-inf")}),
+        body(usage=float("nan")),
+        body().replace(b'"id"', b'"x": 1e999, "id"'),
+        body().replace(b'"id"', b'"x": 1, "x": 2, "id"'),
+        body().replace(b'"index"', b'"index": 1, "index"'),
+        body().replace(b'"content"', b'"content": "Hi.", "content"'),  # twice the same
+        body().replace(b'"usage"', b'"usage": {"prompt_tokens": 7}, "usage"'),
+    ],
+)
+def test_what_is_not_needed_spoils_no_answer(spoilt: bytes) -> None:
+    found = completed(spoilt)
+    assert found.text == "Hi."
+    assert API.usage(spoilt) == found.usage
+
+
+def test_a_log_probability_that_is_no_number_spoils_the_log_probabilities_alone() -> None:
+    tokens = [{"token": "Hi.", "logprob": float("nan"), "top_logprobs": []}]
+    choice = {"message": {"content": "Hi."}, "finish_reason": "stop"}
+    found = completed(body(choices=[choice | {"logprobs": {"content": tokens}}]))
+    assert (found.text, found.logprobs) == ("Hi.", None)
 
 
 @pytest.mark.parametrize(
@@ -263,11 +313,27 @@ MALFORMED = {
     "UTF-16": ('{"a": "é"}'.encode("utf-16"), "invalid_utf8"),
     "a list": (b"[1]", "wrong_type"),
     "null": (b"null", "wrong_type"),
-    "NaN": (body(usage=float("nan")), "not_finite"),
-    "infinity": (b'{"choices": [], "x": -Infinity}', "not_finite"),
-    "1e999": (b'{"choices": [], "x": 1e999}', "not_finite"),
-    "a key twice": (b'{"choices": [], "choices": []}', "duplicate_key"),
-    "a key twice within": (GOOD.replace(b'"content"', b'"role": 1, "role"'), "duplicate_key"),
+    "two contents": (GOOD.replace(b'"content"', b'"content": "No.", "content"'), "duplicate_key"),
+    "two lists of choices": (
+        GOOD.replace(b'"choices"', b'"choices": [], "choices"'),
+        "duplicate_key",
+    ),
+    "two models": (GOOD.replace(b'"model"', b'"model": "n", "model"'), "duplicate_key"),
+    "two arguments of a tool": (
+        body(
+            {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}
+        ).replace(b'"a": 1', b'"a": 1, "a": 2'),
+        "duplicate_key",
+    ),
+    "NaN in a tool's arguments": (
+        body(
+            {
+                "content": None,
+                "tool_calls": [{"function": {"name": "f", "arguments": {"a": float("nan")}}}],
+            }
+        ),
+        "not_finite",
+    ),
     "a huge integer": (b'{"x": ' + b"7" * 5000 + b"}", "number_too_long"),
     "a tower": (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, "too_deep"),
     "an error": (b'{"error": {"message": "secret prompt", "type": "overloaded"}}', "error_object"),
@@ -279,7 +345,6 @@ MALFORMED = {
     "no message": (body(choices=[{"text": "Hi."}]), "no_message"),
     "no content": (body({"role": "assistant"}), "null_content"),
     "null content": (body({"content": None}), "null_content"),
-    "null content, cut": (body({"content": None}, "length"), "null_content"),
     "content of another type": (body({"content": 7}), "wrong_type"),
     "parts of another type": (body({"content": ["a"]}), "wrong_type"),
     "half a surrogate pair": (body({"content": "a\ud800b"}), "lone_surrogate"),
