@@ -21,7 +21,13 @@ OURS = {*PACKAGES, "infra", "tests", "examples", "benchmarks"}
 FLOORS = (
     ("schemas",),
     ("schemas.inputs",),
-    ("transforms.ahead", "transforms.clock", "transforms.text", "transforms.storage"),
+    (
+        "transforms.ahead",
+        "transforms.clock",
+        "transforms.markdown",
+        "transforms.text",
+        "transforms.storage",
+    ),
     ("transforms.work", "transforms.providers"),
     ("transforms.filters", "transforms.guard", "transforms.ledger"),
     ("transforms.corpus", "transforms.limits"),

@@ -21,6 +21,7 @@ class FindingCode(StrEnum):
     PASSWORD_IN_ADDRESS = "password_in_address"  # noqa: S105 - a code, no password
     PERIODIC_TAIL = "periodic_tail"
     PYTHON_SYNTAX = "python_syntax"
+    REASONING_MARK = "reasoning_mark"
     REFUSAL = "refusal"
     SCHEMA_MISMATCH = "schema_mismatch"
     THINK = "think"

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from transforms.filters.codes import FindingCode
-from transforms.filters.markdown import prose
 from transforms.filters.rules import Candidate, Finding, Rule
+from transforms.markdown import prose
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

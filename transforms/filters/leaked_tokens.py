@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from transforms.filters.codes import FindingCode
-from transforms.filters.markdown import without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
+from transforms.markdown import without_code
 
 # Control tokens of the chat templates in use. In code they are a topic of the answer, not a leak.
 _LEAKED = re.compile(

@@ -20,6 +20,7 @@ DEFAULT_RULES = (
     "finish_reason",
     "empty",
     "unclosed",
+    "reasoning_marks",
     "json_schema",
     "tool_calls",
     "logprobs",

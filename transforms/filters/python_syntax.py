@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Iterator
 
 from transforms.filters.codes import FindingCode
-from transforms.filters.markdown import Fence, fences
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
+from transforms.markdown import Fence, fences
 
 _PYTHON = frozenset({"python", "python3", "py"})
 _QUOTED = re.compile(r"(?:[ \t]*>)+")

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from transforms.filters.markdown import without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
+from transforms.markdown import without_code
 
 # Names that belong to models only.
 _MODELS = (

@@ -11,8 +11,9 @@ from typing import get_args
 from schemas.codes import UsageDoubt
 from schemas.responses import FinishReason
 from transforms.filters.codes import FindingCode
-from transforms.filters.markdown import unclosed_fence, without_code
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
+from transforms.markdown import unclosed_fence, without_code
+from transforms.providers.reasoning import find_mark
 from transforms.text import DEFAULT_IGNORABLE
 
 _REASONS: tuple[str, ...] = get_args(FinishReason)
@@ -98,6 +99,14 @@ def find_doubtful_usage(candidate: Candidate, settings: NoSettings) -> Iterator[
         yield Finding(candidate.usage_doubt, _DOUBT_DETAILS[candidate.usage_doubt])
 
 
+def find_reasoning_marks(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
+    """Finds a mark of reasoning in the answer, which may hold reasoning or speak about the mark."""
+    found = find_mark(candidate.completion)
+    if found:
+        detail = f"a mark of reasoning, {found.group().strip()!r}"
+        yield Finding(FindingCode.REASONING_MARK, detail, span=_span(found))
+
+
 def find_unclosed(candidate: Candidate, settings: NoSettings) -> Iterator[Finding]:
     """Finds a fence or a think block with only one end."""
     text = candidate.completion
@@ -135,5 +144,8 @@ FINISH_REASON = Rule(
 )
 EMPTY = Rule("empty", 1, "drop", (FindingCode.EMPTY,), find_empty)
 LOGPROBS = Rule("logprobs", 1, "tag", (FindingCode.NO_LOGPROBS,), find_lost_logprobs)
+REASONING_MARKS = Rule(
+    "reasoning_marks", 1, "tag", (FindingCode.REASONING_MARK,), find_reasoning_marks
+)
 USAGE = Rule("usage", 1, "tag", tuple(UsageDoubt), find_doubtful_usage)
 UNCLOSED = Rule("unclosed", 1, "drop", (FindingCode.FENCE, FindingCode.THINK), find_unclosed)

@@ -49,8 +49,8 @@ OPENAI_CHAT: Mapping[str, FinishReason] = {
     # interrupts an answer on its side: unknown.
 }
 
-# https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. Unknown: `pause_turn`,
-# of tools that the server runs; we offer none.
+# https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. Unknown:
+# `pause_turn`, of tools that the server runs; we offer none.
 ANTHROPIC_MESSAGES: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",

@@ -31,6 +31,7 @@ def test_every_rule_runs_whatever_the_others_found() -> None:
     assert [(it.rule, it.code, it.action) for it in found] == [
         ("finish_reason", "length", "drop"),
         ("unclosed", "think", "drop"),
+        ("reasoning_marks", "reasoning_mark", "tag"),
         ("repetition", "periodic_tail", "drop"),
         ("duplicate_ngrams", "duplicate_ngrams", "tag"),
         ("self_identity", "machine", "tag"),

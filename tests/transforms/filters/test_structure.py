@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.codes import UsageDoubt
 from schemas.responses import FinishReason
 from transforms.filters.policy import compile_filters
 from transforms.filters.rules import Candidate, NoSettings
@@ -13,6 +14,7 @@ from transforms.filters.structure import (
     find_empty,
     find_finish_reason,
     find_lost_logprobs,
+    find_reasoning_marks,
     find_unclosed,
 )
 
@@ -119,3 +121,21 @@ def test_the_span_of_an_open_fence_runs_from_its_line_to_the_end() -> None:
     text = "Text.\n```python\nprint(1)"
     (found,) = find_unclosed(Candidate((), text), NoSettings())
     assert found.span == ("completion", 6, len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Use <think>x</think> so.", ["reasoning_mark"]),
+        ("The tag `<think>` opens it.", []),
+        ("An answer.", []),
+    ],
+)
+def test_a_mark_of_reasoning_in_prose_is_tagged(text: str, codes: list[str]) -> None:
+    assert [it.code for it in find_reasoning_marks(Candidate((), text), NoSettings())] == codes
+
+
+@pytest.mark.parametrize("doubt", UsageDoubt)
+def test_doubtful_usage_is_tagged(doubt: UsageDoubt) -> None:
+    [tag] = compile_filters((), str).apply(Candidate((), "An answer", usage_doubt=doubt))
+    assert (tag.code, tag.action) == (doubt, "tag")

@@ -7,7 +7,6 @@ is called, whether content is a text or a list of parts. All these forms are rea
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from schemas.requests import Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
 from transforms.providers.apis import HttpCall
 from transforms.providers.finish_reasons import OPENAI_CHAT, read_finish
+from transforms.providers.reasoning import separate_reasoning
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -41,8 +41,6 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 # `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
-# Models write it into the text if the server does not separate it; it is cut if the tokens run out.
-_THINKING = re.compile(r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL)
 # Endings that explain an answer without a text.
 _MAY_BE_SILENT = ("content_filter", "length", "tool_calls")
 
@@ -106,7 +104,8 @@ def _completion(data: Mapping[str, Any]) -> Completion:
     finish = read_finish(ending, OPENAI_CHAT, any_case=True)
     calls = _tool_calls(message.get("tool_calls"))
     finish = finish_with_calls(finish, calls)
-    text, reasoning = _content(message)
+    model = read_text(data.get("model"), "model")
+    text, reasoning = _content(message, model)
     refusal = read_text(message.get("refusal"), "refusal")
     explained = reasoning or refusal or calls or finish in _MAY_BE_SILENT
     if message.get("content") is None and not explained:
@@ -117,7 +116,7 @@ def _completion(data: Mapping[str, Any]) -> Completion:
         finish_reason=finish,
         finish_word=read_label(ending),
         usage=_usage(data.get("usage"), silent=not (text or reasoning or calls)),
-        response_model=read_text(data.get("model"), "model"),
+        response_model=model,
         response_id=read_label(data.get("id")),
         system_fingerprint=read_label(data.get("system_fingerprint")),
         refusal=refusal,
@@ -138,11 +137,11 @@ def _choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return choices[0]
 
 
-def _content(message: Mapping[str, Any]) -> tuple[str, str]:
+def _content(message: Mapping[str, Any], model: str) -> tuple[str, str]:
     """Returns the text and the reasoning, which each server puts into other fields."""
     content = message.get("content")
     parts = _parts(content) if isinstance(content, list) else (content, "")
-    text, thought = _without_thinking(read_text(parts[0], "content"))
+    text, thought = separate_reasoning(read_text(parts[0], "content"), model)
     reported = next((message[name] for name in _REASONING_FIELDS if message.get(name)), "")
     reasoning = [
         "" if isinstance(reported, dict) else read_text(reported, "reasoning"),
@@ -171,11 +170,6 @@ def _of_type(kind: str, parts: list[Any]) -> Iterator[Mapping[str, Any]]:
             raise wrong_type("a part of the content", "an object", part)
         if part.get("type") == kind:
             yield part
-
-
-def _without_thinking(text: str) -> tuple[str, str]:
-    found = _THINKING.match(text)
-    return (text[found.end() :], found[1].strip()) if found else (text, "")
 
 
 def _tool_calls(value: object) -> tuple[ToolCall, ...]:

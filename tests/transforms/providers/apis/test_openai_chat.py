@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,30 +12,8 @@ from hypothesis import strategies as st
 from schemas.responses import Completion, Malformed, ToolCall, Usage
 from tests.transforms.asking.asking import make_requests
 from tests.transforms.providers.apis.bodies import LOGPROBS, NAMED, TOOLS, body_of, texts_of
+from tests.transforms.providers.apis.openai_bodies import API, body, completed
 from transforms.providers.apis import find_api
-from transforms.providers.apis.openai_chat import OpenAiChat
-
-API = OpenAiChat()
-
-
-def body(message: Mapping[str, Any] | None = None, finish: Any = "stop", **rest: Any) -> bytes:
-    """Returns a body as a good server sends it, with changes."""
-    whole = {
-        "id": "chatcmpl-7",
-        "model": "m-1",
-        "system_fingerprint": "fp-1",
-        "choices": [
-            {"index": 0, "message": message or {"content": "Hi."}, "finish_reason": finish}
-        ],
-        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-    }
-    return json.dumps(whole | rest).encode()
-
-
-def completed(data: bytes) -> Completion:
-    found = API.parse(data)
-    assert isinstance(found, Completion), found
-    return found
 
 
 def test_a_request_is_sent_with_its_parameters() -> None:
@@ -119,43 +96,6 @@ def test_finish_reasons_are_translated(said: Any, meant: str) -> None:
     found = completed(body(finish=said))
     assert found.finish_reason == meant
     assert found.finish_word == (said if isinstance(said, str) else "")
-
-
-def test_null_content_at_the_token_limit_is_a_cut_answer() -> None:
-    found = completed(body({"content": None}, "length"))
-    assert (found.text, found.finish_reason) == ("", "length")
-
-
-@pytest.mark.parametrize("arguments", ["", "  ", None, {}])
-def test_a_call_without_arguments_has_an_empty_object(arguments: Any) -> None:
-    call = {"id": "c-1", "function": {"name": "now", "arguments": arguments}}
-    found = completed(body({"content": None, "tool_calls": [call]}, "tool_calls"))
-    assert [each.arguments for each in found.tool_calls] == ["{}"]
-
-
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        body(timings={"ms": float("nan"), "n": float("-inf")}),
-        body(usage=float("nan")),
-        body().replace(b'"id"', b'"x": 1e999, "id"'),
-        body().replace(b'"id"', b'"x": 1, "x": 2, "id"'),
-        body().replace(b'"index"', b'"index": 1, "index"'),
-        body().replace(b'"content"', b'"content": "Hi.", "content"'),  # twice the same
-        body().replace(b'"usage"', b'"usage": {"prompt_tokens": 7}, "usage"'),
-    ],
-)
-def test_what_is_not_needed_spoils_no_answer(spoilt: bytes) -> None:
-    found = completed(spoilt)
-    assert found.text == "Hi."
-    assert API.usage(spoilt) == found.usage
-
-
-def test_a_log_probability_that_is_no_number_spoils_the_log_probabilities_alone() -> None:
-    tokens = [{"token": "Hi.", "logprob": float("nan"), "top_logprobs": []}]
-    choice = {"message": {"content": "Hi."}, "finish_reason": "stop"}
-    found = completed(body(choices=[choice | {"logprobs": {"content": tokens}}]))
-    assert (found.text, found.logprobs) == ("Hi.", None)
 
 
 @pytest.mark.parametrize(

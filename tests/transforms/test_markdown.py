@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.filters.markdown import fences, prose, without_code
+from transforms.markdown import fences, prose, without_code
 
 MARKDOWN = st.lists(
     st.sampled_from(
