@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -195,3 +196,37 @@ def test_the_prompt_of_a_failed_request_is_redacted(tmp_path: Path) -> None:
     assert isinstance(row, Rejected)
     assert row.teacher == ROUTE
     assert "jo.doe" not in str(row.messages)
+
+
+def changed(**changes: Any) -> Replies:
+    """Returns the replies of a request whose one answer has changes."""
+    answer = json.loads(body("It is blue."))
+    answer["choices"][0] |= changes.pop("choice", {})
+    return answered(respond(REQUEST, body=json.dumps(answer | changes).encode()))
+
+
+def test_the_servers_own_word_for_an_unknown_end_is_in_the_rejected_row(tmp_path: Path) -> None:
+    replies = changed(choice={"finish_reason": "insufficient_system_resource"})
+    job = make_job(tmp_path, filters=(FilterChoice(rule="finish_reason"),))
+    *_, reason, detail = rejected(job, replies)
+    assert reason == "unknown"
+    assert "'insufficient_system_resource'" in detail
+
+
+def test_a_record_with_contradictory_usage_has_a_tag(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 45}
+    record = outcome(make_job(tmp_path), changed(usage=usage))
+    assert isinstance(record, Record)
+    assert record.tags == ("contradictory_usage",)
+    assert record.provenance.response.completion_tokens == 35
+
+
+def test_reasoning_inside_an_answer_is_kept_apart_in_the_record(tmp_path: Path) -> None:
+    message = {"role": "assistant", "content": "scattered light\n</think>\n\nIt is blue."}
+    record = outcome(make_job(tmp_path), changed(choice={"message": message}))
+    assert isinstance(record, Record)
+    assert (record.completion, record.reasoning, record.tags) == (
+        "It is blue.",
+        "scattered light",
+        (),
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.canonical import sha256
-from schemas.codes import MalformedReason
+from schemas.codes import MalformedReason, UsageDoubt
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response, Usage
 from tests.transforms.records.run_builder import (
@@ -160,3 +160,38 @@ def test_replies_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
     assert [each.text for each in completions if isinstance(each, Completion)] == [
         f"{n}" for n in range(20)
     ]
+
+
+@pytest.mark.parametrize(
+    ("reported", "usage", "picodollars", "uncertain"),
+    [
+        # 50 tokens were allowed, at 2 dollars per million, and 10 of the prompt at 1 dollar.
+        (
+            {"prompt_tokens": 10, "completion_tokens": 10**9},
+            Usage(prompt_tokens=10, completion_tokens=50, doubt=UsageDoubt.IMPLAUSIBLE),
+            110 * 10**6,
+            False,
+        ),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 45},
+            Usage(prompt_tokens=10, completion_tokens=35, doubt=UsageDoubt.CONTRADICTORY),
+            80 * 10**6,
+            False,
+        ),
+        (
+            {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            Usage(doubt=UsageDoubt.ZERO),
+            0,
+            True,
+        ),
+    ],
+    ids=["implausible", "contradictory", "zero"],
+)
+def test_records_cost_what_the_budget_was_charged(
+    tmp_path: Path, reported: dict[str, int], usage: Usage, picodollars: int, uncertain: bool
+) -> None:
+    request = ask("Why?")
+    answer = json.loads(body("One.", tokens=False)) | {"usage": reported}
+    replies = read(tmp_path, request, respond(request, body=json.dumps(answer).encode()))
+    assert (replies.usage, replies.spend.picodollars) == (usage, picodollars)
+    assert (replies.uncertain.picodollars > 50 * 2 * 10**6) is uncertain
