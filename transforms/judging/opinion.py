@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.inputs.run import Judge
 from schemas.responses import Completion
+from transforms.markdown import fences
 
 _DECORATION = r"[\s*_`#>\"']*"
 _DIGITS = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
@@ -22,9 +23,6 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _MENTIONED = re.compile(rf"{_NAMED}{_DECORATION}{_NUMBER}", re.IGNORECASE)
-_FENCED = re.compile(
-    r"^[ \t]*```(?:json)?[ \t]*\n(.*?)\n[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE
-)
 _BARE = re.compile(rf"{_DECORATION}{_NUMBER}{_DECORATION}\.?{_DECORATION}", re.IGNORECASE)
 
 
@@ -96,10 +94,14 @@ def _read_json(completion: Completion, judge: Judge) -> Opinion:
 
 def _json_object(text: str) -> dict[str, Any] | None:
     """Returns the one object in a text: the whole of it, or what is in a fence."""
-    found = [_loaded(part) for part in (text, *_FENCED.findall(text))]
+    found = [_loaded(part) for part in (text, *_fenced(text))]
     objects = [value for value in found if isinstance(value, dict)]
     first = objects[0] if objects else None
     return None if any(value != first for value in objects) else first
+
+
+def _fenced(text: str) -> list[str]:
+    return [text[each.body_start : each.body_end] for each in fences(text) if each.closed]
 
 
 def _loaded(text: str) -> object:

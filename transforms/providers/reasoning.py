@@ -132,9 +132,7 @@ def _from_marks(text: str, marks: Marks) -> tuple[str, str]:
 def _next_block(text: str, code: str, at: int, marks: Marks) -> tuple[int, int, int, int] | None:
     """Returns where the next block and its content start and end; None without one."""
     start, end = re.compile(marks.start), re.compile(marks.end)
-    opened = next(
-        (m for m in start.finditer(code, at) if _begins(code, m.start(), at, marks)), None
-    )
+    opened = _next_start(code, at, marks)
     if opened is None or end.search(code, at, opened.start()):
         return None if at else _prefilled_block(code, start, end, marks)
     closed = end.search(code, opened.end()) or end.search(text, opened.end())
@@ -145,10 +143,12 @@ def _next_block(text: str, code: str, at: int, marks: Marks) -> tuple[int, int, 
     return opened.start(), opened.end(), len(text), len(text)
 
 
-def _begins(code: str, position: int, at: int, marks: Marks) -> bool:
-    """Whether a mark begins a block: special tokens anywhere, others at the start of a line."""
-    line = code[max(code.rfind("\n", 0, position) + 1, at) : position]
-    return marks.special or not line.strip()
+def _next_start(code: str, at: int, marks: Marks) -> re.Match[str] | None:
+    """Returns the next mark that begins a block: special tokens anywhere, others a line."""
+    if marks.special:
+        return re.compile(marks.start).search(code, at)
+    here = re.compile(rf"\s*(?:{marks.start})").match(code, at)
+    return here or re.compile(rf"^[^\S\n]*(?:{marks.start})", re.MULTILINE).search(code, at)
 
 
 def _prefilled_block(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +98,12 @@ def test_a_text_without_marks_is_the_answer(text: str) -> None:
 )
 def test_no_order_of_marks_raises(pieces: list[str]) -> None:
     separate_reasoning("".join(pieces), "granite")
+
+
+@pytest.mark.parametrize(
+    "piece", ["a <think>", "</think>", "\n<think>a</think>", "<|channel|>", "[THINK] "]
+)
+def test_a_long_hostile_text_is_read_in_little_time(piece: str) -> None:
+    began = time.process_time()
+    separate_reasoning(piece * 50_000, "granite")
+    assert time.process_time() - began < 2.0
