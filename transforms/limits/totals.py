@@ -112,7 +112,6 @@ def usage_totals(ledger: ReaderLike) -> TotalsByDay:
         model = (ledger.request(response.request_id) or {}).get("model", "")
         day = datetime.fromtimestamp(response.sent_at / 1000, UTC).date().isoformat()
         total = totals.setdefault((response.route, model, day), UsageTotals())
-        tokens = reported_tokens(response)
-        reported = tokens is not None
-        total.add(response, tokens or tokens_at_most(ledger, response), reported=reported)
+        reported = reported_tokens(response) is not None
+        total.add(response, tokens_at_most(ledger, response), reported=reported)
     return dict(sorted(totals.items()))

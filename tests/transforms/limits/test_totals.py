@@ -57,3 +57,9 @@ def test_an_answer_without_usage_counts_as_the_most_it_can_have_cost(tmp_path: P
     assert (total.prompt_tokens, total.completion_tokens, total.spent.usd) == (0, 0, 0)
     assert total.uncertain == 1
     assert total.most.usd >= 50 * 0.2  # `max_tokens` alone
+
+
+def test_more_tokens_than_were_asked_for_are_not_believed(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-01", "a", always(answer(usage=(10, 10**9))))
+    [total] = totals(tmp_path).values()
+    assert (total.prompt_tokens, total.completion_tokens) == (10, 50)  # `max_tokens`
