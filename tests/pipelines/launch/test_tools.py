@@ -32,7 +32,7 @@ def reply(text: str | None, arguments: str | None = None, logprobs: Any = None) 
         "logprobs": logprobs or {"content": TOKENS},
     }
     usage = {
-        "prompt_tokens": 90,
+        "prompt_tokens": 70,
         "completion_tokens": 9,
         "prompt_tokens_details": {"cached_tokens": 64},
         "completion_tokens_details": {"reasoning_tokens": 4},
