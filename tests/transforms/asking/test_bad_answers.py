@@ -36,7 +36,6 @@ REASONS: dict[str, Reply] = {
     "nul_character": raw(GOOD.replace(b"An answer", rb"\u0000")),
     "no_choices": raw(b'{"choices": []}'),
     "null_content": answer(None),
-    "not_finite": raw(GOOD.replace(b"10", b"NaN")),
     "duplicate_key": raw(GOOD.replace(b'"id"', b'"model"')),
     "empty_body": raw(b""),
     "body_too_large": raw(b"x" * (64 * 2**20)),
@@ -47,7 +46,11 @@ REASONS: dict[str, Reply] = {
     "http_503": failure(503),
     "http_529": failure(529),
 }
-ODDLY_GOOD = {"no usage": answer(usage=None), "another model": answer(model="other-model")}
+ODDLY_GOOD = {
+    "no usage": answer(usage=None),
+    "usage that is no number": raw(GOOD.replace(b"10", b"NaN")),
+    "another model": answer(model="other-model"),
+}
 BARE = {"a bare 429": failure(429)}
 LIKE_OTHERS = {"a byte at a time": drip(answer()), "cut in the middle": cut(answer())}
 RETRIED = {
