@@ -11,9 +11,17 @@ Every error can be pickled, since Beam's workers raise them in other processes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, replace
 from difflib import get_close_matches
+
+# How the keys of common providers begin, and a password in an address. A key that is pasted into
+# the wrong field must not reach a terminal or a log.
+_KEY = re.compile(
+    r"\b(?:sk|rk|pk|hf|gsk|xai|r8|nvapi|ghp|github_pat|glpat|xox[abp]|AIza|AKIA)[-_A-Za-z0-9]{16,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Problem:
         lines = [head + (f" ({'; '.join(details)})" if details else "")]
         if self.remedy:
             lines.append(f"  {self.remedy}")
-        return "\n".join(lines)
+        return mask_keys("\n".join(lines))
 
 
 class StillroomError(Exception):
@@ -116,7 +124,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
         "did you mean …?", or the whole list if no name is close.
     """
     names = sorted(known)
-    close = get_close_matches(name, names, n=2, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(repr(match) for match in close)}?"
-    return f"known: {', '.join(names)}" if names else ""
+    return close_names(name, names) or (f"known: {', '.join(names)}" if names else "")
+
+
+def close_names(name: str, known: Iterable[str]) -> str:
+    """Returns "did you mean …?" with the known names that are close to an unknown one, or ""."""
+    close = get_close_matches(name, sorted(known), n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+
+
+def mask_keys(text: str) -> str:
+    """Returns a text with what looks like a key or a password replaced by its length."""
+    return _KEY.sub(lambda found: f"<{len(found[0])} characters: perhaps a key>", text)

@@ -101,17 +101,22 @@ def withdraw(
     where: Annotated[
         str,
         typer.Option(
-            help="route=ID, document=ID[@VERSION], source=SOURCE, records=FILE, or audit: what"
-            " `stillroom audit` denies."
+            help="route=ID, document=ID, document=ID@VERSION, source=SOURCE, records=FILE, or"
+            " audit: what `stillroom audit` denies."
         ),
     ],
-    to: Annotated[Path, typer.Option(metavar="NEW", help="Folder of the corpus to publish.")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            metavar="NEW", help="A new folder, or that of the corpus: it gets a new version."
+        ),
+    ],
     on: On = None,
     registry: RegistryPath = None,
     max_age_days: MaxAge = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a corpus again without some records. The corpus itself does not change.
+    """Publish a corpus again without some records. No published version changes.
 
     Use --on, --registry and --max-age-days with `--where audit`.
     """

@@ -101,6 +101,9 @@ def migrate(address: Address, as_json: AsJson = False) -> None:
         counts = {"requests": done.requests, "migrated": len(done.new_ids), "left": done.left}
         sys.stdout.write(json.dumps(counts) + "\n")
         return
+    if not done.requests:
+        sys.stdout.write("the ledger has the ids of this version: nothing to migrate\n")
+        return
     sys.stdout.write(f"migrated {len(done.new_ids)} of {done.requests} requests\n")
     if done.left:
         sys.stdout.write(f"left under their old ids, to be asked again: {len(done.left)}\n")

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+_FILE_WIDTH = 10_000  # characters
+
 
 def console(*, stderr: bool = False) -> Console:
     """Returns the console to print to."""
     from rich.console import Console  # 50 ms that `--json` can do without
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    out = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not out.is_terminal:  # for grep and files: no table is wrapped
+        out.width = _FILE_WIDTH
+    return out
 
 
 def print_json(value: Any) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 
 from schemas.manifest import Manifest
 from transforms.auditing.audit import Audit, Denial
@@ -37,7 +37,7 @@ def print_explanation(story: Explanation, out: Console) -> None:
             out.print(f"  [dim]{escape(name)}[/dim]  {escape(value)}")
         for name, text in section.texts:
             out.print(f"  [dim]{escape(name)}[/dim]")
-            out.print(Padding(escape(text), (0, 0, 0, 4)))
+            out.print(indent(escape(text), "    "))
 
 
 def print_audit(found: Audit, out: Console) -> None:

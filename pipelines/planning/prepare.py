@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from pipelines.planning.earlier_corpora import Pinned, pin
-from schemas.errors import InputError, Problem, nearest
+from schemas.errors import InputError, Problem, close_names
 from schemas.inputs.document import Document
 from schemas.inputs.quality import JUDGE
 from schemas.inputs.registry import LimiterAddress, Registry, Route
@@ -64,6 +64,7 @@ def prepare(path: Path, today: date) -> Prepared:
     run, document = load_run(path)
     registry = _registry(run, today)
     guard = _guard(run, registry)
+    _check_competitors(run, document)
     _check_routes(run, guard, document)
     for section in ("prompts", "decontaminate"):
         for index, source in enumerate(getattr(run, section)):
@@ -85,6 +86,16 @@ def _guard(run: RunFile, registry: Registry) -> Guard:
     return Guard(
         load_catalogue(), registry, unapproved=run.unapproved, max_age_days=run.max_reading_age_days
     )
+
+
+def _check_competitors(run: RunFile, document: Document) -> None:
+    place = ("purpose", "student", "competes_with")
+    problems = [
+        problem.at(document.where((*place, index)))
+        for index, problem in load_catalogue().competitor_problems(run.purpose.student)
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _check_golds(run: RunFile, document: Document) -> None:
@@ -147,7 +158,7 @@ def _check_scores(run: RunFile, filters: Filters, document: Document) -> None:
             where=document.where((section, "by")),
             found=repr(choice.by),
             expected=f"one of {', '.join(known)}",
-            remedy=_ADD_A_JUDGE if choice.by == JUDGE else nearest(choice.by, known),
+            remedy=_ADD_A_JUDGE if choice.by == JUDGE else close_names(choice.by, known),
         )
         for section, choice in (("best_of", run.best_of), ("preferences", run.preferences))
         if choice and choice.by not in known

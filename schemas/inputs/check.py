@@ -12,7 +12,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from schemas.errors import InputError, Problem, nearest
+from schemas.errors import InputError, Problem, close_names
 from schemas.inputs.document import Document
 from schemas.written import FROM_FILE, Flaw, Step
 
@@ -152,7 +152,7 @@ def _unknown_key(key: str, fields: Mapping[str, Any]) -> Flaw:
         what="unknown field",
         found=repr(key),
         expected=f"one of {', '.join(fields)}" if fields else "none",
-        remedy=nearest(key, fields),
+        remedy=close_names(key, fields),
     )
 
 
@@ -166,7 +166,7 @@ def _unknown_value(value: Any, names: list[str]) -> Flaw:
         what="not one of the known values",
         found=_text(value),
         expected=f"one of {', '.join(names)}",
-        remedy=nearest(str(value), names),
+        remedy=close_names(str(value), names),
     )
 
 

@@ -36,6 +36,7 @@ _MAX_ALIASED = 10_000  # values that aliases may add
 _CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+_UNUSABLE = re.compile("[\\x00\ud800-\udfff]")  # NUL, and half a surrogate pair
 _TEXT_TAGS = ("tag:yaml.org,2002:str", "!")
 
 
@@ -226,7 +227,7 @@ class _Composer:
 
     def _alias(self, event: AliasEvent) -> tuple[Any, int]:
         if event.anchor not in self._anchored:
-            raise self._refused("the alias has no anchor that ends before it", event)
+            raise self._refused("the alias names no value that is complete before it", event)
         value, size = self._anchored[event.anchor]
         self._aliased += size
         if self._aliased > _MAX_ALIASED:
@@ -235,6 +236,9 @@ class _Composer:
 
     def _scalar(self, event: ScalarEvent) -> Any:
         text: str = event.value
+        if unusable := _UNUSABLE.search(text):
+            found = f"U+{ord(unusable[0]):04X} at character {unusable.start()}"
+            raise self._refused("a text has a character that no file holds", event, found=found)
         quoted = event.tag is None and not event.implicit[0]
         if quoted or event.tag in _TEXT_TAGS:
             return text

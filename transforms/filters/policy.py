@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.errors import InputError, Problem, nearest
+from schemas.errors import InputError, Problem, close_names
 from schemas.inputs.quality import Action, FilterChoice
 from schemas.records import RecordedFinding
 from schemas.written import as_sequence
@@ -180,6 +180,6 @@ def _read_codes(rule: Rule, written: Any, where: str) -> tuple[str, ...]:
                 where=where,
                 found=repr(code),
                 expected=f"one of {', '.join(rule.codes)}",
-                remedy=nearest(str(code), rule.codes),
+                remedy=close_names(str(code), rule.codes),
             )
     return codes

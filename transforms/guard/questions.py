@@ -42,6 +42,7 @@ class BatchAnswerer:
         max_age_days: int | None = None,
     ) -> None:
         self.today = today
+        self._catalogue = catalogue
         self.unapproved = unapproved
         self._guards = {
             "deny": Guard(catalogue, registry, unapproved="deny", max_age_days=max_age_days),
@@ -84,9 +85,12 @@ class BatchAnswerer:
         confidential = question.get("confidential", False)
         if not isinstance(confidential, bool):
             raise _wrong("confidential", confidential, "true or false")
+        purpose = read_purpose(question.get("purpose"))
+        if problems := [each for _, each in self._catalogue.competitor_problems(purpose.student)]:
+            raise InputError(problems)
         return self._guards[unapproved].decide(
             _text(question, "route"),
-            read_purpose(question.get("purpose")),
+            purpose,
             self._day(question),
             prompt_license=(
                 _text(question, "prompt_license") if "prompt_license" in question else None

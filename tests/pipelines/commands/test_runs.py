@@ -174,3 +174,15 @@ def test_a_damaged_ledger_entry_is_reported_once_on_stderr(
     damage = rf"{segment}: damaged: \d+ bytes from byte \d+ are not read"
     assert re.fullmatch(f"warning: {damage}", warning)
     assert "are not read" not in done.stdout
+
+
+def test_a_misspelt_competitor_ends_the_plan_with_its_line(tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(1))
+        student = {"distribution": "internal", "competes_with": ["mistral", "openia"]}
+        project.change(purpose={"use": "train_generative", "student": student})
+        done = _stillroom("plan", project.path)
+    assert done.returncode == 2
+    assert "competes_with: the catalogue has no such provider (found 'openia'" in done.stderr
+    assert "did you mean 'openai'" in done.stderr
+    assert f"{project.path}:" in done.stderr

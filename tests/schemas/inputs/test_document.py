@@ -116,3 +116,9 @@ def test_a_file_that_cannot_be_read_is_an_input_error(
         path.write_bytes(data)
     with pytest.raises(InputError, match=words):
         read_yaml(path)
+
+
+@pytest.mark.parametrize("escape", [r"\0", r"\ud800", r"a\udfffb"])
+def test_a_character_that_no_file_holds_is_refused_with_its_line(escape: str) -> None:
+    with pytest.raises(InputError, match=r"a.yaml:2: a text has a character that no file holds"):
+        parse_yaml(f'name: x\nsystem: "{escape}"\n', "a.yaml")

@@ -138,3 +138,12 @@ def test_many_mixed_questions_are_each_answered(questions: BatchAnswerer) -> Non
     ]
     answers = [questions.answer_line(line) for line in lines]
     assert all(answer["decision"] == "permit" for answer in answers)
+
+
+def test_a_misspelt_competitor_is_an_error_and_no_permission(questions: BatchAnswerer) -> None:
+    """A clause compares names: a misspelt one would match no clause, and so permit."""
+    student = {"competes_with": ["acne"]}
+    answer = ask(questions, purpose={"use": "select", "student": student})
+    assert "decision" not in answer
+    assert "no such provider" in answer["error"]
+    assert "did you mean 'acme'?" in answer["error"]

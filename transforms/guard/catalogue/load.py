@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from schemas.canonical import digest
-from schemas.errors import InputError, Problem, nearest
+from schemas.errors import InputError, Problem, close_names, nearest
 from schemas.inputs.check import read_model
 from schemas.inputs.document import Document, read_yaml
 from schemas.inputs.documents import TermsDocument, WrittenTerms
 from schemas.inputs.registry import Route, WrittenRegistry
+from schemas.purpose import Student
 
 BUILT_IN = Path(__file__).parent
 
@@ -41,6 +42,28 @@ class Catalogue:
     def providers(self) -> tuple[str, ...]:
         """Names that `competes_with` may use, sorted."""
         return tuple(sorted({name.partition("/")[0] for name in self.documents}))
+
+    def competitor_problems(self, student: Student) -> Iterator[tuple[int, Problem]]:
+        """Yields the names in `competes_with` that no clause can match, each with its index.
+
+        A clause compares names: a misspelt one would permit what the right one forbids.
+
+        Args:
+            student: The declared student.
+        """
+        for index, name in enumerate(student.competes_with or ()):
+            if name not in self.providers:
+                yield (
+                    index,
+                    Problem(
+                        "competes_with: the catalogue has no such provider",
+                        found=repr(name),
+                        expected=f"one of {', '.join(self.providers)}",
+                        remedy=close_names(name, self.providers)
+                        or "leave out a provider that the catalogue does not have: none of its"
+                        " terms can bind a route",
+                    ),
+                )
 
 
 @functools.cache

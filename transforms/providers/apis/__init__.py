@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas.errors import InputError, nearest
+from schemas.errors import InputError, close_names
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Usage
@@ -86,7 +86,7 @@ def find_api(name: str) -> Api:
             "this version of stillroom does not support the API",
             found=repr(name),
             expected=f"one of {', '.join(sorted(known))}",
-            remedy=nearest(name, known),
+            remedy=close_names(name, known),
         )
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     api: Api = module.API
