@@ -72,7 +72,7 @@ def test_a_no_ends_with_3_and_names_clause_document_and_version() -> None:
 
 @pytest.mark.parametrize(
     ("declared", "decision"),
-    [((), "deny"), (("openai",), "deny"), (("acme", "other"), "permit"), (("none",), "permit")],
+    [((), "deny"), (("openai",), "deny"), (("mistral", "cohere"), "permit"), (("none",), "permit")],
     ids=["undeclared", "with-it", "with-others", "with-nobody"],
 )
 def test_whom_the_student_competes_with_is_asked(declared: tuple[str, ...], decision: str) -> None:

@@ -21,6 +21,7 @@ from tests.transforms.asking.asking import ALL_DIGITS, make_requests, make_route
 from transforms.ledger import Ledger
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key
+from transforms.providers.retry import MAX_ATTEMPTS
 
 DOLLARS = Price(
     input_usd_per_million=100_000.0, output_usd_per_million=200_000.0
@@ -75,7 +76,10 @@ def test_stats_tell_what_each_route_was_asked_and_what_it_cost(ledger: Path) -> 
     assert (a["prompt_tokens"], a["completion_tokens"], a["usd"]) == (20, 10, 4.0)
     assert a["uncertain"] == 1
     assert a["usd_uncertain"] > 50 * 0.2
-    assert (b["requests"], b["answered"], b["usd"], b["uncertain"]) == (2, 2, 2.0, 1)
+    # The body that is no JSON is no answer: it was retried, and each attempt may have cost money.
+    assert (b["requests"], b["answered"], b["usd"]) == (2, 1, 2.0)
+    assert b["failed"] == {"not_json": MAX_ATTEMPTS}
+    assert b["uncertain"] == MAX_ATTEMPTS
 
 
 def test_stats_add_up(ledger: Path) -> None:
@@ -97,11 +101,11 @@ def exported(text: str) -> list[dict[str, Any]]:
 
 def test_an_export_holds_every_response_with_what_was_asked(ledger: Path) -> None:
     found = exported(stillroom("export", ledger).stdout)
-    assert len(found) == 7
+    assert len(found) == 6 + MAX_ATTEMPTS
     asked = {entry["request"]["messages"][0]["content"] for entry in found}
     assert asked == {"spoilt", *(f"Question {n}" for n in range(4))}
     outcomes = [each["response"]["outcome"] for each in found]
-    assert (outcomes.count("answer"), outcomes.count("http_503")) == (5, 1)
+    assert (outcomes.count("answer"), outcomes.count("http_503")) == (4, 1)
     for entry in found:
         if entry["request"]["messages"][0]["content"] == "spoilt":
             assert base64.b64decode(entry["response"]["body_base64"]) == b"\xff\xfe"
