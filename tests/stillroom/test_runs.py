@@ -104,6 +104,6 @@ def test_interrupting_a_notebook_waits_for_what_is_in_flight(tmp_path: Path) -> 
 
 def test_what_ends_the_asking_is_in_the_result(tmp_path: Path) -> None:
     with Teacher(lambda _: failure(403)) as teacher:
-        project = make_project(tmp_path, teacher.endpoint, questions(3))
+        project = make_project(tmp_path, teacher.endpoint, questions(8))
         result = stillroom.run(project.path)
     assert (result.stopped, result.version, result.folder) == ("access", None, None)

@@ -114,7 +114,7 @@ def test_an_audit_finds_the_records_of_a_judge_that_is_permitted_no_longer(tmp_p
     # Where no registry knows the routes any longer, the manifest's decisions tell what bound them.
     assert audit(corpus, Guard(load_catalogue()), today).denied == 0
     selected = select(corpus, f"route={JUDGE}", lambda: found)
-    with pytest.raises(InputError, match="nothing would be left"):
+    with pytest.raises(InputError, match="no record would be left"):
         withdraw(corpus, selected, tmp_path / "other", datetime.now(UTC))
     record_id = project.rows(result)[0]["record_id"]
     story = explain(project.corpus, record_id)

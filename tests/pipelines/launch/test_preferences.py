@@ -236,7 +236,7 @@ def test_datasets_loads_the_pairs_in_trls_preference_format(
         result = project.run()
     assert result.folder is not None
     cache = str(tmp_path / "cache")
-    loaded = datasets.load_dataset(result.folder, "preferences", cache_dir=cache)["train"]
+    loaded = datasets.load_dataset(str(result.folder), "preferences", cache_dir=cache)["train"]
     turns = datasets.List({"role": datasets.Value("string"), "content": datasets.Value("string")})
     assert {name: loaded.features[name] for name in ("prompt", "chosen", "rejected")} == {
         "prompt": turns,
@@ -247,5 +247,5 @@ def test_datasets_loads_the_pairs_in_trls_preference_format(
     for row in loaded:
         assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
         assert [turn["role"] for turn in row["chosen"] + row["rejected"]] == ["assistant"] * 2
-    records = datasets.load_dataset(result.folder, "none", cache_dir=cache)["train"]
+    records = datasets.load_dataset(str(result.folder), "none", cache_dir=cache)["train"]
     assert len(records) == result.accepted
