@@ -21,7 +21,9 @@ PROMPTS = {
         f"Mine is bob@kelp-farm.org. Yours is {ADDRESS}.", reasoning=f"They said {ADDRESS}."
     ),
     f"2: Greet {ADDRESS}.": answer(f"Hello {ADDRESS}, and", finish_reason="length"),
-    f"3: Greet {ADDRESS}.": raw(b"<html>oops</html>", content_type="text/html"),
+    f"3: Greet {ADDRESS}.": raw(
+        b"<html>oops</html>", content_type="text/html", headers={"Retry-After": "0"}
+    ),
     f"4: Greet {ADDRESS}.": failure(400),
     f"5: Greet {ADDRESS}.": answer(f"Hi {ADDRESS}!", model="another-model"),
     "6: Greet me.": answer("Hello!"),
