@@ -33,7 +33,7 @@ from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api, headers_for
 from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
-from transforms.providers.meaning import Reading
+from transforms.providers.meaning import ReplyReading
 from transforms.providers.retry import RetryPolicy, TransientFailure, judge
 from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import (
@@ -84,7 +84,7 @@ class _Sent:
 
     url: str
     exchange: Exchange
-    reading: Reading
+    reading: ReplyReading
     failure: TransientFailure | None
     grant: Grant
     decision_id: str

@@ -36,7 +36,7 @@ class _Marked(NamedTuple):
     answer: str
 
 
-class _Waiting(NamedTuple):
+class _WaitingJudgement(NamedTuple):
     """A judgement whose record is looked for.
 
     Attributes:
@@ -54,7 +54,9 @@ class _Waiting(NamedTuple):
 class Judgements:
     """The judgements of a ledger; a `transforms.ledger.migrate.DerivedRequests`."""
 
-    _waiting: dict[str, list[_Waiting]] = field(default_factory=dict)  # by digest of conversation
+    _waiting: dict[str, list[_WaitingJudgement]] = field(
+        default_factory=dict
+    )  # by digest of conversation
     _marks: dict[str, str] = field(default_factory=dict)  # new ones, by id of the judgement
 
     def add(self, request_id: str, asked: Asked) -> bool:
@@ -62,7 +64,7 @@ class Judgements:
         shown = _read(asked["messages"])
         if shown is None:
             return False
-        waiting = _Waiting(request_id, shown.mark, tuple(_begun(shown)))
+        waiting = _WaitingJudgement(request_id, shown.mark, tuple(_begun(shown)))
         self._waiting.setdefault(digest(shown.turns), []).append(waiting)
         return True
 

@@ -53,7 +53,7 @@ _SECRET = re.compile(r"[A-Za-z0-9+/_*-]{20,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReplyReading:
     """What an attempt means.
 
     Attributes:
@@ -81,12 +81,12 @@ class _Error:
     status: int | None = None
 
 
-_ANSWER = Reading(Meaning.ANSWER)
+_ANSWER = ReplyReading(Meaning.ANSWER)
 
 
 def read_meaning(
     outcome: str, status: int | None, headers: Mapping[str, str], body: bytes
-) -> Reading:
+) -> ReplyReading:
     """Returns what the end of an attempt means.
 
     Args:
@@ -101,9 +101,9 @@ def read_meaning(
         error = _read_error(body)
         return _judge(error, error.status or 200, headers)
     if outcome in _TRANSIENT_OUTCOMES:
-        return Reading(Meaning.TRANSIENT)
+        return ReplyReading(Meaning.TRANSIENT)
     if status is None or not outcome.startswith("http_"):
-        return Reading(Meaning.REQUEST)
+        return ReplyReading(Meaning.REQUEST)
     return _judge(_read_error(body), status, headers)
 
 
@@ -155,18 +155,18 @@ def _missing(value: Mapping[str, Any]) -> MalformedReason:
     )
 
 
-def _judge(error: _Error, status: int, headers: Mapping[str, str]) -> Reading:
+def _judge(error: _Error, status: int, headers: Mapping[str, str]) -> ReplyReading:
     """Returns the meaning of an error: by its codes, then by its message, then by its status."""
     words = _shorten(error.message)
     code = next((code for code in error.codes if _CODE.match(code)), "")
     for named in error.codes:
         if row := CODES.get(named.lower()):
-            return Reading(row.meaning, named, words, status)
+            return ReplyReading(row.meaning, named, words, status)
     message = error.message.lower()
     for row in PHRASES:
         if status in row.statuses and row.text in message:
-            return Reading(row.meaning, code, words, status)
-    return Reading(_by_status(status, error, headers), code, words, status)
+            return ReplyReading(row.meaning, code, words, status)
+    return ReplyReading(_by_status(status, error, headers), code, words, status)
 
 
 def _by_status(status: int, error: _Error, headers: Mapping[str, str]) -> Meaning:

@@ -28,7 +28,7 @@ from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import Exchange
 from transforms.providers.meaning import (
     NO_ANSWER_DETAIL,
-    Reading,
+    ReplyReading,
     lacks_answer,
     read_details,
     read_error_body,
@@ -104,7 +104,7 @@ class RetryPolicy:
     max_attempts: int = MAX_ATTEMPTS
 
     def failure(
-        self, exchange: Exchange, began: float, reading: Reading | None = None
+        self, exchange: Exchange, began: float, reading: ReplyReading | None = None
     ) -> TransientFailure | None:
         """Returns the failure of an attempt that has just ended; None unless it may pass.
 
@@ -195,12 +195,12 @@ class StopWithoutPatience(stop_base):
         return retry_state.upcoming_sleep > _failure(retry_state).patience_seconds
 
 
-def read_exchange(exchange: Exchange) -> Reading:
+def read_exchange(exchange: Exchange) -> ReplyReading:
     """Returns what an attempt means."""
     return read_meaning(exchange.outcome, exchange.status, exchange.headers, exchange.body)
 
 
-def judge(exchange: Exchange) -> tuple[Exchange, Reading]:
+def judge(exchange: Exchange) -> tuple[Exchange, ReplyReading]:
     """Returns an attempt with the outcome and detail to store, and what it means.
 
     The outcome of a response without an answer is the reason; the detail ends with the server's

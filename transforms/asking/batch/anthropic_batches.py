@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
-    Result,
+    BatchResult,
     http_result,
     member_bytes,
     read_line,
@@ -108,7 +108,7 @@ class AnthropicBatches:
         """Returns whether a job may belong to an intent: it has the same number of requests."""
         return "maybe" if job.size == size else "no"
 
-    def read_result(self, line: bytes) -> Result:
+    def read_result(self, line: bytes) -> BatchResult:
         """Returns the result in one line of a result file."""
         data, text = read_line(line)
         found = data.get("result")

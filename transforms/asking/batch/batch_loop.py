@@ -18,7 +18,7 @@ from transforms.asking.batch.client import BatchClient, CallFailed
 from transforms.asking.batch.collect import Collector
 from transforms.asking.batch.intents import IntentLog, OpenIntent
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.results import Result
+from transforms.asking.batch.results import BatchResult
 from transforms.asking.batch.search import JobSearch
 from transforms.asking.batch.submit import NotPermitted, Submitter
 from transforms.asking.context import AskingContext
@@ -355,7 +355,7 @@ class BatchLoop:
 
     # Counting
 
-    def _count(self, request_id: str, result: Result | None) -> None:
+    def _count(self, request_id: str, result: BatchResult | None) -> None:
         """Counts a request that has ended, if it is one of this run's."""
         key, progress = bytes.fromhex(request_id), self.progress
         if key not in self._awaited:

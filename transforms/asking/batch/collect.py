@@ -17,7 +17,7 @@ from schemas.responses import BATCH_ID, Response
 from transforms.asking.batch.client import BatchClient
 from transforms.asking.batch.intents import Intent, IntentLog, OpenIntent, PermittedRequest
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.results import Result, unanswered_result
+from transforms.asking.batch.results import BatchResult, unanswered_result
 from transforms.asking.batch.search import LINES_AT_ONCE
 from transforms.asking.progress import RouteProgress
 from transforms.clock import Clock
@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 _FULL = "token_limit_exceeded"
 # Called once for each request that has ended, with its id and its result; the result is None where
 # it was in the ledger already.
-Count = Callable[[str, Result | None], None]
-_Pair = tuple[PermittedRequest, Result]
+Count = Callable[[str, BatchResult | None], None]
+_Pair = tuple[PermittedRequest, BatchResult]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class Collector:
     def _results(self, state: _JobState, file: IO[bytes]) -> Iterator[_Pair]:
         """Yields our requests with their results, each once."""
 
-        def read() -> Iterator[Result]:
+        def read() -> Iterator[BatchResult]:
             for line in file:
                 if not line.strip():
                     continue
@@ -137,7 +137,7 @@ class Collector:
 
         return self._match(state, read())
 
-    def _match(self, state: _JobState, results: Iterator[Result]) -> Iterator[_Pair]:
+    def _match(self, state: _JobState, results: Iterator[BatchResult]) -> Iterator[_Pair]:
         everything = {permitted.request_id for permitted in state.intent.requests}
         for result in results:
             permitted = state.open.pop(result.request_id, None)
@@ -154,7 +154,9 @@ class Collector:
             *(self._store(state, permitted, result) for permitted, result in results)
         )
 
-    async def _store(self, state: _JobState, permitted: PermittedRequest, result: Result) -> None:
+    async def _store(
+        self, state: _JobState, permitted: PermittedRequest, result: BatchResult
+    ) -> None:
         reserved = state.intent.most(permitted)
         if self._is_stored(result.request_id, state.job.id):
             self.budget.release(reserved)
@@ -172,7 +174,9 @@ class Collector:
         kept = self.ledger.snapshot.attempts(request_id)
         return any(response.headers.get(BATCH_ID) == job for response in kept)
 
-    def _response(self, state: _JobState, permitted: PermittedRequest, result: Result) -> Response:
+    def _response(
+        self, state: _JobState, permitted: PermittedRequest, result: BatchResult
+    ) -> Response:
         intent = state.intent
         return Response(
             request_id=result.request_id,
@@ -217,7 +221,7 @@ class Collector:
             )
 
 
-def _missing_result(request_id: str, failed: str, missing: str) -> Result:
+def _missing_result(request_id: str, failed: str, missing: str) -> BatchResult:
     """Returns the result of a request that has none in its job."""
     if failed in ("", _FULL):
         return unanswered_result(request_id, failed or missing)

@@ -13,7 +13,7 @@ from typing import Any
 from schemas.codes import MalformedReason
 from transforms.asking.batch.protocols import BatchJob, BatchPage, BodyFormat, Match, read_id
 from transforms.asking.batch.results import (
-    Result,
+    BatchResult,
     http_result,
     member_bytes,
     read_line,
@@ -98,7 +98,7 @@ class OpenAiBatches:
         """Returns whether a job belongs to an intent."""
         return "yes" if job.intent_id == intent_id or (upload and job.input == upload) else "no"
 
-    def read_result(self, line: bytes) -> Result:
+    def read_result(self, line: bytes) -> BatchResult:
         """Returns the result in one line of an output or error file."""
         data, text = read_line(line)
         response = data.get("response")

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from schemas.codes import MalformedReason
 from transforms.asking.batch import MODULES
-from transforms.asking.batch.results import Result
+from transforms.asking.batch.results import BatchResult
 from transforms.providers.apis import HttpCall
 from transforms.providers.wire import Unreadable
 
@@ -124,7 +124,7 @@ class BatchProtocol(Protocol):
     def match(self, job: BatchJob, intent_id: str, upload: str, size: int) -> Match:
         """Returns whether a job is the one that was submitted with an intent."""
 
-    def read_result(self, line: bytes) -> Result:
+    def read_result(self, line: bytes) -> BatchResult:
         """Returns the result in one line of a result file; raises `Unreadable`."""
 
 

@@ -31,7 +31,7 @@ _TRANSIENT = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class BatchResult:
     """The result of one request of a job.
 
     Attributes:
@@ -56,15 +56,15 @@ class Result:
         return self.outcome not in _TRANSIENT and not is_transient(exchange)
 
 
-def http_result(request_id: str, status: int, body: bytes) -> Result:
+def http_result(request_id: str, status: int, body: bytes) -> BatchResult:
     """Returns the result of a request that got an HTTP response."""
     if 200 <= status < 300:
         missing = lacks_answer(body)
         outcome, detail = missing or Outcome.ANSWER, NO_ANSWER_DETAIL if missing else ""
-        return Result(
+        return BatchResult(
             request_id=request_id, outcome=outcome, status=status, body=body, detail=detail
         )
-    return Result(
+    return BatchResult(
         request_id=request_id,
         outcome=f"http_{status}",
         status=status,
@@ -73,7 +73,7 @@ def http_result(request_id: str, status: int, body: bytes) -> Result:
     )
 
 
-def unanswered_result(request_id: str, code: str) -> Result:
+def unanswered_result(request_id: str, code: str) -> BatchResult:
     """Returns the result of a request that got no HTTP response.
 
     Args:
@@ -84,7 +84,7 @@ def unanswered_result(request_id: str, code: str) -> Result:
     named = named if _CODE.fullmatch(named) else "error"
     outcome = f"batch_{named}"
     detail = f"the batch left it undone: {named}"
-    return Result(request_id=request_id, outcome=outcome, detail=detail)
+    return BatchResult(request_id=request_id, outcome=outcome, detail=detail)
 
 
 def read_line(line: bytes) -> tuple[dict[str, Any], str]:
