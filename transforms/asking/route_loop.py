@@ -18,21 +18,20 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from yarl import URL
-
 from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
 from schemas.responses import Completion, Response
 from transforms.asking.context import AskingContext
 from transforms.asking.progress import RouteProgress
 from transforms.asking.repair import may_need_repair, open_repair, repair_request
+from transforms.asking.sender import Sender
 from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DenialReason, Denied, Grant
 from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
-from transforms.providers.apis import HttpCall, find_api, headers_for
+from transforms.providers.apis import HttpCall, find_api
 from transforms.providers.error_codes import Meaning
-from transforms.providers.http_client import Exchange, HttpTarget, make_timeout
+from transforms.providers.http_client import Exchange
 from transforms.providers.meaning import ReplyReading
 from transforms.providers.retry import RetryPolicy, TransientFailure, judge
 from transforms.providers.server_limits import seconds_until_refilled
@@ -116,11 +115,8 @@ class RouteLoop:
         self._context = context
         self._route = work.route
         self._host = work.route.host
-        self._base = work.base
         self._api = find_api(work.route.api)
-        self._key = work.key
-        self._key_value = work.key.reveal() if work.key else ""
-        self._targets: dict[str, HttpTarget] = {}
+        self._sender = Sender(work, self._api, context.client, context.clock)
         self._requests = iter(work.requests)
         self._limiter = context.limiter(work)
         patience = work.route.timeouts.patience_seconds
@@ -254,11 +250,11 @@ class RouteLoop:
         self._count(state)
         sent_at = self._context.clock.now()
         try:
-            exchange, reading = judge(await self._post(state.call))
+            exchange, reading = judge(await self._sender.post(state.call))
         finally:
             self.progress.in_flight -= 1
         return _Sent(
-            url=self._base + state.call.path,
+            url=self._sender.url(state.call),
             exchange=exchange,
             reading=reading,
             failure=self._policy.failure(exchange, state.began, reading),
@@ -351,9 +347,7 @@ class RouteLoop:
 
     def _note_error(self, sent: _Sent) -> None:
         """Keeps the server's own words for the run's summary, without the key."""
-        words = sent.reading.words
-        if self._key_value:
-            words = words.replace(self._key_value, "…")
+        words = self._sender.without_key(sent.reading.words)
         quoted = f": {words}" if words else ""
         sentence = f"{sent.url}: {sent.exchange.outcome} ({sent.exchange.detail}){quoted}"
         self.progress.note_error(sent.exchange.outcome, sent.reading.code, sentence)
@@ -378,23 +372,3 @@ class RouteLoop:
             # Smaller requests are still asked; a later reason does not replace this one.
             self.progress.stopped = StopReason.QUOTA
             self.progress.detail = f"{self._route.id}: a request is more than a minute's quota"
-
-    async def _post(self, call: HttpCall) -> Exchange:
-        if self._key is not None and self._key.is_stale(self._context.clock.wall()):
-            problem = await self._key.renew(self._context.clock.wall)
-            if problem:
-                return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
-        return await self._context.client.post(self._target(call.path), call.body)
-
-    def _target(self, path: str) -> HttpTarget:
-        """Returns address, headers and timeouts; made again once the key was renewed."""
-        if self._key is not None and self._key.reveal() is not self._key_value:
-            self._key_value = self._key.reveal()
-            self._targets.clear()
-        target = self._targets.get(path)
-        if target is None:
-            timeout = make_timeout(self._route.timeouts)
-            headers = headers_for(self._api, self._key)
-            target = HttpTarget(URL(self._base + path), headers, timeout)
-            self._targets[path] = target
-        return target
