@@ -19,6 +19,7 @@ DEFAULT_COMPLETION_TOKENS = 4096
 # ledgers of an older scheme are refused until they are migrated.
 SCHEME = 2
 _REPAIR_SCHEME = 1  # raise it to ask all follow-ups again
+EXTRA = "extra"  # what a teacher's `extra` is called among the parameters of a request
 # At most so many digits give the bucket and slice: a follow-up is in those of its request.
 _SHARED_DIGITS = 4
 
@@ -34,7 +35,8 @@ class Request:
         model: The model's name, as the teacher's API knows it.
         revision: Revision of the weights, or "" if the provider names none.
         messages: The messages sent: the run's system prompt, if any, then the prompt's messages.
-        parameters: Sampling parameters as canonical JSON, with the seed of this sample.
+        parameters: Sampling parameters as canonical JSON, with the seed of this sample, and with
+            what is sent beside them under `EXTRA`.
         sample_index: Number of the sample of this prompt, from 0.
         repair: Whether an answer that violates its JSON Schema gets a follow-up; not part of the
             id.
@@ -74,7 +76,7 @@ def make_request(
         model: The model's name at the teacher.
         revision: Revision of the weights, or "".
         system: The run's system prompt, or "".
-        parameters: Sampling parameters as the run file has them.
+        parameters: Sampling parameters as the run file has them: `TeacherChoice.settings`.
         sample_index: Number of the sample, from 0.
         repair: Whether an answer that violates its JSON Schema gets a follow-up.
     """

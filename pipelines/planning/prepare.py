@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from transforms.guard.catalogue.load import load_catalogue
 from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
 from transforms.prompts.files import find_files
-from transforms.providers.apis import unsupported_parameters
+from transforms.providers.apis import unsendable_extra, unsupported_parameters
 
 Place = tuple[str | int, ...]
 
@@ -124,6 +124,7 @@ def _check_routes(run: RunFile, guard: Guard, document: Document) -> None:
             problems += [problem.at(where) for problem in error.problems]
         else:
             problems += _parameter_problems(route, teacher, document, place)
+            problems += _extra_problems(route, teacher, document, place)
             problems += _mode_problems(route, teacher, document.where((*place, "mode")))
     if problems:
         raise InputError(problems)
@@ -165,6 +166,14 @@ def _check_scores(run: RunFile, filters: Filters, document: Document) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def _extra_problems(
+    route: Route, teacher: TeacherChoice, document: Document, place: Place
+) -> Iterator[Problem]:
+    for steps, problem in unsendable_extra(route.api, teacher.extra):
+        where = document.where((*place, "extra", *steps))
+        yield replace(problem, what=f"extra.{'.'.join(steps)}: {problem.what}", where=where)
 
 
 def _parameter_problems(

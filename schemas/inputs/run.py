@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from schemas.canonical import canonical_json
-from schemas.inputs.parameters import WrittenParameters
+from schemas.inputs.parameters import JsonObject, WrittenParameters
 from schemas.inputs.quality import (
     BestOf,
     Dedupe,
@@ -20,7 +20,8 @@ from schemas.inputs.quality import (
     Target,
 )
 from schemas.purpose import Licence, Purpose
-from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written
+from schemas.requests import EXTRA
+from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written, is_address
 
 Mode = Literal["live", "batch"]
 
@@ -128,12 +129,22 @@ class TeacherChoice(Written):
         description="Sampling parameters, by the names of OpenAI's chat API.",
         examples=[{"temperature": 0.7, "max_tokens": 400}],
     )
+    extra: JsonObject = Field(
+        default={},
+        description="What the server takes beyond `parameters`: members of the request's body.",
+        examples=[{"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}}],
+    )
     repair: bool = Field(
         default=True,
         description="Whether an answer that violates its `response_format` is asked for once more,"
         " with what is wrong; in live mode only.",
         examples=[False],
     )
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The parameters, with `extra` among them."""
+        return {**self.parameters, EXTRA: self.extra} if self.extra else self.parameters
 
 
 class Judge(Written):
@@ -239,11 +250,6 @@ class Budget(Written):
     )
 
 
-def is_address(path: str) -> bool:
-    """Whether a path is an address of another kind than a folder on a file system."""
-    return "://" in path
-
-
 class WrittenRun(Written):
     """What a team wants, from which teachers, for which use, at what cost."""
 
@@ -325,7 +331,7 @@ class WrittenRun(Written):
     def _repeated_teachers(self) -> Iterator[Flaw]:
         seen: dict[str, int] = {}
         for index, teacher in enumerate(self.teachers):
-            question = canonical_json([teacher.id, teacher.parameters])
+            question = canonical_json([teacher.id, teacher.settings])
             if question in seen:
                 yield Flaw(
                     what=f"{teacher.id!r} is given twice with the same parameters",

@@ -9,7 +9,8 @@ from schemas.canonical import digest, inexact_integers, integer_problem
 from schemas.errors import InputError
 from schemas.inputs.check import read_model
 from schemas.inputs.document import Document, read_yaml
-from schemas.inputs.run import RunFile, WrittenRun, is_address
+from schemas.inputs.run import RunFile, WrittenRun
+from schemas.written import is_address
 
 
 def load_run(path: Path) -> tuple[RunFile, Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from schemas.buckets import (
     slices_of,
 )
 from schemas.errors import InputError
+from schemas.inputs.run import TeacherChoice
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
 
@@ -77,6 +79,15 @@ def test_tools_are_part_of_the_question() -> None:
 
     ids = {_ask().request_id, offering("a"), offering("b"), offering("a", tool_choice="required")}
     assert len(ids) == 4
+
+
+def test_extra_is_part_of_the_question_and_none_leaves_the_id_as_it_was() -> None:
+    def teacher(**extra: Any) -> Mapping[str, Any]:
+        return TeacherChoice(id="a/b", parameters=QUESTION["parameters"], extra=extra).settings
+
+    assert _ask(parameters=teacher()) == _ask()
+    ids = {_ask(parameters=teacher(**extra)).request_id for extra in ({}, {"k": 1}, {"k": 2})}
+    assert len(ids) == 3
 
 
 def test_each_sample_gets_a_seed_of_its_own() -> None:

@@ -77,7 +77,7 @@ def judge_request(record: Record, prompt: Prompt, judge: Judge, route: Route) ->
         model=route.model,
         revision=route.revision,
         system=SYSTEM,
-        parameters=judge.teacher.parameters,
+        parameters=judge.teacher.settings,
         sample_index=0,
     )
 

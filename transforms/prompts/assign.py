@@ -37,7 +37,7 @@ def assign_teachers(
                 model=route.model,
                 revision=route.revision,
                 system=run.system,
-                parameters=teacher.parameters,
+                parameters=teacher.settings,
                 sample_index=sample,
                 repair=teacher.repair and teacher.mode == "live",
             )

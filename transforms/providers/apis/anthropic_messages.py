@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.codes import MalformedReason
-from schemas.requests import Request, completion_limit
+from schemas.inputs.extra import Own
+from schemas.requests import EXTRA, Request, completion_limit
 from schemas.responses import Completion, Malformed, Usage
-from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
 from transforms.providers.finish_reasons import ANTHROPIC_MESSAGES, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
@@ -49,11 +50,18 @@ _NAMES = {
     "top_p": "top_p",
 }
 
+_OWN: Own = {
+    **dict.fromkeys(("messages", "model", "system", "tool_choice", "tools")),
+    **dict.fromkeys(_NAMES.values()),
+    "output_config": {"format": None},
+}
+
 
 class AnthropicMessages:
     """The client of the API `anthropic-messages`."""
 
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
+    own = _OWN
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`.
@@ -62,14 +70,16 @@ class AnthropicMessages:
         answer is sent.
         """
         system, turns = split_system(request.messages)
+        settings = json.loads(request.parameters)
+        extra = settings.pop(EXTRA, {})
         body = {
             "model": request.model,
             "messages": [{"role": turn.role, "content": turn.content} for turn in turns],
             "max_tokens": completion_limit(request.parameters),
             **({"system": system} if system else {}),
-            **_settings(json.loads(request.parameters)),
+            **_settings(settings),
         }
-        return HttpCall(PATH, _ENCODER.encode(body).encode())
+        return HttpCall(PATH, _ENCODER.encode(merge_extra(body, extra)).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers of all calls; see `Api.headers`."""

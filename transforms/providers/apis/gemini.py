@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.codes import MalformedReason
+from schemas.inputs.extra import Own
 from schemas.logprobs import TokenLogprob, TopLogprob
 from schemas.prompts import Message
-from schemas.requests import Request
+from schemas.requests import EXTRA, Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
-from transforms.providers.apis import HttpCall, rename_parameters, split_system
+from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
 from transforms.providers.finish_reasons import GEMINI, GEMINI_REFUSALS, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
@@ -53,18 +54,28 @@ _NAMES = {
     "top_logprobs": "logprobs",
     "top_p": "topP",
 }
+_SCHEMAS = ("responseJsonSchema", "responseSchema")  # two forms of `response_format`
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+_OWN: Own = {
+    **dict.fromkeys(("contents", "model", "systemInstruction", "toolConfig", "tools")),
+    "generationConfig": dict.fromkeys(
+        (*_NAMES.values(), "candidateCount", "responseMimeType", *_SCHEMAS)
+    ),
+}
 
 
 class Gemini:
     """The client of the API `gemini`."""
 
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
+    own = _OWN
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`."""
         system, turns = split_system(request.messages)
         parameters = json.loads(request.parameters)
+        extra = parameters.pop(EXTRA, {})
         tools = _tools(parameters)
         settings = _settings(parameters)
         body = {
@@ -74,7 +85,7 @@ class Gemini:
             **({"generationConfig": settings} if settings else {}),
         }
         path = f"/models/{quote(request.model, safe='')}:generateContent"
-        return HttpCall(path, _ENCODER.encode(body).encode())
+        return HttpCall(path, _ENCODER.encode(merge_extra(body, extra)).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers of all calls; see `Api.headers`."""

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.codes import MalformedReason
+from schemas.inputs.extra import Own
 from schemas.logprobs import TokenLogprob
-from schemas.requests import Request
+from schemas.requests import EXTRA, Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
-from transforms.providers.apis import HttpCall
+from transforms.providers.apis import HttpCall, merge_extra
 from transforms.providers.finish_reasons import OPENAI_CHAT, read_finish
 from transforms.providers.reasoning import separate_reasoning
 from transforms.providers.usage_reading import dearer_usage
@@ -67,11 +68,14 @@ class OpenAiChat:
             "top_p",
         }
     )
+    own: Own = dict.fromkeys({"messages", "model", *parameters})
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`."""
         turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
-        body = {"model": request.model, "messages": turns, **json.loads(request.parameters)}
+        settings = json.loads(request.parameters)
+        extra = settings.pop(EXTRA, {})
+        body = merge_extra({"model": request.model, "messages": turns, **settings}, extra)
         return HttpCall(PATH, _ENCODER.encode(body).encode())
 
     def headers(self, key: str) -> Mapping[str, str]:
