@@ -159,11 +159,6 @@ def as_sequence(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def is_address(path: str) -> bool:
-    """Whether a path is an address of another kind than a folder on a file system."""
-    return "://" in path
-
-
 Text = Annotated[str, Field(min_length=1)]
 Absent = Annotated[T | None, _MayBeAbsent()]
 Many = Annotated[tuple[T, ...], Strict(False)]  # YAML and JSON have lists

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from schemas.addresses import is_address
 from schemas.canonical import canonical_json
 from schemas.inputs.parameters import JsonObject, WrittenParameters
 from schemas.inputs.quality import (
@@ -21,7 +22,7 @@ from schemas.inputs.quality import (
 )
 from schemas.purpose import Licence, Purpose
 from schemas.requests import EXTRA
-from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written, is_address
+from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written
 
 Mode = Literal["live", "batch"]
 

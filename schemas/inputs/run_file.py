@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from schemas.addresses import is_address
 from schemas.canonical import digest, inexact_integers, integer_problem
 from schemas.errors import InputError
 from schemas.inputs.check import read_model
 from schemas.inputs.document import Document, read_yaml
 from schemas.inputs.run import RunFile, WrittenRun
-from schemas.written import is_address
 
 
 def load_run(path: Path) -> tuple[RunFile, Document]:
