@@ -8,6 +8,9 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE = $(UV) pip compile pyproject.toml --quiet --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
+# Some environments forbid bytecode: then each process would compile every module that it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check format lint types lock schemas clean
 
 demo: $(VENV)/.demo

@@ -7,8 +7,9 @@ catalogue, the registry and the question, so it is the same on every worker and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from copy import copy
+import functools
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
@@ -80,9 +81,12 @@ class Guard:
             changed=registry.changed,
         )
         self._cache: dict[Question, Verdict] = {}
+        self._pickled: bytes | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_cache": {}}
+    def __reduce__(self) -> tuple[Callable[[bytes], Guard], tuple[bytes]]:
+        if self._pickled is None:
+            self._pickled = pickle.dumps(self.__dict__ | {"_cache": {}, "_pickled": None})
+        return _unpickled, (self._pickled,)
 
     def route(self, route_id: str) -> Route:
         """Returns a route by its id.
@@ -104,9 +108,8 @@ class Guard:
             routes: Routes that are no longer in any registry, as recorded in a corpus. A document
                 that is in no catalogue any more counts as not in force.
         """
-        other = copy(self)
-        other.routes = {**{route.id: route for route in routes}, **self.routes}
-        return other
+        routes = {**{route.id: route for route in routes}, **self.routes}
+        return _from_state(self.__dict__ | {"routes": routes})
 
     def decide(
         self,
@@ -193,6 +196,18 @@ class _Bound:
     document: str
     layer: Layer
     version: TermsDocument | None
+
+
+def _from_state(state: dict[str, Any]) -> Guard:
+    guard = object.__new__(Guard)
+    guard.__dict__ |= state | {"_cache": {}, "_pickled": None}
+    return guard
+
+
+@functools.lru_cache(maxsize=8)
+def _unpickled(state: bytes) -> Guard:
+    """Returns a guard; the same one for the same bytes, since each stage of a pipeline holds it."""
+    return _from_state(pickle.loads(state))  # noqa: S301 - our own pickle
 
 
 def registry_digest(catalogue: Catalogue, registry: Registry) -> str:
