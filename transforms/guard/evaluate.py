@@ -108,8 +108,8 @@ class Guard:
             routes: Routes that are no longer in any registry, as recorded in a corpus. A document
                 that is in no catalogue any more counts as not in force.
         """
-        routes = {**{route.id: route for route in routes}, **self.routes}
-        return _from_state(self.__dict__ | {"routes": routes})
+        added = {route.id: route for route in routes}
+        return _from_state(self.__dict__ | {"routes": {**added, **self.routes}})
 
     def decide(
         self,
