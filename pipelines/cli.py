@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pipelines.commands import corpus, decide, init, ledger, runs, serve, terms
+from pipelines.display.console import print_error
 from schemas.errors import StillroomError
 
 app = typer.Typer(
@@ -52,6 +53,6 @@ def main() -> NoReturn:
     try:
         app(standalone_mode=True)
     except StillroomError as error:
-        sys.stderr.write(f"stillroom: {error}\n")
+        print_error(error)
         sys.exit(error.exit_code)
     sys.exit(0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipelines.display.console import print_error
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import load_schema
 from schemas.inputs.run_file import load_run
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None, start: Start | None = None) -> int:
             _check(path)
             (start or _submit)(path, beam_options, given.slices)
     except StillroomError as error:
-        sys.stderr.write(f"stillroom: {error}\n")
+        print_error(error)
         return error.exit_code
     return 0
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipelines.display.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,9 +17,9 @@ _FILE_WIDTH = 10_000  # characters
 
 def console(*, stderr: bool = False) -> Console:
     """Returns the console to print to."""
-    from rich.console import Console  # 50 ms that `--json` can do without
+    from pipelines.display.terminal import VisibleConsole  # 50 ms that `--json` can do without
 
-    out = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    out = VisibleConsole(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
     if not out.is_terminal:  # for grep and files: no table is wrapped
         out.width = _FILE_WIDTH
     return out
@@ -25,7 +27,12 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """Prints a value on stdout as JSON, in one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, ensure_ascii=False)) + "\n")
+
+
+def print_error(error: object) -> None:
+    """Prints why a command failed, on stderr."""
+    sys.stderr.write(f"stillroom: {visible(str(error))}\n")
 
 
 def reasons(counts: Mapping[str, int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.display.visible import visible
 from schemas.manifest import Manifest
 from transforms.auditing.audit import Audit, Denial
 from transforms.auditing.explain import Explanation
@@ -23,21 +24,22 @@ def print_verification(verification: Verification, out: Console) -> None:
         out.print(f"[red]{escape(problem.file)}[/red]: {escape(problem.what)}")
     state = "[green]verified[/green]" if verification.ok else "[red]does not verify[/red]"
     out.print(
-        f"{state}: version {verification.version}, {verification.records} records, "
+        f"{state}: version {escape(verification.version)}, {verification.records} records, "
         f"{verification.shards} shards"
     )
 
 
 def print_explanation(story: Explanation, out: Console) -> None:
     """Prints a record's story, section by section."""
-    out.print(f"[bold]{story.record_id}[/bold] {story.outcome}, version {story.version}")
+    state = f"{story.outcome}, version {story.version}"
+    out.print(f"[bold]{escape(story.record_id)}[/bold] {escape(state)}")
     for section in story.sections:
         out.print(f"\n[bold]{escape(section.title)}[/bold]")
         for name, value in section.facts:
             out.print(f"  [dim]{escape(name)}[/dim]  {escape(value)}")
         for name, text in section.texts:
             out.print(f"  [dim]{escape(name)}[/dim]")
-            out.print(indent(escape(text), "    "))
+            out.print(indent(escape(visible(text)), "    "))  # `indent` knows more ends of lines
 
 
 def print_audit(found: Audit, out: Console) -> None:
@@ -47,12 +49,12 @@ def print_audit(found: Audit, out: Console) -> None:
         section = f" section {denial.clause}" if denial.clause else ""
         out.print(
             f"[red]{_denied(denial)}[/red] of [bold]{escape(denial.teacher)}[/bold]  "
-            f"{denial.status}: {escape(denial.document + version + section)}: "
+            f"{escape(denial.status)}: {escape(denial.document + version + section)}: "
             f"{escape(denial.summary)}"
         )
     colour = "red" if found.denied else "green"
     out.print(
-        f"version {found.version}, {found.records} records; on {found.on} "
+        f"version {escape(found.version)}, {found.records} records; on {found.on} "
         f"{found.permitted} permitted, [{colour}]{found.denied} denied[/{colour}]"
     )
     if found.preferences:
@@ -69,8 +71,8 @@ def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     """Prints what was withdrawn, and where the rest is."""
     removed = manifest.removed
     out.print(
-        f"{removed.records if removed else 0} records withdrawn from version {manifest.parent}, "
-        f"{manifest.funnel.accepted} are left"
+        f"{removed.records if removed else 0} records withdrawn from version "
+        f"{escape(str(manifest.parent))}, {manifest.funnel.accepted} are left"
     )
     if removed and removed.preferences:
         left = manifest.rows("preferences")
@@ -81,7 +83,7 @@ def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
 def print_index(index: Mapping[str, Any], out: Console) -> None:
     """Prints whether an index was made, and where it is."""
     state = "made" if index["made"] else "exists and is complete"
-    of = f"version {index['version']}, {index['records']} records, by {index['unit']}"
+    of = f"version {escape(index['version'])}, {index['records']} records, by {index['unit']}"
     out.print(f"the index of {of}: {state}")
     out.print(f"The index is in [bold]{escape(index['folder'])}[/bold].")
 
@@ -91,7 +93,7 @@ def print_release(checks: Sequence[DutyCheck], out: Console) -> None:
     for check in checks:
         state = "[green]met[/green]" if check.met else "[red]not met[/red]"
         duty = check.duty
-        out.print(f"{state}  {duty.kind}: {escape(duty.text)} ({escape(duty.document)})")
+        out.print(f"{state}  {escape(duty.kind)}: {escape(duty.text)} ({escape(duty.document)})")
         out.print(f"    looked for {escape(check.looked_for)}")
         if check.missing:
             out.print(f"    [red]missing[/red] {escape(check.missing)}")

@@ -63,4 +63,6 @@ def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
 def _prompts(plan: Plan) -> str:
     if not plan.unread:
         return str(plan.prompts)
-    return f"{plan.prompts}, {sum(plan.unread.values())} unreadable ({reasons(plan.unread)})"
+    return (
+        f"{plan.prompts}, {sum(plan.unread.values())} unreadable ({escape(reasons(plan.unread))})"
+    )

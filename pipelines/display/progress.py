@@ -15,8 +15,10 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
+from pipelines.display.console import reasons
 from schemas.progress import StageFigures
 
 _REFRESH_SECONDS = 0.5
@@ -117,8 +119,7 @@ class Display:
             yield "failed", str(figures.failed)
         if figures.accepted or figures.rejected:
             yield "accepted", str(figures.accepted)
-            reasons = ", ".join(f"{name} {n}" for name, n in figures.rejected.most_common())
-            yield "rejected", reasons or "0"
+            yield "rejected", escape(reasons(figures.rejected)) or "0"
         if figures.judged:
             yield "judged", str(figures.judged)
         yield "tokens/s", f"{figures.completion_tokens / seconds:.0f}"

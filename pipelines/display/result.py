@@ -73,12 +73,12 @@ def _funnel(result: Result) -> Table:
     table.add_column("")
     table.add_column("requests", justify="right")
     table.add_column("", style="dim")
-    unread = f"prompts unreadable: {reasons(result.unread)}" if result.unread else ""
+    unread = f"prompts unreadable: {escape(reasons(result.unread))}" if result.unread else ""
     table.add_row("requests", str(result.requests), unread)
     pairs = f"and {result.preferences} preference pairs" if result.preferences else ""
     table.add_row("accepted", str(result.accepted), pairs)
-    table.add_row("rejected", str(sum(result.rejected.values())), reasons(result.rejected))
+    table.add_row("rejected", str(sum(result.rejected.values())), escape(reasons(result.rejected)))
     table.add_row("duplicates", str(result.duplicates))
-    table.add_row("failed", str(sum(result.failed.values())), reasons(result.failed))
+    table.add_row("failed", str(sum(result.failed.values())), escape(reasons(result.failed)))
     table.add_row("pending", str(result.pending))
     return table
