@@ -18,6 +18,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from pipelines.display.plan import shared_warnings
 from pipelines.display.progress import Display
 from pipelines.planning.earlier_corpora import open_indexes
 from pipelines.planning.plan import Plan
@@ -159,6 +160,8 @@ def get_ready(
     plan = plan_prepared(prepared, today)
     if not plan.permitted:
         raise RefusedByTerms(_refusal(plan))
+    for sentence in shared_warnings(plan.shared_files):
+        _LOG.warning("%s", sentence)
     preflight(prepared.run.corpus)
     if asks:
         open_ledger(prepared.run.ledger).preflight(run_id)

@@ -15,6 +15,7 @@ class StageFigures:
         asked: Requests that a teacher answered in this run.
         from_ledger: Requests whose answer was in the ledger already.
         failed: Requests that ended without an answer.
+        withheld: Requests that are not asked, since their prompts hold an evaluation item.
         judged: Records that the judge rated, or that ended otherwise.
         accepted: Records that passed the filters, before duplicates are removed.
         rejected: Rejected records, by reason.
@@ -25,6 +26,7 @@ class StageFigures:
     asked: int = 0
     from_ledger: int = 0
     failed: int = 0
+    withheld: int = 0
     judged: int = 0
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -34,7 +36,7 @@ class StageFigures:
     @property
     def ended(self) -> int:
         """Requests that need no more asking."""
-        return self.asked + self.from_ledger + self.failed
+        return self.asked + self.from_ledger + self.failed + self.withheld
 
     def __add__(self, other: StageFigures) -> StageFigures:
         """Returns the figures of both together."""

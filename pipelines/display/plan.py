@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +23,14 @@ def print_plan(plan: Plan, out: Console) -> None:
     for name, value in _figures(plan):
         table.add_row(f"[dim]{name}[/dim]", value)
     out.print(table)
+    for sentence in shared_warnings(plan.shared_files):
+        out.print(f"[yellow]warning[/yellow]  {escape(sentence)}")
+
+
+def shared_warnings(files: Iterable[str]) -> Iterator[str]:
+    """Yields a sentence for each file that is both prompts and an evaluation set."""
+    for name in files:
+        yield f"{name} is both a file of prompts and an evaluation set: its prompts are not asked"
 
 
 def print_verdict(verdict: Verdict, out: Console) -> None:
@@ -44,7 +52,7 @@ def print_verdict(verdict: Verdict, out: Console) -> None:
 
 def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "prompts", _prompts(plan)
-    yield "requests", f"{plan.requests}, {plan.in_ledger} in the ledger, {plan.to_ask} to ask"
+    yield "requests", _requests(plan)
     yield (
         "tokens",
         f"{plan.prompt_tokens} of prompts, at most {plan.max_completion_tokens} of completions",
@@ -61,8 +69,18 @@ def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _prompts(plan: Plan) -> str:
-    if not plan.unread:
-        return str(plan.prompts)
-    return (
-        f"{plan.prompts}, {sum(plan.unread.values())} unreadable ({escape(reasons(plan.unread))})"
-    )
+    parts = [str(plan.prompts)]
+    if plan.unread:
+        parts.append(f"{sum(plan.unread.values())} unreadable ({escape(reasons(plan.unread))})")
+    if plan.contaminated:
+        parts.append(f"{plan.contaminated} not asked: they hold an item of an evaluation set")
+    return ", ".join(parts)
+
+
+def _requests(plan: Plan) -> str:
+    parts = [str(plan.requests), f"{plan.in_ledger} in the ledger"]
+    if plan.withheld:
+        parts.append(f"{plan.withheld} of prompts that are not asked")
+    if plan.refused:
+        parts.append(f"{plan.refused} refused before by the server")
+    return ", ".join([*parts, f"{plan.to_ask} to ask"])

@@ -117,6 +117,8 @@ class Display:
         yield "from ledger", str(figures.from_ledger)
         if figures.failed:
             yield "failed", str(figures.failed)
+        if figures.withheld:
+            yield "not asked", f"{figures.withheld} in an evaluation set"
         if figures.accepted or figures.rejected:
             yield "accepted", str(figures.accepted)
             yield "rejected", escape(reasons(figures.rejected)) or "0"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from pipelines.planning.lookups import Standing, look_up
 from schemas.codes import ModelRole
 from schemas.errors import InputError
 from schemas.files import unstructure
@@ -17,15 +18,15 @@ from schemas.prompts import Prompt
 from schemas.records import Rejected
 from schemas.requests import Request
 from schemas.terms import Verdict
-from transforms.asking.repair import may_need_repair, open_repair, repair_tokens
+from transforms.asking.repair import may_need_repair, repair_tokens
 from transforms.guard.evaluate import Guard
 from transforms.guard.obligations import contradictions
 from transforms.judging.question import estimate_judging
 from transforms.ledger import ReaderLike
 from transforms.prompts.assign import assign_teachers
+from transforms.prompts.evaluation import evaluation_index, holds_item, shared_files
 from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
-from transforms.providers.apis import find_api
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens
 
 
@@ -59,6 +60,10 @@ class Plan:
         unread: Records of the prompt files that cannot, by reason.
         requests: All requests.
         in_ledger: Requests whose answer is in the ledger already.
+        refused: Requests that are not asked, since the server refused them before.
+        contaminated: Prompts that are not asked, since they hold an item of an evaluation set.
+        withheld: Requests of these prompts without an answer.
+        shared_files: Files that are both prompts and an evaluation set.
         prompt_tokens: Tokens of the prompts to send, by our own count. This and the following
             figures include the judge's share.
         max_completion_tokens: Tokens of the completions, if each has the maximum length and each
@@ -81,11 +86,15 @@ class Plan:
     seconds_min: float
     open_routes: tuple[str, ...]
     judge: JudgeShare | None = None
+    refused: int = 0
+    contaminated: int = 0
+    withheld: int = 0
+    shared_files: tuple[str, ...] = ()
 
     @property
     def to_ask(self) -> int:
         """Number of requests to send."""
-        return self.requests - self.in_ledger
+        return self.requests - self.in_ledger - self.refused - self.withheld
 
     @property
     def permitted(self) -> bool:
@@ -145,7 +154,8 @@ class _Load:
 class _Tally:
     prompts: int = 0
     requests: int = 0
-    in_ledger: int = 0
+    standings: Counter[Standing] = field(default_factory=Counter)
+    contaminated: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     kinds: dict[tuple[str, bool], None] = field(default_factory=dict)
     loads: dict[str, _Load] = field(default_factory=lambda: defaultdict(_Load))
@@ -191,7 +201,11 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         prompts=tally.prompts,
         unread=dict(tally.unread),
         requests=tally.requests,
-        in_ledger=tally.in_ledger,
+        in_ledger=tally.standings[Standing.ANSWERED],
+        refused=tally.standings[Standing.REFUSED],
+        contaminated=tally.contaminated,
+        withheld=tally.standings[Standing.WITHHELD],
+        shared_files=shared_files(run),
         prompt_tokens=sum(load.prompt_tokens for *_, load in loads),
         max_completion_tokens=sum(
             load.completion_tokens + load.repairs.completion for *_, load in loads
@@ -247,24 +261,33 @@ def _count(
     prompts: Iterable[Prompt | Rejected],
     ledger: ReaderLike,
 ) -> _Tally:
-    tally, extent = _Tally(), widest_extent(run)
+    tally = _Tally()
+    for found in look_up(_requests(run, routes, prompts, tally), ledger, routes):
+        tally.requests += 1
+        tally.standings[found.standing] += 1
+        if found.following is not None:
+            tally.loads[found.request.teacher].ask(found.following)
+        if run.judge and found.may_pass:
+            tokens = estimated_tokens(found.request)
+            tally.judging.add(estimate_judging(tokens, run.judge))
+    return tally
+
+
+def _requests(
+    run: RunFile,
+    routes: Mapping[str, Route],
+    prompts: Iterable[Prompt | Rejected],
+    tally: _Tally,
+) -> Iterator[tuple[Request, bool]]:
+    """Yields each request with whether its prompt holds an evaluation item; counts the prompts."""
+    extent, evaluation = widest_extent(run), evaluation_index(run)
     for prompt in prompts:
         if isinstance(prompt, Rejected):
             tally.unread[prompt.reason] += 1
             continue
         tally.prompts += 1
         tally.kinds[prompt.license, prompt.confidential] = None
+        contaminated = holds_item(evaluation, prompt.messages)
+        tally.contaminated += contaminated
         for request in assign_teachers(prompt, run, routes, extent):
-            tally.requests += 1
-            tokens = estimated_tokens(request)
-            outcome = ledger.outcome(request.request_id)
-            following: Request | None = request
-            if outcome and outcome.answered:
-                tally.in_ledger += 1
-                api = find_api(routes[request.teacher].api)
-                following = open_repair(ledger, api, request)
-            if following is not None:
-                tally.loads[request.teacher].ask(following)
-            if run.judge:
-                tally.judging.add(estimate_judging(tokens, run.judge))
-    return tally
+            yield request, contaminated

@@ -12,6 +12,7 @@ from schemas.extent import Extent
 from schemas.inputs.run import RunFile
 from schemas.prompts import Prompt
 from transforms.job import Job, bits_of
+from transforms.prompts.evaluation import evaluation_index, holds_item
 from transforms.prompts.extent import can_widen, first_extent, requests_in, wider_extent
 from transforms.prompts.read import read_prompts
 from transforms.publishing.outcome import RunOutcome
@@ -26,11 +27,11 @@ class Rounds:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._ids = _prompt_ids(job.run) if job.run.target else []
+        self._ids, self._withheld = _prompt_ids(job.run) if job.run.target else ([], [])
 
     def first(self) -> Job:
         """Returns the first round."""
-        if self._job.run.target is None:
+        if not self._ids:
             return self._job
         return self._round(first_extent(self._job.run, self._ids))
 
@@ -46,7 +47,7 @@ class Rounds:
 
     def _round(self, extent: Extent) -> Job:
         run = self._job.run
-        requests = requests_in(extent, run, self._ids)
+        requests = sum(requests_in(extent, run, ids) for ids in (self._ids, self._withheld))
         return replace(
             self._job,
             extent=extent,
@@ -56,7 +57,14 @@ class Rounds:
         )
 
 
-def _prompt_ids(run: RunFile) -> list[str]:
-    """Returns the ids of all prompts, ascending: 120 bytes a prompt."""
-    prompts = read_prompts(run.prompts, run.base)
-    return sorted(prompt.prompt_id for prompt in prompts if isinstance(prompt, Prompt))
+def _prompt_ids(run: RunFile) -> tuple[list[str], list[str]]:
+    """Returns the ids of all prompts to ask and of all that are withheld, each list ascending.
+
+    120 bytes a prompt. Those that are withheld bring no answer, so no extent is sized by them.
+    """
+    evaluation = evaluation_index(run)
+    ids: tuple[list[str], list[str]] = ([], [])
+    for prompt in read_prompts(run.prompts, run.base):
+        if isinstance(prompt, Prompt):
+            ids[holds_item(evaluation, prompt.messages)].append(prompt.prompt_id)
+    return sorted(ids[False]), sorted(ids[True])

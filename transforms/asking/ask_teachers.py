@@ -33,7 +33,7 @@ from transforms.limits.quota import DayUsage
 from transforms.limits.redis_limiters import RedisLimiters
 from transforms.limits.route_work import MakeLimiter, RouteWork
 from transforms.limits.usage import PastUsage, past_usage
-from transforms.prompts.staging import read_requests
+from transforms.prompts.staging import requests_to_ask
 from transforms.providers.apis import Api, find_api
 from transforms.providers.embedded import EmbeddedServer
 from transforms.providers.http_client import HttpClient
@@ -181,7 +181,7 @@ def _requests(
 ) -> Callable[[], Iterator[Request]]:
     def stream() -> Iterator[Request]:
         for bucket in buckets:
-            for request in read_requests(job.staged, bucket, route):
+            for request in requests_to_ask(job.staged, bucket, route):
                 if part.holds(request.request_id):
                     yield request
 

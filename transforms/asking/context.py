@@ -9,16 +9,14 @@ from typing import Protocol
 
 from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
-from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.clock import Clock
 from transforms.ledger import WriterLike
 from transforms.limits.budget import BudgetTracker
 from transforms.limits.route_work import MakeLimiter
-from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import HttpClient
 from transforms.providers.key import Key
-from transforms.providers.meaning import read_meaning
+from transforms.providers.meaning import refuses_prompt
 
 
 class AskLoop(Protocol):
@@ -82,9 +80,3 @@ class AskingContext:
         if before is None or (before.run_id != self.run_id and not refuses_prompt(before)):
             return ""
         return before.outcome
-
-
-def refuses_prompt(response: Response) -> bool:
-    """Returns whether the server refused the prompt itself, so that it would refuse it again."""
-    came = response.outcome, response.status, response.headers, response.body
-    return read_meaning(*came).meaning is Meaning.PROMPT

@@ -1,13 +1,24 @@
-"""Reads the evaluation sets whose items must not be in a corpus."""
+"""Reads the evaluation sets of a run, and finds what holds an item of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from schemas.codes import Severity
 from schemas.errors import InputError, nearest
 from schemas.inputs.quality import EvaluationSet
 from schemas.inputs.run import RunFile
-from transforms.filters.decontaminate import EvaluationIndex, EvaluationItem, build_index
+from schemas.prompts import Message
+from schemas.records import RecordedFinding
+from transforms.filters.decontaminate import (
+    RULE,
+    VERSION,
+    EvaluationIndex,
+    EvaluationItem,
+    build_index,
+)
+from transforms.filters.rules import Candidate
 from transforms.prompts.files import RawRecord, find_files, read_records
 
 
@@ -24,6 +35,57 @@ def evaluation_index(run: RunFile) -> EvaluationIndex | None:
     if not run.decontaminate:
         return None
     return build_index(item for chosen in run.decontaminate for item in _items(chosen, run.base))
+
+
+def contamination(index: EvaluationIndex | None, candidate: Candidate) -> RecordedFinding | None:
+    """Returns the finding for the evaluation item that a candidate holds; None without one.
+
+    Args:
+        index: The evaluation sets, or None.
+        candidate: A record that is being made.
+    """
+    found = index.check(candidate) if index else None
+    return found.recorded(RULE, VERSION, "quarantine", Severity.RISK) if found else None
+
+
+def prompt_contamination(
+    index: EvaluationIndex | None, messages: Sequence[Message]
+) -> RecordedFinding | None:
+    """Returns the same for a prompt alone: each answer to it would be rejected, so it is not asked.
+
+    Args:
+        index: The evaluation sets, or None.
+        messages: The prompt's messages.
+    """
+    return contamination(index, Candidate(tuple(messages), "")) if index else None
+
+
+def holds_item(index: EvaluationIndex | None, messages: Sequence[Message]) -> bool:
+    """Returns whether a prompt holds an evaluation item; see `prompt_contamination`."""
+    return prompt_contamination(index, messages) is not None
+
+
+def shared_files(run: RunFile) -> tuple[str, ...]:
+    """Returns the names of the evaluation files that are prompt files too, sorted.
+
+    Args:
+        run: The run file.
+    """
+    prompts = {path.resolve() for source in run.prompts for path in _paths(source.files, run.base)}
+    return tuple(
+        sorted(
+            {
+                name
+                for chosen in run.decontaminate
+                for name, path in find_files(chosen.files, run.base, "decontaminate")
+                if path.resolve() in prompts
+            }
+        )
+    )
+
+
+def _paths(patterns: tuple[str, ...], base: str) -> list[Path]:
+    return [path for _, path in find_files(patterns, base, "prompts")]
 
 
 def _items(chosen: EvaluationSet, base: str) -> Iterator[EvaluationItem]:

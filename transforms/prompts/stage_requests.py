@@ -8,34 +8,43 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
+from schemas.progress import StageFigures
 from schemas.records import Rejected
 from transforms.job import Job
 from transforms.prompts.assign import assign_teachers
+from transforms.prompts.evaluation import evaluation_index, holds_item
 from transforms.prompts.read import read_prompts
 from transforms.prompts.staging import RequestStage
-from transforms.work import REQUESTS, UNREAD, report_errors, write_staged
+from transforms.work import REQUESTS, UNREAD, report_errors, write_progress, write_staged
 
 
 def stage_requests(job: Job) -> list[int]:
     """Stages the requests of a run and returns the buckets that hold one.
 
-    A repetition writes the same files.
+    Those of prompts that hold an evaluation item are withheld: they are not asked. A repetition
+    writes the same files.
 
     Args:
         job: The execution. Its work folder gets one file of requests for each bucket, and the
             rejected records.
     """
     unread: list[Rejected] = []
+    figures = StageFigures()
     routes = job.routes()
+    evaluation = evaluation_index(job.run)
     with RequestStage(job.work / REQUESTS, job.bits) as stage:
         for prompt in read_prompts(job.run.prompts, job.run.base):
             if isinstance(prompt, Rejected):
                 unread.append(prompt)
                 continue
-            for request in assign_teachers(prompt, job.run, routes, job.extent):
-                stage.add(request)
+            requests = list(assign_teachers(prompt, job.run, routes, job.extent))
+            withheld = bool(requests) and holds_item(evaluation, prompt.messages)
+            figures += StageFigures(withheld=len(requests) * withheld)
+            for request in requests:
+                stage.add(request, withheld=withheld)
         buckets = stage.buckets()
     write_staged(job.work / UNREAD, unread)
+    write_progress(job.work, REQUESTS, figures)
     return buckets
 
 

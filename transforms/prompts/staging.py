@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ _SCHEMA = pa.schema(
         pa.field("sample_index", pa.int32()),
         pa.field("repair", pa.bool_()),
         pa.field("prompt", pa.string()),
+        pa.field("withheld", pa.bool_()),
     ]
 )
 
@@ -52,17 +53,17 @@ class RequestStage:
     def __init__(self, folder: Path, bits: int) -> None:
         self._folder = folder
         self._bits = bits
-        self._waiting: dict[int, list[Request]] = defaultdict(list)
+        self._waiting: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
 
     def __enter__(self) -> RequestStage:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
-    def add(self, request: Request) -> None:
-        """Adds a request to its bucket."""
+    def add(self, request: Request, *, withheld: bool = False) -> None:
+        """Adds a request to its bucket; one that is withheld is not asked."""
         bucket = bucket_of(request.request_id, self._bits)
-        self._waiting[bucket].append(request)
+        self._waiting[bucket].append(_row(request, withheld=withheld))
         if len(self._waiting[bucket]) >= _ROWS:
             self._write(bucket)
 
@@ -82,12 +83,12 @@ class RequestStage:
             writer.close()
 
     def _write(self, bucket: int) -> None:
-        rows = [_row(request) for request in self._waiting[bucket]]
-        self._waiting[bucket].clear()
+        rows = self._waiting[bucket]
         if bucket not in self._writers:
             path = str(bucket_file(self._folder, bucket))
             self._writers[bucket] = pa.ipc.new_stream(path, _SCHEMA, options=_OPTIONS)
         self._writers[bucket].write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        rows.clear()
 
 
 def bucket_file(folder: Path, bucket: int) -> Path:
@@ -111,26 +112,48 @@ def write_requests(folder: Path, bucket: int, requests: Iterable[Request]) -> No
         commit(hidden, bucket_file(folder, bucket), durable=False)
 
 
-def read_requests(folder: Path, bucket: int, teacher: str = "") -> Iterator[Request]:
-    """Yields a bucket's requests in the order in which they were staged.
+def read_requests(folder: Path, bucket: int) -> Iterator[Request]:
+    """Yields all of a bucket's requests in the order in which they were staged.
 
     Args:
         folder: Where the bucket's file is.
         bucket: The bucket.
-        teacher: Yield only requests to this route. The others are skipped before they are decoded,
-            since making Python objects of them is most of the work.
     """
+    return _read(folder, bucket, lambda batch: batch)
+
+
+def requests_to_ask(folder: Path, bucket: int, teacher: str) -> Iterator[Request]:
+    """Yields a bucket's requests to one route, without those that are withheld.
+
+    The others are skipped before they are decoded: making Python objects is most of the work.
+
+    Args:
+        folder: Where the bucket's file is.
+        bucket: The bucket.
+        teacher: Id of the route.
+    """
+    return _read(
+        folder,
+        bucket,
+        lambda batch: batch.filter(
+            pc.and_not(pc.equal(batch["teacher"], teacher), batch["withheld"])
+        ),
+    )
+
+
+def _read(
+    folder: Path, bucket: int, choose: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[Request]:
     with pa.OSFile(str(bucket_file(folder, bucket))) as file, pa.ipc.open_stream(file) as batches:
         for batch in batches:
-            chosen = batch.filter(pc.equal(batch["teacher"], teacher)) if teacher else batch
-            for row in chosen.to_pylist():
+            for row in choose(batch).to_pylist():
                 yield _request(row)
 
 
-def _row(request: Request) -> dict[str, Any]:
+def _row(request: Request, *, withheld: bool = False) -> dict[str, Any]:
     row: dict[str, Any] = unstructure(request)
     prompt = row.pop("prompt")
-    return row | {"prompt": json.dumps(prompt, ensure_ascii=False)}
+    return row | {"prompt": json.dumps(prompt, ensure_ascii=False), "withheld": withheld}
 
 
 def _request(row: dict[str, Any]) -> Request:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.codes import MalformedReason, Outcome
+from schemas.responses import Response
 from transforms.providers.error_codes import CODES, PHRASES, Meaning
 
 # An object that holds the list in which each of the APIs returns an answer. Quotes within a text
@@ -105,6 +106,12 @@ def read_meaning(
     if status is None or not outcome.startswith("http_"):
         return ReplyReading(Meaning.REQUEST)
     return _judge(_read_error(body), status, headers)
+
+
+def refuses_prompt(response: Response) -> bool:
+    """Returns whether the server refused the prompt itself, so that it would refuse it again."""
+    came = response.outcome, response.status, response.headers, response.body
+    return read_meaning(*came).meaning is Meaning.PROMPT
 
 
 def lacks_answer(body: bytes) -> MalformedReason | None:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from schemas.codes import Reason, RowKind, Severity, Stage
+from schemas.codes import Reason, RowKind, Stage
 from schemas.inputs.registry import Route
-from schemas.records import Record, RecordedFinding, Rejected
+from schemas.records import Record, Rejected
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response
 from schemas.terms import Verdict
 from transforms.filters import policy
-from transforms.filters.decontaminate import RULE, VERSION, EvaluationIndex
+from transforms.filters.decontaminate import RULE, EvaluationIndex
 from transforms.filters.json_schema import schema_asked_for
 from transforms.filters.language import detect_language
 from transforms.filters.publishable import is_publishable
@@ -24,6 +24,7 @@ from transforms.filters.rules import Candidate
 from transforms.filters.structure import asks_for_logprobs
 from transforms.filters.tool_calls import tools_asked_for
 from transforms.job import Job
+from transforms.prompts.evaluation import contamination, prompt_contamination
 from transforms.providers.tokens import count_tokens
 from transforms.records.filtered_bucket import PairCandidate
 from transforms.records.replies import Replies
@@ -66,10 +67,11 @@ class AnswerFilter:
         Returns:
             A record; a rejected row; a rejected row with its record, if the run makes pairs and
             the answer may be published in one; or None if the request has no final answer yet.
+            A request that is not asked, since its prompt holds an evaluation item, is rejected.
         """
         response, completion = replies.response, replies.completion
         if response is None or not (response.answered or response.final):
-            return None
+            return self._withheld(request, replies)
         if completion is None:
             return self._failed(request, replies, Stage.ASK, response.outcome, response.detail)
         if isinstance(completion, Malformed):
@@ -80,7 +82,7 @@ class AnswerFilter:
         self, request: Request, replies: Replies, response: Response, completion: Completion
     ) -> Record | Rejected | PairCandidate:
         candidate = _candidate(request, completion, replies)
-        contaminated = self._contaminated(candidate)
+        contaminated = contamination(self.evaluation, candidate)
         findings = self.job.filters.apply(candidate) + ((contaminated,) if contaminated else ())
         kept = self.job.filters.redact(candidate)
         if kept is not candidate:
@@ -108,15 +110,38 @@ class AnswerFilter:
         wanted = self.job.run.preferences is not None
         return wanted and row.stage is Stage.FILTER and is_publishable(row.findings)
 
+    def _withheld(self, request: Request, replies: Replies) -> Rejected | None:
+        """Returns the row of a request that is not asked; None for one that is pending."""
+        found = prompt_contamination(self.evaluation, request.prompt.messages)
+        if found is None:
+            return None
+        return make_rejected(
+            self._redacted(request),
+            replies,
+            stage=Stage.DECONTAMINATE,
+            kind=RowKind.REJECTED,
+            reason=found.code,
+            detail=found.finding,
+            findings=(found,),
+        )
+
     def _failed(
         self, request: Request, replies: Replies, stage: Stage, reason: str, detail: str
     ) -> Rejected:
-        """Returns the row of a request without an answer, its prompt redacted like any other."""
-        asked = self.job.filters.redact(Candidate(request.prompt.messages, ""))
-        request = _with_messages(request, asked)
+        """Returns the row of a request without an answer."""
         return make_rejected(
-            request, replies, stage=stage, kind=RowKind.FAILED, reason=reason, detail=detail
+            self._redacted(request),
+            replies,
+            stage=stage,
+            kind=RowKind.FAILED,
+            reason=reason,
+            detail=detail,
         )
+
+    def _redacted(self, request: Request) -> Request:
+        """Returns a request without an answer, its prompt redacted like any other."""
+        kept = self.job.filters.redact(Candidate(request.prompt.messages, ""))
+        return _with_messages(request, kept)
 
     def _record(self, answer: AnsweredRequest) -> Record:
         split = split_of(answer.request.prompt.prompt_id, self.job.run.splits)
@@ -142,10 +167,6 @@ class AnswerFilter:
             if not verdict.permits:
                 return _Reason(Stage.GUARD, reason, f"{verdict.status} on {verdict.on}")
         return None
-
-    def _contaminated(self, candidate: Candidate) -> RecordedFinding | None:
-        found = self.evaluation.check(candidate) if self.evaluation else None
-        return found.recorded(RULE, VERSION, "quarantine", Severity.RISK) if found else None
 
 
 def _day(response: Response) -> date:

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from schemas.buckets import bucket_of
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
-from transforms.prompts.staging import RequestStage, bucket_file, read_requests, write_requests
+from transforms.prompts.staging import (
+    RequestStage,
+    bucket_file,
+    read_requests,
+    requests_to_ask,
+    write_requests,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -77,12 +83,22 @@ def test_reading_for_one_teacher_skips_the_others_before_they_are_decoded(tmp_pa
     write_requests(tmp_path, 7, requests)
     for teacher in ("t/0", "t/1", "t/2"):
         expected = [each for each in requests if each.teacher == teacher]
-        assert list(read_requests(tmp_path, 7, teacher)) == expected
-    assert list(read_requests(tmp_path, 7, "t/3")) == []
+        assert list(requests_to_ask(tmp_path, 7, teacher)) == expected
+    assert list(requests_to_ask(tmp_path, 7, "t/3")) == []
     break_prompts(bucket_file(tmp_path, 7), "t/1")
-    assert len(list(read_requests(tmp_path, 7, "t/0"))) == 667
+    assert len(list(requests_to_ask(tmp_path, 7, "t/0"))) == 667
     with pytest.raises(ValueError, match="Expecting"):
-        list(read_requests(tmp_path, 7, "t/1"))
+        list(requests_to_ask(tmp_path, 7, "t/1"))
+
+
+def test_requests_that_are_withheld_are_read_but_not_asked(tmp_path: Path) -> None:
+    requests = [_request(f"Question {n}") for n in range(9)]
+    with RequestStage(tmp_path, 0) as stage:
+        for number, request in enumerate(requests):
+            stage.add(request, withheld=number % 3 == 0)
+    assert list(read_requests(tmp_path, 0)) == requests
+    asked = [each for number, each in enumerate(requests) if number % 3]
+    assert list(requests_to_ask(tmp_path, 0, "a/b")) == asked
 
 
 def break_prompts(path: Path, teacher: str) -> None:
