@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.display.console import print_error
+from schemas.addresses import is_address
 from schemas.errors import InputError, Problem, StillroomError
 from schemas.files import load_schema
 from schemas.inputs.run_file import load_run
@@ -134,7 +135,7 @@ def _check(path: Path) -> None:
             expected="an absolute path on a file system that all workers share",
         )
         for field, found in _paths(document.data)
-        if not Path(found).is_absolute()
+        if not (Path(found).is_absolute() or is_address(found))
     ]
     if problems:
         raise InputError(problems)
@@ -143,7 +144,7 @@ def _check(path: Path) -> None:
 def _paths(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields every path in a run file, with its key."""
     for name in ("registry", "corpus", "ledger"):
-        if name in data and not data[name].startswith("gs://"):
+        if name in data:
             yield name, data[name]
     for section in ("prompts", "decontaminate"):
         for entry in data.get(section, ()):

@@ -45,7 +45,9 @@ class EvaluationSet(Written):
     """An evaluation set that the corpus must not contain."""
 
     files: OneOrMany[Text] = Field(
-        min_length=1, description="Paths or glob patterns.", examples=["data/gsm8k_test.jsonl"]
+        min_length=1,
+        description="Paths or glob patterns, also in `gs://`.",
+        examples=["data/gsm8k_test.jsonl"],
     )
     text: Text = Field(description="Field of the evaluation item.", examples=["question"])
 

@@ -38,7 +38,7 @@ class PromptSource(Written):
 
     files: OneOrMany[Text] = Field(
         min_length=1,
-        description="Paths or glob patterns: JSONL, Parquet, CSV or text.",
+        description="Paths or glob patterns, also in `gs://`: JSONL, Parquet, CSV or text.",
         examples=["data/*.jsonl"],
     )
     text: Absent[Text] = Field(

@@ -121,7 +121,7 @@ def test_text_that_is_not_unicode_is_an_input_error_that_names_it() -> None:
         ("ledger", "ledger", "--ledger: the path is not absolute"),
         ("corpus", "gs://bucket/corpus", "parameters: corpus: only folders are supported"),
         ("registry", "teachers.yaml", "--registry: the path is not absolute"),
-        ("prompts", GOOD["prompts"].replace("/mnt/", "gs://"), "--prompts: the path is not abs"),
+        ("prompts", GOOD["prompts"].replace("/mnt/", ""), "--prompts: the path is not abs"),
         (
             "decontaminate",
             '[{"files": ["/a", "b"], "text": "q"}]',

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from schemas.addresses import split_address
 from schemas.errors import InputError, StillroomError
 from schemas.requests import Request
 from schemas.responses import Response
@@ -133,8 +134,11 @@ class GcsLedger:
         Raises:
             InputError: The address is no bucket and folder, or there are no credentials.
         """
+        bucket, folder = split_address(self.address.rstrip("/"))
         return Store(
-            self.address,
+            bucket,
+            folder,
+            what="the ledger",
             connections=self.connections,
             patience_seconds=self.patience_seconds,
         )

@@ -7,9 +7,9 @@ continues.
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import IO, Any, cast
 
 import pyarrow.parquet as pq
 
+from schemas.addresses import is_address
 from schemas.codes import UnreadReason
 from schemas.errors import InputError
+from transforms.storage.inputs import find_inputs, open_input
 
 ENDINGS = (".jsonl", ".ndjson", ".parquet", ".csv", ".txt")
 TEXT_FIELD = "text"  # the one field of a text file's records
@@ -44,26 +46,38 @@ class RawRecord:
     detail: str = ""
 
 
-def find_files(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, Path]]:
+def find_files(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[str, str]]:
     """Returns the files that match patterns, in an order that does not depend on the machine.
 
     Args:
-        patterns: Paths or glob patterns, relative to `base`.
+        patterns: Paths, relative to `base`, or addresses in gs://; with or without wildcards.
         base: Folder of the run file.
         where: The run file's line, for messages.
 
     Returns:
-        The name in provenance and the path of each file, sorted by name.
+        The name in provenance and the address of each file, sorted by name.
 
     Raises:
         InputError: A pattern matches nothing, or a file has an unknown ending.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, str] = {}
     for pattern in patterns:
-        names = sorted(glob.glob(pattern, root_dir=base, recursive=True))
+        if is_address(pattern) and not pattern.startswith("gs://"):
+            raise InputError(
+                "unknown kind of address",
+                where=where,
+                found=pattern,
+                expected="a path, or gs://bucket/name",
+            )
+        names = find_inputs(pattern, base)
         if not names:
             raise InputError(
-                "no such file", where=where, found=pattern, expected="a file below " + base
+                "no such file",
+                where=where,
+                found=pattern,
+                expected="an object that matches"
+                if is_address(pattern)
+                else f"a file below {base}",
             )
         for name in names:
             if not name.removesuffix(".gz").endswith(ENDINGS):
@@ -73,16 +87,16 @@ def find_files(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[s
                     found=name,
                     expected=f"a name that ends with {', '.join(ENDINGS)}, or these with .gz",
                 )
-            found[name] = Path(base, name)
+            found[name] = name if is_address(name) else os.path.join(base, name)
     return sorted(found.items())
 
 
-def read_records(name: str, path: Path) -> Iterator[RawRecord]:
+def read_records(name: str, address: str) -> Iterator[RawRecord]:
     """Yields the records of one file, in order.
 
     Args:
         name: The file's name in provenance.
-        path: Where it is.
+        address: Its path, or its address in gs://.
 
     Yields:
         Its records. Blank lines are skipped.
@@ -90,15 +104,20 @@ def read_records(name: str, path: Path) -> Iterator[RawRecord]:
     Raises:
         InputError: The file cannot be opened, or its content does not match its ending.
     """
-    kind = path.name.removesuffix(".gz").rpartition(".")[2]
     try:
-        if kind == "parquet":
-            yield from _read_parquet(name, path)
-        else:
-            with _open(path) as lines:
-                yield from {"csv": _read_csv, "txt": _read_text}.get(kind, _read_jsonl)(name, lines)
+        with open_input(address) as path:
+            yield from _read(name, path)
     except (OSError, EOFError, ValueError) as error:
         raise InputError("the prompt file cannot be read", where=name, found=str(error)) from error
+
+
+def _read(name: str, path: Path) -> Iterator[RawRecord]:
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    if kind == "parquet":
+        yield from _read_parquet(name, path)
+    else:
+        with _open(path) as lines:
+            yield from {"csv": _read_csv, "txt": _read_text}.get(kind, _read_jsonl)(name, lines)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""The objects of a ledger in a bucket: each is written whole, under a precondition.
+"""The objects in a bucket of Cloud Storage: each is written whole, under a precondition.
 
 An upload that is repeated after its response was lost finds its own object and gets 412, as if
 another writer had won. So a 412 is a lost race only if the object there is not what was sent.
@@ -7,10 +7,12 @@ another writer had won. So a 412 is a lost race only if the object there is not 
 from __future__ import annotations
 
 import base64
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import google.auth
@@ -44,7 +46,7 @@ class Listed(NamedTuple):
     """An object as a listing shows it.
 
     Attributes:
-        name: Its name below the ledger's address.
+        name: Its name below the store's address.
         metadata: What its writer stored with it.
     """
 
@@ -59,24 +61,29 @@ class Store:
     retries every call: that is safe, as each write has a precondition.
 
     Args:
-        address: `gs://bucket/folder`.
+        bucket: The bucket's name.
+        folder: The beginning of the names of its objects, without the slash; "" for the whole
+            bucket.
         connections: How many threads use it at once.
         patience_seconds: How long all tries at one call may take.
+        what: What is kept there, for messages.
 
     Raises:
-        InputError: The address is no bucket and folder, or there are no credentials.
+        InputError: There are no credentials.
     """
 
-    def __init__(self, address: str, *, connections: int, patience_seconds: float) -> None:
-        bucket, _, folder = address.removeprefix("gs://").strip("/").partition("/")
-        if not (address.startswith("gs://") and bucket and folder):
-            raise InputError(
-                "the ledger's address is not complete",
-                found=address,
-                expected="gs://bucket/folder",
-            )
-        self.address = f"gs://{bucket}/{folder}"
-        self._prefix = f"{folder}/"
+    def __init__(
+        self,
+        bucket: str,
+        folder: str = "",
+        *,
+        connections: int,
+        patience_seconds: float,
+        what: str,
+    ) -> None:
+        self._prefix = f"{folder}/" if folder else ""
+        self.address = f"gs://{bucket}/{folder}".rstrip("/")
+        self._what = what
         self._options: dict[str, Any] = {
             "timeout": _TIMEOUT_SECONDS,
             "retry": DEFAULT_RETRY.with_timeout(patience_seconds).with_delay(
@@ -134,6 +141,32 @@ class Store:
             except NotFound:
                 return None
         return data
+
+    def download(self, name: str, path: Path) -> bool:
+        """Copies an object to a file, checked against its checksum.
+
+        An object that was stored compressed (`Content-Encoding: gzip`) is unpacked, unless its
+        name says that it is a compressed file.
+
+        Args:
+            name: Its name below the address.
+            path: The file.
+
+        Returns:
+            Whether there is such an object.
+
+        Raises:
+            StillroomError: The bucket cannot be reached, or the disk is full.
+        """
+        blob = self._bucket.blob(self._prefix + name)
+        with self._explain_errors(), _explain_full_disk(path):
+            try:
+                blob.download_to_filename(
+                    str(path), raw_download=name.endswith(".gz"), **self._options
+                )
+            except NotFound:
+                return False
+        return True
 
     def get_with_generation(self, name: str) -> tuple[bytes, int] | None:
         """Returns an object's bytes and generation; None where there is none, or it changes now.
@@ -196,11 +229,11 @@ class Store:
 
     @contextmanager
     def _explain_errors(self) -> Iterator[None]:
-        """Raises an error that names the ledger, in place of one of the client library."""
+        """Raises an error that names what is kept there, in place of one of the library."""
         try:
             yield
         except _FAILURES as error:
-            raise _problem(self.address, error) from error
+            raise _problem(self._what, self.address, error) from error
 
 
 def is_lost_race(error: GoogleAPICallError | InvalidResponse) -> bool:
@@ -234,25 +267,38 @@ def _crc32c(data: bytes) -> str:
     return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
-def _problem(address: str, error: Exception) -> StillroomError:
+@contextmanager
+def _explain_full_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StillroomError(
+            f"{path.parent}: the disk is full\n"
+            "  set TMPDIR to a folder with free space, then run again"
+        ) from error
+
+
+def _problem(what: str, address: str, error: Exception) -> StillroomError:
     cause = error.cause if isinstance(error, RetryError) and error.cause else error
     code = _status(cause)
     if isinstance(cause, DefaultCredentialsError):
         return InputError(
-            "the ledger cannot be used: there are no Google credentials",
+            f"{what} cannot be used: there are no Google credentials",
             where=address,
             remedy="run `gcloud auth application-default login`, or start from a service account",
         )
     if code in _WRONG_SET_UP:
         return InputError(
-            "the ledger cannot be used",
+            f"{what} cannot be used",
             where=address,
             found=f"{code.value} {code.phrase}",
             expected="a bucket whose objects may be read, listed, created and deleted",
         )
     found = f"{code.value} {code.phrase}" if code else type(cause).__name__
     return StillroomError(
-        f"the ledger {address} cannot be reached: {found}\n"
+        f"{what} {address} cannot be reached: {found}\n"
         f"  what it holds is safe; run again when the bucket answers"
     )
 

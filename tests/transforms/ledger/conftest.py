@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.addresses import split_address
 from tests.gcs_server import GcsServer
 from tests.transforms.ledger.samples import ADDRESS, Clock, Home
 from transforms.ledger import Ledger
@@ -40,7 +41,7 @@ def bucket_ledger(server: GcsServer, clock: Clock) -> GcsLedger:
 
 @pytest.fixture
 def store(server: GcsServer) -> Store:
-    return Store(ADDRESS, connections=8, patience_seconds=5)
+    return Store(*split_address(ADDRESS), what="the ledger", connections=8, patience_seconds=5)
 
 
 @pytest.fixture(params=["folder", "bucket"])

@@ -171,7 +171,7 @@ def test_an_address_opens_the_ledger_of_its_kind(server: GcsServer, tmp_path: An
 
 @pytest.mark.parametrize("address", ["gs://", "gs://bucket", "gs://bucket/", "gs:///folder"])
 def test_an_address_needs_bucket_and_folder(address: str) -> None:
-    with pytest.raises(InputError, match="gs://bucket/folder"):
+    with pytest.raises(InputError, match="gs://bucket/name"):
         open_ledger(address).prepare()
 
 

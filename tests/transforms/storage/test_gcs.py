@@ -28,7 +28,7 @@ def test_more_than_ten_connections_are_kept(
     server: GcsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put("folder/name", b"data")
-    store = Store("gs://bucket/folder", connections=16, patience_seconds=5)
+    store = Store("bucket", "folder", what="the test", connections=16, patience_seconds=5)
     together = threading.Barrier(16)
     for _ in range(16):
         server.before("GET", "alt=media", together.wait)
