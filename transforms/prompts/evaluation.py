@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from schemas.addresses import is_address
 from schemas.codes import Severity
 from schemas.errors import InputError, nearest
 from schemas.inputs.quality import EvaluationSet
@@ -71,26 +72,30 @@ def shared_files(run: RunFile) -> tuple[str, ...]:
     Args:
         run: The run file.
     """
-    prompts = {path.resolve() for source in run.prompts for path in _paths(source.files, run.base)}
+    prompts = {
+        _same_for_links(address)
+        for source in run.prompts
+        for _, address in find_files(source.files, run.base, "prompts")
+    }
     return tuple(
         sorted(
             {
                 name
                 for chosen in run.decontaminate
-                for name, path in find_files(chosen.files, run.base, "decontaminate")
-                if path.resolve() in prompts
+                for name, address in find_files(chosen.files, run.base, "decontaminate")
+                if _same_for_links(address) in prompts
             }
         )
     )
 
 
-def _paths(patterns: tuple[str, ...], base: str) -> list[Path]:
-    return [path for _, path in find_files(patterns, base, "prompts")]
+def _same_for_links(address: str) -> str:
+    return address if is_address(address) else os.path.realpath(address)
 
 
 def _items(chosen: EvaluationSet, base: str) -> Iterator[EvaluationItem]:
-    for name, path in find_files(chosen.files, base, "decontaminate"):
-        for number, record in enumerate(read_records(name, path), 1):
+    for name, address in find_files(chosen.files, base, "decontaminate"):
+        for number, record in enumerate(read_records(name, address), 1):
             yield EvaluationItem(name, number, _text(record, chosen.text))
 
 
