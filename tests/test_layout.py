@@ -26,6 +26,7 @@ FLOORS = (
         "transforms.clock",
         "transforms.markdown",
         "transforms.text",
+        "transforms.transport",
         "transforms.storage",
     ),
     ("transforms.work", "transforms.providers"),

@@ -8,6 +8,7 @@ decompression, and in time.
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -23,12 +24,10 @@ from yarl import URL
 
 from schemas.codes import Outcome
 from schemas.inputs.registry import Timeouts
+from transforms.transport.connections import CleanConnector, Identity
 
 # A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
 MAX_BODY_BYTES = 16 * 2**20
-# uvicorn, which serves vLLM and SGLang, closes an idle connection after 5 s. A request sent into a
-# connection that is just being closed is lost, and may have been paid for.
-_KEEPALIVE_SECONDS = 4.0
 # A batch of 100,000 results of 40 KiB, written to a file.
 MAX_FILE_BYTES = 4 * 2**30
 _LARGE_BYTES = 2**20  # aiohttp warns about larger bodies that are not sent in pieces
@@ -123,14 +122,13 @@ class HttpClient:
         self._proxy = proxy
         self._tls = tls
         self._stack = AsyncExitStack()
+        self._identity = Identity(secrets.token_hex(8))
 
     async def __aenter__(self) -> Self:
+        self._connector = CleanConnector(ssl=self._tls or True)
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
-                # Connections are limited by each route's concurrency, not here.
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=self._tls or True
-                ),
+                connector=self._connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 trust_env=False,
@@ -195,18 +193,23 @@ class HttpClient:
         data: bytes | IO[bytes] | None,
         received: bytearray | _FileSink,
     ) -> Exchange:
+        request_id = self._identity.next(data if isinstance(data, bytes) else b"")
         try:
             async with self._session.request(
                 method,
                 target.url,
                 data=data,
-                headers=target.headers,
+                headers={**target.headers, **self._identity.headers(request_id)},
                 timeout=target.timeout,
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
                 whole = await self._read(response, received)
-                return _exchange(response, _body(received), whole, len(received))
+                body, values = _body(received), response.headers.values()
+                if self._identity.names_another(request_id, values, body):
+                    self._connector.close_idle()  # the one that it came by is among them
+                    return _other_answer(response, body)
+                return _exchange(response, body, whole, len(received))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             detail = _describe(error, len(received))
             return Exchange(_outcome(error), body=_body(received), detail=detail)
@@ -258,6 +261,12 @@ def _exchange(
     else:
         detail = _phrase(status)
     return Exchange(outcome, status=status, headers=_kept(response), body=body, detail=detail)
+
+
+def _other_answer(response: aiohttp.ClientResponse, body: bytes) -> Exchange:
+    """Returns the result of a response to another request; its status and usage are not ours."""
+    detail = "the server names another request of this run as the one that it answers"
+    return Exchange(Outcome.OTHER_ANSWER, headers=_kept(response), body=body, detail=detail)
 
 
 def _phrase(status: int) -> str:

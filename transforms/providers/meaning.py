@@ -28,6 +28,7 @@ _TRANSIENT_OUTCOMES = frozenset(
         Outcome.CONNECTION_CLOSED,
         Outcome.BAD_HTTP,
         Outcome.KEY_NOT_RENEWED,
+        Outcome.OTHER_ANSWER,
     }
 )
 # The outcomes of responses with status 2xx that hold no answer.

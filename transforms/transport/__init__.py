@@ -1,0 +1,1 @@
+"""What goes over the wire, whatever the API: connections, and keys that come back."""
