@@ -29,6 +29,7 @@ FLOORS = (
         "transforms.transport",
         "transforms.storage",
     ),
+    ("transforms.dialects",),
     ("transforms.work", "transforms.providers"),
     ("transforms.filters", "transforms.guard", "transforms.ledger"),
     ("transforms.corpus", "transforms.limits"),

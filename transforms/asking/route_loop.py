@@ -25,16 +25,16 @@ from transforms.asking.context import AskingContext
 from transforms.asking.progress import RouteProgress
 from transforms.asking.repair import may_need_repair, open_repair, repair_request
 from transforms.asking.sender import Sender
+from transforms.dialects.error_codes import Meaning
+from transforms.dialects.server_limits import seconds_until_refilled
 from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DenialReason, Denied, Grant
 from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
 from transforms.providers.apis import HttpCall, find_api
-from transforms.providers.error_codes import Meaning
 from transforms.providers.http_client import Exchange
 from transforms.providers.meaning import ReplyReading
 from transforms.providers.retry import RetryPolicy, TransientFailure, judge
-from transforms.providers.server_limits import seconds_until_refilled
 from transforms.providers.tokens import (
     NO_TOKENS,
     Tokens,

@@ -10,10 +10,10 @@ from typing import get_args
 
 from schemas.codes import UsageDoubt
 from schemas.responses import FinishReason
+from transforms.dialects.reasoning import find_mark
 from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule, Span
 from transforms.markdown import unclosed_fence, without_code
-from transforms.providers.reasoning import find_mark
 from transforms.text import DEFAULT_IGNORABLE
 
 _REASONS: tuple[str, ...] = get_args(FinishReason)

@@ -44,6 +44,9 @@ _KEPT_HEADERS = frozenset(
     }
 )
 _KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-tokenlimit-")
+# LiteLLM sends its provider's headers on under names with this prefix, also the only wait that it
+# names: https://docs.litellm.ai/docs/proxy/response_headers
+_RELAYED = "llm_provider-"
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",  # so that the ledger keeps the bytes as the server made them
@@ -280,8 +283,10 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
     """Returns the headers to keep. Bytes that are not UTF-8 become question marks."""
     kept: dict[str, str] = {}
     for name, value in response.headers.items():
-        name = name.lower()
-        if name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES):
+        own = name.lower()
+        name = own.removeprefix(_RELAYED)
+        wanted = name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES)
+        if wanted and (name == own or name not in kept):
             kept[name] = value.encode(errors="replace").decode()
     return kept
 

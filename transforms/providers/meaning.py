@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.codes import MalformedReason, Outcome
 from schemas.responses import Response
-from transforms.providers.error_codes import CODES, PHRASES, Meaning
+from transforms.dialects.error_codes import CLARIFYING_PHRASES, CODES, PHRASES, Meaning, Row
 
 # An object that holds the list in which each of the APIs returns an answer. Quotes within a text
 # are escaped, so no text is mistaken for it.
@@ -48,6 +48,8 @@ NO_ANSWER_DETAIL = "status 2xx without an answer"
 _PAYMENT_REQUIRED = 402
 _MOST_ERROR_BYTES = 2**18  # an error is short; what is longer is judged by its status
 _MOST_WORDS = 120
+# `error_code`: Databricks; `error_type`: TGI.
+_CODE_NAMES = ("code", "error_code", "error_type", "type", "status")
 _CODE = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.:-]{1,64}\Z")
 _NAMES_KEY = re.compile(r"api[ _-]?key", re.IGNORECASE)
 # What may be a key or an id: never shown.
@@ -165,16 +167,25 @@ def _missing(value: Mapping[str, Any]) -> MalformedReason:
 
 def _judge(error: _Error, status: int, headers: Mapping[str, str]) -> ReplyReading:
     """Returns the meaning of an error: by its codes, then by its message, then by its status."""
-    words = _shorten(error.message)
-    code = next((code for code in error.codes if _CODE.match(code)), "")
-    for named in error.codes:
-        if row := CODES.get(named.lower()):
-            return ReplyReading(row.meaning, named, words, status)
     message = error.message.lower()
-    for row in PHRASES:
-        if status in row.statuses and row.text in message:
-            return ReplyReading(row.meaning, code, words, status)
-    return ReplyReading(_by_status(status, error, headers), code, words, status)
+    named = next((code for code in error.codes if _by_code(code, status)), "")
+    row = (
+        _by_phrase(CLARIFYING_PHRASES, message, status)
+        or _by_code(named, status)
+        or _by_phrase(PHRASES, message, status)
+    )
+    meaning = row.meaning if row else _by_status(status, error, headers)
+    code = named or next((code for code in error.codes if _CODE.match(code)), "")
+    return ReplyReading(meaning, code, _shorten(error.message), status)
+
+
+def _by_code(code: str, status: int) -> Row | None:
+    row = CODES.get(code.lower())
+    return row if row and row.fits(status) else None
+
+
+def _by_phrase(rows: Iterable[Row], message: str, status: int) -> Row | None:
+    return next((row for row in rows if row.fits(status) and row.text in message), None)
 
 
 def _by_status(status: int, error: _Error, headers: Mapping[str, str]) -> Meaning:
@@ -199,11 +210,21 @@ def read_error_body(body: bytes) -> Mapping[str, Any]:
         return {}
     value = value[0] if isinstance(value, list) and value else value
     data = _object(value)
+    if "base_resp" in data and "error" not in data:
+        return _read_base_resp(_object(data["base_resp"]))
     choice = _first(data.get("choices"))
-    found = data.get("error") or choice.get("error") or data
+    found = data.get("error") or choice.get("error") or _first(data.get("errors")) or data
     if isinstance(found, str):  # xAI: {"code": …, "error": "…"}; TGI: {"error": "…", "error_type"}
         return {**data, "message": found}
     return _object(found)
+
+
+def _read_base_resp(base: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns MiniMax's status as an error whose message ends with its number, as its other forms.
+
+    https://platform.minimax.io/docs/api-reference/errorcode.md
+    """
+    return {"message": f"{base.get('status_msg')} ({base.get('status_code')})"}
 
 
 def _read_error(body: bytes) -> _Error:
@@ -222,7 +243,7 @@ def _codes(error: Mapping[str, Any]) -> Iterator[str]:
     inner = _object(error.get("innererror"))  # Azure
     metadata = _object(error.get("metadata"))
     reasons = [detail.get("reason") for detail in read_details(error)]
-    named = [error.get(name) for name in ("code", "error_type", "type", "status")]
+    named = [error.get(name) for name in _CODE_NAMES]
     if "flagged_input" in metadata:
         # Moderation at OpenRouter: https://openrouter.ai/docs/api/reference/errors-and-debugging
         yield "content_filter"

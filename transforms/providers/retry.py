@@ -24,7 +24,7 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from transforms.clock import Clock
-from transforms.providers.error_codes import Meaning
+from transforms.dialects.error_codes import Meaning
 from transforms.providers.http_client import Exchange
 from transforms.providers.meaning import (
     NO_ANSWER_DETAIL,

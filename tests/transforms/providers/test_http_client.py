@@ -111,6 +111,16 @@ def test_only_harmless_headers_are_kept() -> None:
     }
 
 
+def test_a_gateway_s_own_headers_come_before_those_it_sends_on() -> None:
+    for names in (
+        ("llm_provider-retry-after", "retry-after"),
+        ("retry-after", "llm_provider-retry-after"),
+    ):
+        waits = {name: "60" if name == "retry-after" else "7" for name in names}
+        assert ask(answer(headers=waits)).headers["retry-after"] == "60"
+    assert ask(answer(headers={"llm_provider-retry-after": "7"})).headers["retry-after"] == "7"
+
+
 @pytest.mark.parametrize("size", [2**20, 2**20 + 1, 2**22])
 def test_a_body_is_bounded_in_size(size: int) -> None:
     found = ask(raw(b"x" * size), max_body_bytes=2**20)

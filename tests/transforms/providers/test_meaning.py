@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.teacher import answer
-from transforms.providers.error_codes import CODES, PHRASES
+from transforms.dialects.error_codes import CODES, PHRASES
 from transforms.providers.meaning import lacks_answer, read_meaning
 
 GOOD = answer().body
@@ -88,23 +88,26 @@ def test_an_error_with_status_200_is_judged_by_its_own_code(code: int, expected:
 
 @pytest.mark.parametrize("row", CODES.values(), ids=lambda row: row.text)
 def test_each_code_is_found_wherever_a_server_puts_it(row: Any) -> None:
-    assert row.source.startswith("https://")
+    assert row.source.address.startswith("https://")
+    status = row.statuses[0] if row.statuses else 400
     for body in (
         error(code=row.text),
         error(type=row.text.upper()),
+        error(error_code=row.text),
+        {"errors": [{"message": "no", "code": row.text}]},
         error(details=[{"reason": row.text}]),
         {"error": "no", "code": row.text},
         [error(code=row.text)],
     ):
-        assert meaning(400, body) == row.meaning
+        assert meaning(status, body) == row.meaning
 
 
 @pytest.mark.parametrize("row", PHRASES, ids=lambda row: row.text)
 def test_each_phrase_is_found_with_its_statuses_alone(row: Any) -> None:
-    assert row.source.startswith("https://")
+    assert row.source.address.startswith("https://")
     for status in row.statuses:
         assert meaning(status, error(f"Sorry: {row.text.capitalize()}.")) == row.meaning
-    assert meaning(500, error(row.text)) == "transient"
+    assert meaning(599, error(row.text)) == "transient"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +140,15 @@ def test_each_phrase_is_found_with_its_statuses_alone(row: Any) -> None:
         (429, error(code="insufficient_quota", type="insufficient_quota"), "money"),
         (429, error(code="rate_limit_exceeded"), "transient"),
         (404, error(code="model_not_found"), "request"),
+        # A limit of a minute at DashScope, which names it as OpenAI names an empty account.
+        (
+            429,
+            error("Allocated quota exceeded, please increase …", code="insufficient_quota"),
+            "transient",
+        ),
+        (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "money"),
+        (200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "not_an_answer"),
+        (429, error(type="auth_error", code="429"), "transient"),  # LiteLLM
         (400, error(type="invalid_request_error"), "request"),
         (503, b"", "transient"),
     ],

@@ -16,8 +16,8 @@ from schemas.codes import MalformedReason
 from schemas.inputs.extra import Own
 from schemas.requests import EXTRA, Request, completion_limit
 from schemas.responses import Completion, Malformed, Usage
+from transforms.dialects.finish_reasons import ANTHROPIC_MESSAGES, read_finish
 from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
-from transforms.providers.finish_reasons import ANTHROPIC_MESSAGES, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,

@@ -19,8 +19,8 @@ from schemas.logprobs import TokenLogprob, TopLogprob
 from schemas.prompts import Message
 from schemas.requests import EXTRA, Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
+from transforms.dialects.finish_reasons import GEMINI, GEMINI_REFUSALS, read_finish
 from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
-from transforms.providers.finish_reasons import GEMINI, GEMINI_REFUSALS, read_finish
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,

@@ -15,9 +15,9 @@ from schemas.inputs.extra import Own
 from schemas.logprobs import TokenLogprob
 from schemas.requests import EXTRA, Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
+from transforms.dialects.finish_reasons import OPENAI_CHAT, read_finish
+from transforms.dialects.reasoning import separate_reasoning
 from transforms.providers.apis import HttpCall, merge_extra
-from transforms.providers.finish_reasons import OPENAI_CHAT, read_finish
-from transforms.providers.reasoning import separate_reasoning
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,

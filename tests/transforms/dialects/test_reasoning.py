@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.providers.reasoning import MARKS, find_mark, separate_reasoning
+from transforms.dialects.reasoning import MARKS, find_mark, separate_reasoning
 
 CARD = "The sky is blue."
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.providers.server_limits import seconds_until_refilled
+from transforms.dialects.server_limits import seconds_until_refilled
 
 NOW = 1_795_348_800.0  # 2026-11-22 12:00 UTC
 
