@@ -10,6 +10,7 @@ from typing import Any
 from schemas.codes import StopReason
 from schemas.files import unstructure
 from schemas.manifest import SpendSummary
+from schemas.stops import Stop
 from transforms.job import Job
 from transforms.publishing.outcome import RunOutcome
 
@@ -21,6 +22,7 @@ STOPPED = {
     StopReason.BUDGET: 4,
     StopReason.QUOTA: 4,
     StopReason.FAILING: 1,
+    StopReason.UNREACHABLE: 1,
     StopReason.PROMPTS: 4,
 }
 
@@ -127,10 +129,16 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         completion_tokens=counts.completion_tokens,
         seconds=round(seconds, 3),
         stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
-        stops=(*(f"{stop.route}: {stop.detail}" for stop in outcome.stops), *missed.values()),
+        stops=(*map(_sentence, outcome.stops), *missed.values()),
         errors=outcome.errors,
         folder=Path(job.run.corpus) / version if version else None,
     )
+
+
+def _sentence(stop: Stop) -> str:
+    """Returns why a route stopped, with its name once."""
+    named = stop.detail.startswith(f"{stop.route}: ")
+    return stop.detail if named else f"{stop.route}: {stop.detail}"
 
 
 def _missed(job: Job, outcome: RunOutcome) -> dict[StopReason, str]:

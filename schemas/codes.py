@@ -131,6 +131,7 @@ class StopReason(StrEnum):
     BUDGET = "budget"  # the run's own
     QUOTA = "quota"
     FAILING = "failing"  # nothing but failures came back
+    UNREACHABLE = "unreachable"  # no connection to the host was ever made
     PROMPTS = "prompts"  # every prompt and sample was asked, and the target was not reached
     INTERRUPTED = "interrupted"
 

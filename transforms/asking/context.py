@@ -10,6 +10,7 @@ from typing import Protocol
 from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
 from schemas.terms import Verdict
+from transforms.asking.reach import Reach
 from transforms.clock import Clock
 from transforms.ledger import WriterLike
 from transforms.limits.budget import BudgetTracker
@@ -42,6 +43,7 @@ class AskingContext:
         clock: Gives the time and pauses.
         random: Draws the jitter of pauses.
         loops: All loops.
+        hosts: Whether each host, with its port, was reached.
     """
 
     client: HttpClient
@@ -53,6 +55,11 @@ class AskingContext:
     clock: Clock
     random: Random
     loops: list[AskLoop] = field(default_factory=list)
+    hosts: dict[str, Reach] = field(default_factory=dict)
+
+    def reach(self, host: str) -> Reach:
+        """Returns whether a host, with its port, was reached: the same for all its routes."""
+        return self.hosts.setdefault(host, Reach(self.clock.monotonic))
 
     def stop_all(self, reason: StopReason, detail: str) -> None:
         """Stops all loops; requests in flight finish."""

@@ -116,6 +116,7 @@ class RouteLoop:
         self._route = work.route
         self._host = work.route.host
         self._api = find_api(work.route.api)
+        self._reach = context.reach(work.account[0])
         self._sender = Sender(work, self._api, context.client, context.clock)
         self._requests = iter(work.requests)
         self._limiter = context.limiter(work)
@@ -312,7 +313,10 @@ class RouteLoop:
         self.progress.count_cost(used, spent.usd)
 
     def _react(self, sent: _Sent) -> None:
-        if self._loses_access(sent):
+        if self._reach.gives_up(sent.exchange):
+            reason = f"{sent.url} cannot be reached: {sent.exchange.detail}"
+            self.stop(StopReason.UNREACHABLE, f"{self._route.id}: {reason}")
+        elif self._loses_access(sent):
             self._context.stop_account(self.account, sent.exchange.detail)
         elif sent.reading.meaning is Meaning.MONEY:
             reason = f"the account's money is used up ({sent.exchange.detail})"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from schemas.codes import StopReason
 from schemas.errors import InputError, StillroomError
 from schemas.inputs.registry import Quota, Timeouts
 from schemas.requests import Request
@@ -185,7 +186,7 @@ def test_a_dead_host_does_not_affect_a_healthy_route(tmp_path: Path) -> None:
             ),
             work(healthy, 30),
         )
-    assert done["t/dead"].failed == {"connection_failed": 3}
+    assert (done["t/dead"].pending, done["t/dead"].stopped) == (3, StopReason.UNREACHABLE)
     assert (done["t/dead"].usd_uncertain, done["t/dead"].uncertain) == (0, 0)
     assert done[ROUTE].answered == 30
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.codes import StopReason
-from schemas.inputs.registry import Quota, Timeouts
+from schemas.inputs.registry import Quota
 from tests.teacher import (
     Call,
     Reply,
@@ -215,14 +215,6 @@ def test_the_server_s_words_are_kept_once_by_reason_without_the_key(tmp_path: Pa
         "HTTP 400 Bad Request: content_filter",
         "HTTP 404 Not Found: model_not_found",
     }
-
-
-def test_a_host_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
-    timeouts = Timeouts(connect_seconds=2.0, response_seconds=5.0, patience_seconds=600.0)
-    route = make_route("http://127.0.0.1:9/v1", timeouts=timeouts)
-    done = run_engine(tmp_path, RouteWork(route, make_requests(1)))[ROUTE]
-    [sentence] = done.errors.values()
-    assert sentence.startswith("http://127.0.0.1:9/v1/chat/completions: connection_failed (")
 
 
 def test_the_tokens_of_an_error_with_status_200_are_counted(tmp_path: Path) -> None:
