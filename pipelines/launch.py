@@ -81,6 +81,7 @@ def launch(
         StillroomError: The run failed. Every answer is in the ledger.
     """
     started = time.monotonic()
+    _check_options(beam_options)
     notify = partial(console.print, markup=False) if console else _LOG.info
     ready = get_ready(path, slices=slices, asks=asks, clock=clock, notify=notify)
     _warn_of_damage(ready)
@@ -114,6 +115,7 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
     from pipelines.graph import build_corpus
     from pipelines.runners.local import make_pipeline
 
+    _check_options(beam_options)
     job = get_ready(path, slices=slices, asks=True)
     if job.run.target:
         raise InputError(
@@ -186,6 +188,15 @@ def get_ready(
         clock=clock,
         limiter=prepared.limiter,
     )
+
+
+def _check_options(beam_options: Sequence[str]) -> None:
+    if not beam_options:
+        return
+    from pipelines.runners.options import check_options
+
+    with quiet_beam():
+        check_options(beam_options)
 
 
 def _warn_of_damage(job: Job) -> None:
