@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -27,6 +26,7 @@ from pipelines.planning.prepare import prepare
 from pipelines.planning.rounds import Rounds
 from pipelines.results import Result, result_of
 from pipelines.runners.process import handling, outside_event_loop, quiet_beam
+from schemas.addresses import AnyPath
 from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.clock import Clock
 from transforms.corpus.publish import preflight
@@ -52,7 +52,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def launch(
-    path: Path,
+    path: AnyPath,
     beam_options: Sequence[str],
     *,
     slices: int,
@@ -101,7 +101,7 @@ def _run_round(job: Job, beam_options: Sequence[str], console: Console | None) -
     return outcome
 
 
-def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> None:
+def launch_template(path: AnyPath, beam_options: Sequence[str], slices: int) -> None:
     """Submits a run without waiting for it: a Flex Template's launcher must end at once.
 
     Args:
@@ -131,7 +131,7 @@ def launch_template(path: Path, beam_options: Sequence[str], slices: int) -> Non
 
 
 def get_ready(
-    path: Path,
+    path: AnyPath,
     *,
     slices: int,
     asks: bool,

@@ -1,13 +1,41 @@
-"""Which paths in a file are addresses."""
+"""Addresses of files and folders: paths, or `gs://bucket/name`."""
 
 from __future__ import annotations
 
+import os
+from os import PathLike
+
 from schemas.errors import InputError
+
+AnyPath = str | PathLike[str]
 
 
 def is_address(path: str) -> bool:
     """Whether a path is an address of another kind than a folder on a file system."""
     return "://" in path
+
+
+def join_address(base: str, path: str) -> str:
+    """Returns the address of a path that begins at a folder.
+
+    Args:
+        base: A folder.
+        path: A relative path; an absolute one or an address is returned as it is.
+    """
+    if is_address(path):
+        return path
+    if is_address(base) and not os.path.isabs(path):
+        return f"{base}/{path}"
+    return os.path.join(base, path)
+
+
+def parent_address(address: str) -> tuple[str, str]:
+    """Returns the folder of a file and the file's name there."""
+    if not is_address(address):
+        folder, name = os.path.split(os.path.abspath(address))
+        return folder, name
+    folder, _, name = address.rpartition("/")
+    return folder, name
 
 
 def split_address(address: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ beside a running event loop, and in any thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 
 from pipelines.display.console import console
@@ -15,11 +14,10 @@ from pipelines.launch import launch
 from pipelines.planning.plan import Plan
 from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
+from schemas.addresses import AnyPath
 from transforms.auditing.verify import Verification
 from transforms.auditing.verify import verify as verify_corpus
 from transforms.corpus.read import open_corpus
-
-AnyPath = str | PathLike[str]
 
 
 def plan(run_file: AnyPath) -> Plan:
@@ -30,7 +28,7 @@ def plan(run_file: AnyPath) -> Plan:
         (True, 67, 0.0)
 
     Args:
-        run_file: The run file.
+        run_file: The run file: a path, or `gs://bucket/name`.
 
     Returns:
         The plan, also where terms refuse: see `Plan.permitted` and `Plan.verdicts`.
@@ -38,7 +36,7 @@ def plan(run_file: AnyPath) -> Plan:
     Raises:
         InputError: Something in the run file or what it refers to is wrong.
     """
-    return plan_run(Path(run_file))
+    return plan_run(run_file)
 
 
 def run(
@@ -55,7 +53,7 @@ def run(
         (61, {'length': 6}, None)
 
     Args:
-        run_file: The run file.
+        run_file: The run file: a path, or `gs://bucket/name`.
         slices: Workers that ask at once; they share quota and budget. 1 to 16.
         beam_options: Options of Beam, such as `--runner=FlinkRunner`.
         progress: Whether progress is printed on stderr.
@@ -78,7 +76,7 @@ def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool
     """Does what `run` does with the answers in the ledger. Sends nothing.
 
     Args:
-        run_file: The run file.
+        run_file: The run file: a path, or `gs://bucket/name`.
         beam_options: Options of Beam.
         progress: Whether progress is printed on stderr.
 
@@ -128,7 +126,7 @@ def _launch(
     run_file: AnyPath, slices: int, beam_options: Sequence[str], *, asks: bool, progress: bool
 ) -> Result:
     return launch(
-        Path(run_file),
+        run_file,
         beam_options,
         slices=slices,
         asks=asks,

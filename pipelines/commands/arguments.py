@@ -11,7 +11,7 @@ import typer
 CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
 RegistryPath = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--registry", metavar="FILE", help="Your teachers.yaml, with your approvals."),
 ]
 MaxAge = Annotated[

@@ -220,7 +220,7 @@ def _without_duty(check: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in check.items() if key != "duty"}
 
 
-def _audit(corpus: Corpus, registry: Path | None, on: date, max_age_days: int | None) -> Audit:
+def _audit(corpus: Corpus, registry: str | None, on: date, max_age_days: int | None) -> Audit:
     """Audits a corpus with today's catalogue and its run file's setting for unapproved readings."""
     from transforms.auditing.audit import audit as audit_corpus
     from transforms.guard.catalogue import load_catalogue, load_registry

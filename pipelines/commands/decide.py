@@ -121,7 +121,7 @@ def decide(
 
 
 def _questions(
-    registry: Path | None, on: datetime | None, unapproved: Unapproved, max_age_days: int | None
+    registry: str | None, on: datetime | None, unapproved: Unapproved, max_age_days: int | None
 ) -> BatchAnswerer:
     from transforms.guard.catalogue import load_catalogue, load_registry
     from transforms.guard.questions import BatchAnswerer

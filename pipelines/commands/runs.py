@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from pipelines.commands.arguments import AsJson
 from pipelines.display.console import console, print_json
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The run file, YAML.")]
+RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run file, YAML.")]
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 
@@ -64,9 +63,7 @@ def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> Non
     _execute(path, context.args, slices=1, asks=False, as_json=as_json)
 
 
-def _execute(
-    path: Path, beam_options: list[str], *, slices: int, asks: bool, as_json: bool
-) -> None:
+def _execute(path: str, beam_options: list[str], *, slices: int, asks: bool, as_json: bool) -> None:
     from pipelines.display.log import warnings_on
     from pipelines.launch import launch
 

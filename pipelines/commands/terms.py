@@ -5,7 +5,6 @@ Only `terms check --fetch` uses the network.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ _terms = typer.Typer(
 )
 
 RunPath = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--run", metavar="RUN", help="A run file: use its registry, and only its teachers."
     ),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 from pipelines.planning.plan import Plan, make_plan
 from pipelines.planning.prepare import Prepared, prepare
+from schemas.addresses import AnyPath
 from transforms.clock import Clock
 from transforms.ledger import open_ledger
 
 _CLOCK = Clock()
 
 
-def plan_run(path: Path, clock: Clock = _CLOCK) -> Plan:
+def plan_run(path: AnyPath, clock: Clock = _CLOCK) -> Plan:
     """Plans a run. Sends nothing and writes nothing.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
+from os import fspath
 
 from pipelines.planning.earlier_corpora import Pinned, pin
+from schemas.addresses import AnyPath, is_address
 from schemas.errors import InputError, Problem, close_names
 from schemas.inputs.document import Document
 from schemas.inputs.quality import JUDGE
@@ -23,6 +24,7 @@ from transforms.guard.catalogue.team import load_registry
 from transforms.guard.evaluate import Guard
 from transforms.prompts.files import find_files
 from transforms.providers.apis import unsendable_extra, unsupported_parameters
+from transforms.storage.inputs import open_input
 
 Place = tuple[str | int, ...]
 
@@ -48,11 +50,11 @@ class Prepared:
     against: tuple[Pinned, ...]
 
 
-def prepare(path: Path, today: date) -> Prepared:
+def prepare(run_file: AnyPath, today: date) -> Prepared:
     """Reads a run file and all it refers to.
 
     Args:
-        path: The run file.
+        run_file: Its path, or its address in `gs://`.
         today: The day on which every authorisation must still run, UTC.
 
     Returns:
@@ -61,7 +63,7 @@ def prepare(path: Path, today: date) -> Prepared:
     Raises:
         InputError: Something in it is wrong; every message has file and line.
     """
-    run, document = load_run(path)
+    run, document = read_run(run_file)
     registry = _registry(run, today)
     guard = _guard(run, registry)
     _check_competitors(run, document)
@@ -75,10 +77,17 @@ def prepare(path: Path, today: date) -> Prepared:
     return Prepared(run, guard, filters, registry.limiter, pin(run, document))
 
 
+def read_run(run_file: AnyPath) -> tuple[RunFile, Document]:
+    """Reads a run file, also one in `gs://`; see `load_run`."""
+    address = fspath(run_file)
+    with open_input(address) as path:
+        return load_run(path, address if is_address(address) else "")
+
+
 def _registry(run: RunFile, today: date) -> Registry:
     if not run.registry:
         return Registry()
-    return load_registry(Path(run.registry), load_catalogue(), today=today)
+    return load_registry(run.registry, load_catalogue(), today=today)
 
 
 def _guard(run: RunFile, registry: Registry) -> Guard:

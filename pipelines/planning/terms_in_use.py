@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
+from pipelines.planning.prepare import read_run
+from schemas.addresses import AnyPath
 from schemas.codes import TermsProblemKind
 from schemas.errors import InputError
 from schemas.inputs.registry import Registry, Route
-from schemas.inputs.run_file import load_run
 from transforms.guard.approvals import DocumentState, UnapprovedPolicy, document_states
 from transforms.guard.catalogue import Catalogue, load_catalogue, load_registry
 from transforms.guard.changes import Fetch, TextComparison, compare_texts, record_changes
@@ -36,7 +36,7 @@ class TermsInUse:
 
     catalogue: Catalogue
     registry: Registry
-    path: Path | None
+    path: str | None
     routes: tuple[Route, ...] | None
     today: date
     within_days: int
@@ -114,8 +114,8 @@ class TermsInUse:
 
 
 def read_terms_in_use(
-    run: Path | None,
-    registry: Path | None,
+    run: AnyPath | None,
+    registry: str | None,
     today: date,
     *,
     within_days: int = 30,
@@ -150,8 +150,8 @@ def read_terms_in_use(
         )
     if registry:
         raise InputError("--run brings its own registry: give one of --run and --registry")
-    file, _ = load_run(run)
-    path = Path(file.registry) if file.registry else None
+    file, _ = read_run(run)
+    path = file.registry
     own = load_registry(path, catalogue) if path else Registry()
     guard = Guard(catalogue, own)
     asked = (*file.teachers, *((file.judge.teacher,) if file.judge else ()))

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from os import fspath
 
+from schemas.addresses import AnyPath, join_address, parent_address
 from schemas.codes import TextState
+from schemas.errors import StillroomError
 from schemas.files import unstructure
 from schemas.inputs.documents import TermsDocument
 from schemas.inputs.registry import ChangedTerms
-from transforms.guard.catalogue.team import CHANGED, read_changed
+from transforms.guard.catalogue.team import CHANGED, parse_changed
 from transforms.guard.fetch import FetchedPage
 from transforms.guard.texts import plain_text, text_digest
-from transforms.storage.files import write_file
+from transforms.storage.home import Home, open_home
 
 Fetch = Callable[[Iterable[str]], Mapping[str, FetchedPage]]
 
@@ -73,20 +76,34 @@ def newest_address(document: TermsDocument) -> str:
 
 
 def record_changes(
-    registry: Path, compared: Iterable[TextComparison], today: date
+    registry: AnyPath, compared: Iterable[TextComparison], today: date
 ) -> tuple[ChangedTerms, ...]:
     """Records changed texts beside a registry, and removes those that match their reading again.
 
     Args:
-        registry: The registry's file.
+        registry: The address of the registry's file.
         compared: The comparisons. Entries of other documents, and of documents that could not be
             fetched, stay as they are.
         today: The day, UTC.
 
     Returns:
         All entries now. A text that was found before keeps its day.
+
+    Raises:
+        StillroomError: They cannot be written, or another process writes them now.
     """
-    noted = {(entry.document, entry.version): entry for entry in read_changed(registry)}
+    with closing(open_home(parent_address(fspath(registry))[0], "the registry")) as home:
+        found = home.get_with_generation(CHANGED)
+        noted = parse_changed(found, join_address(home.address, CHANGED))
+        changed = _merge(noted, compared, today)
+        _write(home, changed, found[1] if found else 0)
+    return changed
+
+
+def _merge(
+    before: Iterable[ChangedTerms], compared: Iterable[TextComparison], today: date
+) -> tuple[ChangedTerms, ...]:
+    noted = {(entry.document, entry.version): entry for entry in before}
     for one in compared:
         key = (one.document, one.version)
         if one.state == TextState.SAME:
@@ -100,12 +117,10 @@ def record_changes(
                 found=one.found,
                 on=today,
             )
-            before = noted.get(key)
-            known = before and (before.read, before.found) == (one.read, one.found)
-            noted[key] = before if before and known else entry
-    changed = tuple(noted[key] for key in sorted(noted))
-    _write(registry.with_name(CHANGED), changed)
-    return changed
+            old = noted.get(key)
+            known = old and (old.read, old.found) == (one.read, one.found)
+            noted[key] = old if old and known else entry
+    return tuple(noted[key] for key in sorted(noted))
 
 
 def _comparable(document: TermsDocument) -> bool:
@@ -134,10 +149,13 @@ def _why_not(document: TermsDocument) -> str:
     return "it has no address"
 
 
-def _write(path: Path, changed: tuple[ChangedTerms, ...]) -> None:
-    """Writes the file atomically, or removes it if there are no entries."""
+def _write(home: Home, changed: tuple[ChangedTerms, ...], generation: int) -> None:
+    """Writes the file, or removes it if there are no entries."""
     if not changed:
-        path.unlink(missing_ok=True)
+        home.delete(CHANGED, generation)
         return
     text = json.dumps({"changed": unstructure(changed)}, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, text.encode())
+    if home.put(CHANGED, text.encode(), generation) is None:
+        raise StillroomError(
+            f"{join_address(home.address, CHANGED)} was changed meanwhile; check once more"
+        )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import IO, Any, cast
 
 import pyarrow.parquet as pq
 
-from schemas.addresses import is_address
+from schemas.addresses import is_address, join_address
 from schemas.codes import UnreadReason
 from schemas.errors import InputError
 from transforms.storage.inputs import find_inputs, open_input
@@ -87,7 +86,7 @@ def find_files(patterns: tuple[str, ...], base: str, where: str) -> list[tuple[s
                     found=name,
                     expected=f"a name that ends with {', '.join(ENDINGS)}, or these with .gz",
                 )
-            found[name] = name if is_address(name) else os.path.join(base, name)
+            found[name] = join_address(base, name)
     return sorted(found.items())
 
 

@@ -172,11 +172,14 @@ class Store:
         """Returns an object's bytes and generation; None where there is none, or it changes now.
 
         Raises:
+            InputError: There is no such bucket.
             StillroomError: The bucket cannot be reached.
         """
         with self._explain_errors():
             blob = self._bucket.get_blob(self._prefix + name, **self._options)
             if blob is None:
+                # A missing bucket looks the same here, but not to a listing.
+                next(self.list(most=1), None)
                 return None
             generation = int(blob.generation)
             try:  # of that generation, as the library asks for what it found

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.addresses import split_address
+from schemas.addresses import is_address, join_address, split_address
 from schemas.errors import InputError, StillroomError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def find_inputs(pattern: str, base: str) -> list[str]:
 
     Args:
         pattern: An address with or without wildcards. A path is relative to `base`.
-        base: A folder.
+        base: A folder, also one in a bucket.
 
     Returns:
         Names as the pattern writes them: relative to `base`, or whole addresses.
@@ -44,17 +44,20 @@ def find_inputs(pattern: str, base: str) -> list[str]:
         InputError: The bucket does not exist, or may not be listed.
         StillroomError: The bucket cannot be reached.
     """
-    if not pattern.startswith("gs://"):
-        return sorted(glob.glob(pattern, root_dir=base, recursive=True))
-    bucket, wanted = split_address(pattern)
+    address = join_address(base, pattern)
+    if not is_address(address):
+        found = glob.glob(pattern, root_dir=base, recursive=True)
+        return sorted(name for name in found if os.path.isfile(join_address(base, name)))
+    bucket, wanted = split_address(address)
     fixed = _WILDCARD.split(wanted, maxsplit=1)[0]
     with contextlib.closing(_open(bucket)) as store:
         names = [each.name for each in store.list(fixed)]
-    return [
+    addresses = [
         f"gs://{bucket}/{name}"
         for name in names
         if not name.endswith("/") and matches(name.split("/"), wanted.split("/"))
     ]
+    return addresses if is_address(pattern) else [a.removeprefix(f"{base}/") for a in addresses]
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -61,7 +61,7 @@ def reliance(path: Path, known: Catalogue, today: date = DAY) -> TermsInUse:
     return TermsInUse(
         catalogue=known,
         registry=load_registry(path, known),
-        path=path,
+        path=str(path),
         routes=None,
         today=today,
         within_days=30,
@@ -148,4 +148,4 @@ def test_a_run_relies_on_the_documents_of_its_teachers_alone(tmp_path: Path) -> 
 def test_a_run_and_a_registry_are_not_given_both(tmp_path: Path) -> None:
     project = make_project(tmp_path, "http://127.0.0.1:9/v1")
     with pytest.raises(InputError, match="give one of"):
-        read_terms_in_use(project.path, tmp_path / "teachers.yaml", DAY)
+        read_terms_in_use(project.path, str(tmp_path / "teachers.yaml"), DAY)

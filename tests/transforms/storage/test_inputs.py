@@ -42,7 +42,7 @@ def test_a_pattern_matches_what_it_matches_on_a_disk(names: set[str], pattern: s
             except (FileExistsError, NotADirectoryError):
                 continue  # another name needs a folder here
             files.add(name)
-        on_disk = {name for name in find_inputs(pattern, folder) if Path(folder, name).is_file()}
+        on_disk = set(find_inputs(pattern, folder))
     assert {name for name in files if matches(name.split("/"), pattern.split("/"))} == on_disk
 
 
@@ -85,7 +85,7 @@ def test_what_is_not_there_and_what_is_forbidden_is_an_error_with_the_address(
     server: GcsServer,
 ) -> None:
     with (
-        pytest.raises(InputError, match=r"no such file: gs://bucket/a|gs://bucket/a"),
+        pytest.raises(InputError, match="gs://bucket/a: no such file"),
         open_input("gs://bucket/a"),
     ):
         pass

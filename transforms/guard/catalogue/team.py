@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
-from pathlib import Path
+from os import fspath
 
+from schemas.addresses import AnyPath, join_address, parent_address
 from schemas.errors import InputError, Problem, nearest
 from schemas.inputs.check import read_model
-from schemas.inputs.document import read_yaml
+from schemas.inputs.document import parse_yaml, read_yaml
 from schemas.inputs.registry import (
     Approval,
     Authorisation,
@@ -19,19 +21,25 @@ from schemas.inputs.registry import (
     WrittenRegistry,
 )
 from transforms.guard.catalogue.load import Catalogue, read_routes, unknown_document
+from transforms.storage.home import open_home
+from transforms.storage.inputs import open_input
 
 CHANGED = "terms-changed.json"  # beside the registry; written by `terms check --fetch`
 
 
 def load_registry(
-    path: Path, catalogue: Catalogue, *, name: str | None = None, today: date | None = None
+    registry: AnyPath,
+    catalogue: Catalogue,
+    *,
+    name: str | None = None,
+    today: date | None = None,
 ) -> Registry:
     """Reads a team's own routes, approvals and authorisations, and what changed since.
 
     Args:
-        path: The file, `teachers.yaml`.
+        registry: The file, `teachers.yaml`; also one in `gs://`.
         catalogue: What they refer to.
-        name: How messages call the file; by default its path.
+        name: How messages call the file; by default its address.
         today: The day on which every authorisation must still run, UTC; None for any day, as for
             a question about the past.
 
@@ -41,8 +49,10 @@ def load_registry(
     Raises:
         InputError: With the problems found, each with its file and line.
     """
-    file = read_yaml(path, name=name)
-    changed = read_changed(path)
+    address = fspath(registry)
+    with open_input(address) as path:
+        file = read_yaml(path, name=name or address)
+    changed = read_changed(address)
     if file.data is None:
         return Registry(changed=changed)
     written = read_model(file, WrittenRegistry)
@@ -74,22 +84,37 @@ def load_registry(
     )
 
 
-def read_changed(registry: Path) -> tuple[ChangedTerms, ...]:
+def read_changed(registry: str) -> tuple[ChangedTerms, ...]:
     """Reads which texts were found changed since they were read, as noted beside a registry.
 
     Args:
-        registry: The registry's own file.
+        registry: The address of the registry's own file.
 
     Returns:
         The changes; none where nothing is noted.
 
     Raises:
         InputError: The note breaks its schema.
+        StillroomError: The disk or the bucket cannot be read.
     """
-    path = registry.with_name(CHANGED)
-    if not path.exists():
+    with closing(open_home(parent_address(registry)[0], "the registry")) as home:
+        return parse_changed(home.get_with_generation(CHANGED), join_address(home.address, CHANGED))
+
+
+def parse_changed(found: tuple[bytes, int] | None, name: str) -> tuple[ChangedTerms, ...]:
+    """Returns the changes in a note; see `read_changed`.
+
+    Args:
+        found: The file's bytes and generation; None where there is no file.
+        name: The file's address, for messages.
+    """
+    if found is None:
         return ()
-    return read_model(read_yaml(path), WrittenChanges).changed
+    try:
+        text = found[0].decode()
+    except UnicodeDecodeError as error:
+        raise InputError("the file is not UTF-8", where=name, found=f"byte {error.start}") from None
+    return read_model(parse_yaml(text, name), WrittenChanges).changed
 
 
 def _approval_problems(approval: Approval, catalogue: Catalogue) -> Iterator[Problem]:
