@@ -24,19 +24,51 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=_BEAM)(build)
 
 
-def plan(path: RunPath, as_json: AsJson = False) -> None:
-    """Show requests, verdicts and maximum cost. Sends nothing. Exits with 3 if terms refuse."""
+def plan(
+    path: RunPath,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Ask each route for its list of models; exit with 1 if one cannot be asked.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show requests, verdicts and maximum cost. Sends no request. Exits with 3 if terms refuse."""
+    if probe:
+        _plan_and_probe(path, as_json=as_json)
+        return
     from pipelines.planning.plan_run import plan_run
 
-    prepared = plan_run(path)
+    planned = plan_run(path)
     if as_json:
-        print_json(prepared.as_json())
+        print_json(planned.as_json())
     else:
         from pipelines.display.plan import print_plan
 
-        print_plan(prepared, console())
-    if not prepared.permitted:
+        print_plan(planned, console())
+    if not planned.permitted:
         raise typer.Exit(3)
+
+
+def _plan_and_probe(path: Path, *, as_json: bool) -> None:
+    from pipelines.planning.probe import plan_and_probe
+    from schemas.files import unstructure
+
+    planned, probes = plan_and_probe(path)
+    if as_json:
+        print_json(planned.as_json() | {"probes": [unstructure(probe) for probe in probes]})
+    else:
+        from pipelines.display.plan import print_plan
+        from pipelines.display.probe import print_probes
+
+        print_plan(planned, console())
+        print_probes(probes, console())
+    if not planned.permitted:
+        raise typer.Exit(3)
+    if any(probe.fails for probe in probes):
+        raise typer.Exit(1)
 
 
 def run(

@@ -19,7 +19,8 @@ _HOW_TO_GO_ON = {
     "quota": "A quota is used up. Run again later: what was answered is not asked again.",
     "prompts": "Add prompts, or raise `target.extra_samples`, and run again: what was answered is "
     "not asked again.",
-    "unreachable": "A host cannot be reached: correct its endpoint or start its server; run again.",
+    "unreachable": "A host cannot be reached: correct its endpoint or start its server; run again. "
+    "`stillroom plan --probe` only looks whether it is there.",
     "failing": "A teacher returns only errors: see the reasons above, correct them, run again.",
 }
 

@@ -255,7 +255,7 @@ class RouteLoop:
         finally:
             self.progress.in_flight -= 1
         return _Sent(
-            url=self._sender.url(state.call),
+            url=self._sender.url(state.call.path),
             exchange=exchange,
             reading=reading,
             failure=self._policy.failure(exchange, state.began, reading),

@@ -33,19 +33,29 @@ class Sender:
 
     async def post(self, call: HttpCall) -> Exchange:
         """Sends a call; returns its response or error."""
-        if self._key is not None and self._key.is_stale(self._clock.wall()):
-            problem = await self._key.renew(self._clock.wall)
-            if problem:
-                return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
+        if problem := await self._renewal_problem():
+            return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
         return await self._client.post(self._target(call.path), call.body)
 
-    def url(self, call: HttpCall) -> str:
-        """Returns the address that a call is sent to."""
-        return self._base + call.path
+    async def get(self, path: str) -> Exchange:
+        """Gets a path; returns its response or error."""
+        if problem := await self._renewal_problem():
+            return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
+        return await self._client.get(self._target(path))
+
+    def url(self, path: str) -> str:
+        """Returns the address that a path belongs to."""
+        return self._base + path
 
     def without_key(self, words: str) -> str:
         """Returns a server's words with the key masked."""
         return words.replace(self._key_value, "…") if self._key_value else words
+
+    async def _renewal_problem(self) -> str:
+        """Renews the key if it is about to end; returns why that failed, or ""."""
+        if self._key is None or not self._key.is_stale(self._clock.wall()):
+            return ""
+        return await self._key.renew(self._clock.wall)
 
     def _target(self, path: str) -> HttpTarget:
         """Returns address, headers and timeouts; made again once the key was renewed."""

@@ -48,6 +48,11 @@ class Api(Protocol):
         """The members of the body that `build` writes: `extra` may not give them."""
         ...
 
+    @property
+    def models_path(self) -> str:
+        """The path of the list of models, appended to the route's endpoint."""
+        ...
+
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request, with its `extra`."""
         ...

@@ -62,6 +62,7 @@ class AnthropicMessages:
 
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
     own = _OWN
+    models_path = "/v1/models?limit=1000"
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`.

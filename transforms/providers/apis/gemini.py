@@ -70,6 +70,7 @@ class Gemini:
 
     parameters = frozenset({*_NAMES, "response_format", "tool_choice", "tools"})
     own = _OWN
+    models_path = "/models?pageSize=1000"
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`."""

@@ -69,6 +69,7 @@ class OpenAiChat:
         }
     )
     own: Own = dict.fromkeys({"messages", "model", *parameters})
+    models_path = "/models"
 
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`."""
