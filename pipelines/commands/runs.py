@@ -52,7 +52,7 @@ def plan(
         raise typer.Exit(3)
 
 
-def _plan_and_probe(path: Path, *, as_json: bool) -> None:
+def _plan_and_probe(path: str, *, as_json: bool) -> None:
     from pipelines.planning.probe import plan_and_probe
     from schemas.files import unstructure
 

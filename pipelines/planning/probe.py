@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipelines.planning.plan import Plan
 from pipelines.planning.plan_run import plan_prepared
 from pipelines.planning.prepare import prepare
+from schemas.addresses import AnyPath
 from transforms.asking.probe import Probe, ProbeState, probe_routes
 from transforms.clock import Clock
 
 _CLOCK = Clock()
 
 
-def plan_and_probe(path: Path, clock: Clock = _CLOCK) -> tuple[Plan, list[Probe]]:
+def plan_and_probe(path: AnyPath, clock: Clock = _CLOCK) -> tuple[Plan, list[Probe]]:
     """Plans a run, and probes each route that it would ask. No request is sent.
 
     A route that the terms refuse is not probed: nothing at all is sent to its host.
