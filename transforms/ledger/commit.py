@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -18,6 +18,8 @@ from schemas.errors import StillroomError
 from transforms.ledger.entries import make_line
 from transforms.ledger.index import Segment
 from transforms.ledger.segments import OpenSegment
+
+_PIECE_BYTES = 16 * 2**20
 
 
 @dataclass(slots=True)
@@ -120,7 +122,8 @@ class Committer:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         self._segment = self._segment or self._begin()
-        self._segment.append((item.key, item.flags, make_line(item.pieces)) for item in batch)
+        for lines in _in_pieces((item.key, item.flags, make_line(item.pieces)) for item in batch):
+            self._segment.append(lines)
         _wake_all(batch, lambda future: future.set_result(None))
         if len(self._segment) >= self._segment_entries:
             self._finish_segment()
@@ -135,6 +138,21 @@ class Committer:
             self._failure = error
             batch += self._waiting
         _wake_all(batch, lambda future: future.set_exception(self._failed(error)))
+
+
+def _in_pieces(
+    lines: Iterator[tuple[bytes, int, bytes]],
+) -> Iterator[list[tuple[bytes, int, bytes]]]:
+    """Yields lines in lists of not much more than `_PIECE_BYTES`, so that memory is bounded."""
+    piece, size = [], 0
+    for each in lines:
+        piece.append(each)
+        size += len(each[2])
+        if size >= _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _wake_all(batch: list[_Waiting], resolve: Callable[[asyncio.Future[None]], None]) -> None:

@@ -24,12 +24,13 @@ from yarl import URL
 
 from schemas.codes import Outcome
 from schemas.inputs.registry import Timeouts
+from transforms.transport.bodies import MAX_BODY_BYTES, MAX_LOGPROBS_BYTES, Body, FileBody
 from transforms.transport.connections import CleanConnector, Identity
 
-# A completion of 128,000 tokens is below 1 MiB; log probabilities may add ten times as much.
-MAX_BODY_BYTES = 16 * 2**20
 # A batch of 100,000 results of 40 KiB, written to a file.
 MAX_FILE_BYTES = 4 * 2**30
+_ASKS_FOR_LOGPROBS = b"ogprobs"  # so each API calls them, with `l` or `L`
+_MOST_HEADER_CHARACTERS = 1024  # of a value that is kept
 _LARGE_BYTES = 2**20  # aiohttp warns about larger bodies that are not sent in pieces
 
 _KEPT_HEADERS = frozenset(
@@ -109,7 +110,7 @@ class HttpClient:
     """One pool of connections for all routes. Use it as an asynchronous context manager.
 
     Args:
-        max_body_bytes: Largest body that is read.
+        max_body_bytes: Largest body that is read; with log probabilities it may be larger.
         proxy: Address of a proxy, or None for none.
         tls: Trusted certificates; by default those of the system.
     """
@@ -157,13 +158,14 @@ class HttpClient:
         Returns:
             The result. Nothing but cancellation raises.
         """
-        return await self._send(
-            "POST", target, body if len(body) < _LARGE_BYTES else BytesIO(body), bytearray()
-        )
+        large = self._max_body_bytes < MAX_LOGPROBS_BYTES and _ASKS_FOR_LOGPROBS in body
+        received = Body(MAX_LOGPROBS_BYTES) if large else self._body()
+        data = body if len(body) < _LARGE_BYTES else BytesIO(body)
+        return await self._send("POST", target, data, received)
 
     async def get(self, target: HttpTarget) -> Exchange:
         """Gets an address; see `post`."""
-        return await self._send("GET", target, None, bytearray())
+        return await self._send("GET", target, None, self._body())
 
     async def post_file(self, target: HttpTarget, file: IO[bytes]) -> Exchange:
         """Posts a file in pieces; see `post`.
@@ -172,7 +174,7 @@ class HttpClient:
             target: The address.
             file: Posted from its current position, then closed.
         """
-        return await self._send("POST", target, file, bytearray())
+        return await self._send("POST", target, file, self._body())
 
     async def get_file(
         self, target: HttpTarget, file: IO[bytes], most_bytes: int = MAX_FILE_BYTES
@@ -187,14 +189,17 @@ class HttpClient:
         Returns:
             The result, without the body.
         """
-        return await self._send("GET", target, None, _FileSink(file, most_bytes))
+        return await self._send("GET", target, None, FileBody(file, most_bytes))
+
+    def _body(self) -> Body:
+        return Body(self._max_body_bytes)
 
     async def _send(
         self,
         method: str,
         target: HttpTarget,
         data: bytes | IO[bytes] | None,
-        received: bytearray | _FileSink,
+        received: Body | FileBody,
     ) -> Exchange:
         request_id = self._identity.next(data if isinstance(data, bytes) else b"")
         try:
@@ -207,69 +212,47 @@ class HttpClient:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:
-                whole = await self._read(response, received)
-                body, values = _body(received), response.headers.values()
-                if self._identity.names_another(request_id, values, body):
+                whole = await _read(response, received)
+                exchange = _exchange(response, received, whole)
+                values = response.headers.values()
+                if self._identity.names_another(request_id, values, exchange.body):
                     self._connector.close_idle()  # the one that it came by is among them
-                    return _other_answer(response, body)
-                return _exchange(response, body, whole, len(received))
+                    return _other_answer(exchange, received)
+                return exchange
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            detail = _describe(error, len(received))
-            return Exchange(_outcome(error), body=_body(received), detail=detail)
-
-    async def _read(
-        self, response: aiohttp.ClientResponse, received: bytearray | _FileSink
-    ) -> bool:
-        """Reads the body into `received`; returns False if it is too large."""
-        most = received.most_bytes if isinstance(received, _FileSink) else self._max_body_bytes
-        async for chunk in response.content.iter_any():
-            room = most - len(received)
-            received.extend(chunk[:room])
-            if len(chunk) > room:
-                response.close()
-                return False
-        return True
+            detail = _describe(error, received.size)
+            return Exchange(_outcome(error), body=received.cut(), detail=detail)
 
 
-class _FileSink:
-    """A body that is written to a file. It has the methods of a bytearray that the client uses."""
-
-    def __init__(self, file: IO[bytes], most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self._file = file
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def extend(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self._size += len(chunk)
+async def _read(response: aiohttp.ClientResponse, received: Body | FileBody) -> bool:
+    """Reads the body into `received`; returns False if it is too large."""
+    received.may_answer = 200 <= response.status < 300
+    async for chunk in response.content.iter_any():
+        if not received.add(chunk):
+            response.close()
+            return False
+    return True
 
 
-def _body(received: bytearray | _FileSink) -> bytes:
-    return b"" if isinstance(received, _FileSink) else bytes(received)
-
-
-def _exchange(
-    response: aiohttp.ClientResponse, body: bytes, whole: bool, received: int
-) -> Exchange:
-    status, outcome = response.status, f"http_{response.status}"
+def _exchange(response: aiohttp.ClientResponse, received: Body | FileBody, whole: bool) -> Exchange:
+    status, outcome, detail = response.status, f"http_{response.status}", _phrase(response.status)
     if not whole:
-        outcome, detail = Outcome.BODY_TOO_LARGE, f"cut after {received} bytes"
+        outcome, detail = Outcome.BODY_TOO_LARGE, f"cut after {received.size} bytes"
     elif 200 <= status < 300:
         outcome, detail = Outcome.ANSWER, ""
     elif 300 <= status < 400:
         outcome, detail = Outcome.REDIRECT, f"HTTP {status}: redirects are never followed"
-    else:
-        detail = _phrase(status)
-    return Exchange(outcome, status=status, headers=_kept(response), body=body, detail=detail)
+    detail = "; ".join(part for part in (detail, received.note) if part)
+    body, headers = received.kept(), _kept(response)
+    return Exchange(outcome, status=status, headers=headers, body=body, detail=detail)
 
 
-def _other_answer(response: aiohttp.ClientResponse, body: bytes) -> Exchange:
+def _other_answer(exchange: Exchange, received: Body | FileBody) -> Exchange:
     """Returns the result of a response to another request; its status and usage are not ours."""
     detail = "the server names another request of this run as the one that it answers"
-    return Exchange(Outcome.OTHER_ANSWER, headers=_kept(response), body=body, detail=detail)
+    return Exchange(
+        Outcome.OTHER_ANSWER, headers=exchange.headers, body=received.cut(), detail=detail
+    )
 
 
 def _phrase(status: int) -> str:
@@ -287,7 +270,7 @@ def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
         name = own.removeprefix(_RELAYED)
         wanted = name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES)
         if wanted and (name == own or name not in kept):
-            kept[name] = value.encode(errors="replace").decode()
+            kept[name] = value[:_MOST_HEADER_CHARACTERS].encode(errors="replace").decode()
     return kept
 
 

@@ -210,7 +210,9 @@ def judge(exchange: Exchange) -> tuple[Exchange, ReplyReading]:
     if reading.meaning is Meaning.ANSWER:
         return exchange, reading
     missing = lacks_answer(exchange.body) if exchange.answered else None
-    detail = NO_ANSWER_DETAIL if missing else exchange.detail
+    detail = exchange.detail
+    if missing:
+        detail = f"{NO_ANSWER_DETAIL}; {detail}" if detail else NO_ANSWER_DETAIL
     if reading.code:
         detail = f"{detail}: {reading.code}"
     return replace(exchange, outcome=missing or exchange.outcome, detail=detail), reading

@@ -8,7 +8,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import IO
 
 from schemas.codes import Outcome
@@ -27,11 +26,14 @@ from transforms.limits.usage import tokens_used
 from transforms.providers.apis import Api
 from transforms.providers.tokens import plausible_tokens
 from transforms.providers.wire import Unreadable
+from transforms.transport.bodies import MAX_LOGPROBS_BYTES
 
 _log = logging.getLogger(__name__)
 
 # The one of OpenAI's reasons to refuse a job that passes: too many tokens are queued.
 _FULL = "token_limit_exceeded"
+_MOST_LINE_BYTES = MAX_LOGPROBS_BYTES + 2**16
+_GROUP_BYTES = 16 * 2**20  # of answers that are stored together
 # Called once for each request that has ended, with its id and its result; the result is None where
 # it was in the ledger already.
 Count = Callable[[str, BatchResult | None], None]
@@ -127,7 +129,10 @@ class Collector:
         """Yields our requests with their results, each once."""
 
         def read() -> Iterator[BatchResult]:
-            for line in file:
+            for line in _lines(file):
+                if line is None:
+                    state.ignored[Outcome.BODY_TOO_LARGE] += 1
+                    continue
                 if not line.strip():
                     continue
                 try:
@@ -229,8 +234,25 @@ def _missing_result(request_id: str, failed: str, missing: str) -> BatchResult:
     return replace(refused, outcome=Outcome.BATCH_FAILED, detail=f"refused: {refused.outcome}")
 
 
-def _grouped(
-    results: Iterator[_Pair],
-) -> Iterator[list[_Pair]]:
-    while group := list(islice(results, LINES_AT_ONCE)):
+def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
+    """Yields the lines of a file; None for one that is longer than any answer."""
+    while line := file.readline(_MOST_LINE_BYTES):
+        if len(line) < _MOST_LINE_BYTES or line.endswith(b"\n"):
+            yield line
+            continue
+        while (rest := file.readline(_MOST_LINE_BYTES)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def _grouped(results: Iterator[_Pair]) -> Iterator[list[_Pair]]:
+    group: list[_Pair] = []
+    size = 0
+    for pair in results:
+        group.append(pair)
+        size += len(pair[1].body)
+        if len(group) >= LINES_AT_ONCE or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
         yield group

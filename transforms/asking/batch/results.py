@@ -12,6 +12,7 @@ from transforms.providers.http_client import Exchange
 from transforms.providers.meaning import NO_ANSWER_DETAIL, lacks_answer
 from transforms.providers.retry import is_transient
 from transforms.providers.wire import Unreadable, read_object
+from transforms.transport.bodies import cut_refused
 
 _decode_at = json.JSONDecoder().raw_decode
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -58,18 +59,14 @@ class BatchResult:
 
 def http_result(request_id: str, status: int, body: bytes) -> BatchResult:
     """Returns the result of a request that got an HTTP response."""
-    if 200 <= status < 300:
-        missing = lacks_answer(body)
-        outcome, detail = missing or Outcome.ANSWER, NO_ANSWER_DETAIL if missing else ""
-        return BatchResult(
-            request_id=request_id, outcome=outcome, status=status, body=body, detail=detail
-        )
+    missing = lacks_answer(body) if 200 <= status < 300 else f"http_{status}"
+    detail = NO_ANSWER_DETAIL if 200 <= status < 300 else f"HTTP {status} in a batch"
     return BatchResult(
         request_id=request_id,
-        outcome=f"http_{status}",
+        outcome=missing or Outcome.ANSWER,
         status=status,
-        body=body,
-        detail=f"HTTP {status} in a batch",
+        body=cut_refused(body) if missing else body,
+        detail=detail if missing else "",
     )
 
 
