@@ -109,6 +109,7 @@ class Outcome(StrEnum):
     CONNECTION_FAILED = "connection_failed"
     CONNECT_TIMEOUT = "connect_timeout"
     KEY_NOT_RENEWED = "key_not_renewed"
+    LOST = "lost"  # about to be sent, or sent, when its process died
     OTHER_ANSWER = "other_answer"  # a response that names another request of ours
     REDIRECT = "redirect"
     TIMEOUT = "timeout"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,24 @@ class Clock:
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def never_back(self, latest: float) -> Clock:
+        """Returns a clock whose wall clock does not go back.
+
+        It waits at the latest time that is known until the wall clock has caught up. If that is
+        more than a day away, the latest time was the mistake: then the wall clock is believed.
+
+        Args:
+            latest: The latest time known before, seconds since 1970 UTC.
+        """
+
+        def wall() -> float:
+            nonlocal latest
+            now = self.wall()
+            latest = now if latest - now > DAY_SECONDS else max(latest, now)
+            return latest
+
+        return replace(self, wall=wall)
 
     def now(self) -> int:
         """Returns the time in milliseconds since 1970 UTC."""

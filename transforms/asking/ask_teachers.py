@@ -26,6 +26,7 @@ from transforms.asking.batch.intents import IntentLog
 from transforms.asking.engine import ask
 from transforms.asking.progress import Progress
 from transforms.asking.repair import open_repair
+from transforms.clock import Clock
 from transforms.job import Job
 from transforms.ledger import WriterLike, open_ledger
 from transforms.limits.budget import BudgetTracker
@@ -74,6 +75,8 @@ def ask_slice(
             now=job.clock.now(),
             mine=part.holds,
             monthly=job.run.budget.usd_per_month is not None,
+            lost=ledger.lost,
+            share=Fraction(1, part.count),
         )
         if job.run.budget.usd_per_month is not None:  # a route of this run reserves its own jobs
             used.month += IntentLog(ledger.notes, part.digits()).reserved(but=job.routes())
@@ -90,10 +93,10 @@ async def _ask(
     throttled: Callable[[int], None],
 ) -> Progress:
     progress: Progress = {}
-    share = Fraction(1, part.count)
+    share, clock = Fraction(1, part.count), job.clock.never_back(used.latest)
     async with (
         HttpClient() as client,
-        _limiters(job, share) as limiter,
+        _limiters(job, share, clock) as limiter,
         _reporting(job, part, progress, throttled),
     ):
         return await ask(
@@ -107,17 +110,17 @@ async def _ask(
             share=share,
             limiter=limiter,
             stop=lambda: stopping(job.work),
-            clock=job.clock,
+            clock=clock,
         )
 
 
 @contextlib.asynccontextmanager
-async def _limiters(job: Job, share: Fraction) -> AsyncIterator[MakeLimiter | None]:
+async def _limiters(job: Job, share: Fraction, clock: Clock) -> AsyncIterator[MakeLimiter | None]:
     """Connects to the shared limiter, if the run has one."""
     if job.limiter is None:
         yield None
         return
-    async with RedisLimiters(job.limiter, share, job.clock) as limiters:
+    async with RedisLimiters(job.limiter, share, clock) as limiters:
         yield limiters.limiter
 
 
@@ -205,10 +208,16 @@ def _work(
     endpoint = _start_embedded(routes, stack)
     batches = {model.id for model in job.models() if model.mode == "batch"}
     for name, route in job.routes().items():
-        today = used.today.get(name, DayUsage())
-        batch = name in batches
-        minute = used.minute.get(name, ())
-        yield RouteWork(route, requests[name](), keys.get(name), endpoint, today, minute, batch)
+        yield RouteWork(
+            route,
+            requests[name](),
+            keys.get(name),
+            endpoint,
+            today=used.today.get(name, DayUsage()),
+            slice_today=used.slice_today.get(name, DayUsage()),
+            minute=used.minute.get(name, ()),
+            batch=name in batches,
+        )
 
 
 def _is_open(ledger: WriterLike, api: Api, request: Request) -> bool:

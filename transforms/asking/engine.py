@@ -98,6 +98,7 @@ async def ask(
         clock=clock,
         random=random,
     )
+    await ledger.record_lost()
     loops = []
     for each in work:
         if each.route.id in progress:
@@ -115,7 +116,7 @@ async def ask(
 
 
 def _by_share(share: Fraction, clock: Clock) -> MakeLimiter:
-    return lambda work: local_limiter(work.route, share, work.today, clock, work.minute)
+    return lambda work: local_limiter(work.route, share, work.slice_today, clock, work.minute)
 
 
 def _make_loop(work: RouteWork, context: AskingContext, progress: RouteProgress) -> _Run:

@@ -52,6 +52,8 @@ ACCESS_REFUSALS_IN_A_ROW = 5
 _WITHDRAWN = (401, 403)
 # These replace a reason that was noted before.
 _GRAVE = (StopReason.ACCESS, StopReason.TERMS, StopReason.MONEY)
+# What an attempt brought of which nothing more is known: it is durable before the attempt is sent.
+_LOST = Exchange(Outcome.LOST, detail="sent, or about to be, when its process died")
 _PUSHED_BACK = (429, 503, 529)  # 529: Anthropic's "overloaded"
 
 
@@ -120,6 +122,8 @@ class RouteLoop:
         self._sender = Sender(work, self._api, context.client, context.clock)
         self._requests = iter(work.requests)
         self._limiter = context.limiter(work)
+        quota = work.route.quota
+        self._limited_by_day = bool(quota.requests_per_day or quota.tokens_per_day)
         patience = work.route.timeouts.patience_seconds
         self._policy = RetryPolicy(patience, context.clock, context.random)
         self._stopped = asyncio.Event()
@@ -249,8 +253,11 @@ class RouteLoop:
 
     async def _send(self, state: _RequestState, grant: Grant, decision_id: str) -> _Sent:
         self._count(state)
-        sent_at = self._context.clock.now()
+        context, sent_at = self._context, self._context.clock.now()
         try:
+            if self._limited_by_day or (context.budget.monthly and state.reserve.picodollars):
+                lost = self._response(state, _LOST, sent_at, decision_id, final=False)
+                await context.ledger.intend(lost, state.request)
             exchange, reading = judge(await self._sender.post(state.call))
         finally:
             self.progress.in_flight -= 1
@@ -266,7 +273,8 @@ class RouteLoop:
 
     async def _record(self, state: _RequestState, sent: _Sent, *, final: bool) -> None:
         """Writes the response to the ledger before anything else depends on it."""
-        await self._context.ledger.append(self._response(state, sent, final), state.request)
+        response = self._response(state, sent.exchange, sent.sent_at, sent.decision_id, final)
+        await self._context.ledger.append(response, state.request)
         self._settle(state, sent.grant, sent.exchange)
         self._react(sent)
 
@@ -279,8 +287,9 @@ class RouteLoop:
         self.progress.in_flight += 1
         self.progress.throttled_seconds = self._limiter.throttled_seconds
 
-    def _response(self, state: _RequestState, sent: _Sent, final: bool) -> Response:
-        exchange = sent.exchange
+    def _response(
+        self, state: _RequestState, exchange: Exchange, sent_at: int, decision_id: str, final: bool
+    ) -> Response:
         return Response(
             request_id=state.request.request_id,
             attempt=state.attempts,
@@ -289,12 +298,12 @@ class RouteLoop:
             status=exchange.status,
             headers=dict(exchange.headers),
             body=exchange.body,
-            sent_at=sent.sent_at,
+            sent_at=sent_at,
             received_at=self._context.clock.now(),
             run_id=self._context.run_id,
             route=self._route.id,
             host=self._host,
-            decision_id=sent.decision_id,
+            decision_id=decision_id,
             input_usd_per_million=self._route.price.input_usd_per_million,
             output_usd_per_million=self._route.price.output_usd_per_million,
             detail=exchange.detail,

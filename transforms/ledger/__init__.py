@@ -2,7 +2,7 @@
 
 from transforms.ledger.folder import Ledger, LedgerWriter
 from transforms.ledger.migrate import DerivedRequests, Migration
-from transforms.ledger.protocol import LedgerLike, ReaderLike, WriterLike
+from transforms.ledger.protocol import LedgerLike, LostAttempt, ReaderLike, WriterLike
 from transforms.ledger.reader import LedgerReader, RequestOutcome
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "LedgerLike",
     "LedgerReader",
     "LedgerWriter",
+    "LostAttempt",
     "ReaderLike",
     "RequestOutcome",
     "WriterLike",

@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from types import TracebackType
 
+from schemas.requests import Request
 from schemas.responses import Response
 from transforms.ledger.index import ANSWERED
-from transforms.ledger.protocol import ReaderLike
+from transforms.ledger.intents import Intents
+from transforms.ledger.notes import NotesLike
+from transforms.ledger.protocol import LostAttempt, ReaderLike
 from transforms.ledger.reader import RequestOutcome, outcome_of
 
 
@@ -25,11 +28,13 @@ class BaseWriter(ABC):
     """
 
     snapshot: ReaderLike
+    _intents: Intents
 
     def __init__(self, digits: str, run_id: str) -> None:
         self.digits = digits
         self._run_id = run_id
         self._open = ExitStack()
+        self._lost: dict[str, list[LostAttempt]] = {}
 
     def __exit__(
         self,
@@ -58,6 +63,35 @@ class BaseWriter(ABC):
         """Returns whether a request was answered, before or by now."""
         outcome = self.outcome(request_id)
         return outcome is not None and outcome.answered
+
+    def _open_intents(self, notes: NotesLike, stack: ExitStack) -> None:
+        """Begins to keep intents, and reads what earlier writers left; closed with the stack."""
+        self._intents = Intents(notes, self._run_id)
+        stack.callback(self._intents.close)
+        self._lost = self._intents.read_lost(self.snapshot)
+
+    @property
+    def lost(self) -> list[LostAttempt]:
+        """Attempts whose responses never came, and were not in the ledger on entry."""
+        return [each for found in self._lost.values() for each in found]
+
+    async def intend(self, response: Response, request: Request) -> None:
+        """Writes down an attempt before it is sent; it is durable when this returns."""
+        await self._intents.write(response, request)
+
+    async def record_lost(self) -> None:
+        """Appends the lost attempts of its own digits, so that they count as attempts for good."""
+        for name, found in self._lost.items():
+            mine = [each for each in found if each.response.request_id[0] in self.digits]
+            for lost in mine:
+                await self.append(lost.response, lost.request)
+            if len(mine) == len(found):
+                await self._intents.remove(name)
+        self._lost.clear()
+
+    @abstractmethod
+    async def append(self, response: Response, request: Request) -> None:
+        """Appends a response. It is durable when this returns."""
 
     @abstractmethod
     def _own_flags(self, key: bytes) -> int | None:

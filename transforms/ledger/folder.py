@@ -6,6 +6,7 @@ The folder only grows:
     segments/      the responses, see `segments.py` and `entries.py`
     locks/         who writes, see `locks.py`
     batches/       what was sent in batches and is not yet answered, see `notes.py`
+    intents/       what is in flight where it matters, see `intents.py`
 
 A response is durable when `LedgerWriter.append` returns; a process killed at any moment loses at
 most what it had not yet appended. A writer locks the leading hex digits of the ids it writes, and
@@ -41,6 +42,7 @@ from transforms.ledger.index import (
     decision_key,
     response_flags,
 )
+from transforms.ledger.intents import INTENTS
 from transforms.ledger.notes import NOTES, FolderNotes
 from transforms.ledger.reader import LedgerReader
 from transforms.ledger.segments import OpenSegment, open_segments
@@ -52,7 +54,7 @@ NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
 # one of this size at most is read again, in a second or two; to seal one takes 10 ms of the CPU.
 SEGMENT_ENTRIES = 2**16
 
-_OWN_NAMES = {FORMAT_FILE, "segments", "locks", NOTES}
+_OWN_NAMES = {FORMAT_FILE, "segments", "locks", NOTES, INTENTS}
 
 
 def _now() -> datetime:
@@ -252,6 +254,7 @@ class LedgerWriter(BaseWriter):
         with ledger.explain_os_errors(), ExitStack() as stack:
             stack.enter_context(ledger.locked(self.digits, self._run_id))
             self.snapshot = ledger.reader()
+            self._open_intents(FolderNotes(ledger.path / INTENTS), stack)
             self._committer = Committer(
                 begin=self._begin,
                 sealed=self._sealed,
@@ -292,6 +295,7 @@ class LedgerWriter(BaseWriter):
             response_flags(response.answered, response.final),
             pieces if len(response.body) > PIECE_BYTES else list(pieces),
         )
+        self._intents.settle(response)
 
     def note_decision(self, verdict: Verdict) -> None:
         """Writes a verdict that responses name, once; it is durable when the next response is."""

@@ -38,6 +38,7 @@ from transforms.ledger.gcs_names import (
 from transforms.ledger.gcs_notes import GcsNotes
 from transforms.ledger.gcs_reader import WHOLE, GcsReader
 from transforms.ledger.index import ANSWERED, response_flags
+from transforms.ledger.intents import INTENTS
 from transforms.storage.gcs import Store
 from transforms.storage.leases import Leases
 from transforms.storage.locks import ALL_DIGITS, LockHolder
@@ -198,6 +199,7 @@ class GcsWriter(BaseWriter):
             self._leases = ledger.leases(self._store, self._run_id)
             stack.enter_context(self._leases.locked(self.digits))
             self.snapshot = GcsReader(self._store, ledger.connections, ledger.whole)
+            self._open_intents(GcsNotes(self._store, self._leases.check, INTENTS), stack)
             # Closed first: all uploads end before the locks are released.
             self._uploads = stack.enter_context(ThreadPoolExecutor(ledger.connections, "ledger"))
             self._open = stack.pop_all()
@@ -224,6 +226,7 @@ class GcsWriter(BaseWriter):
         """
         self._check_digits(response)
         await _ended(self._uploads.submit(self._write, response, request))
+        self._intents.settle(response)
 
     def note_decision(self, verdict: Verdict) -> None:
         """Writes a verdict that responses name, once; it is durable when a response to it is."""

@@ -14,27 +14,30 @@ class GcsNotes:
     Args:
         store: The ledger's objects.
         check: Raises `LedgerBusy` if the locks have run out: then nothing more may be ordered.
+        folder: The common beginning of their names.
     """
 
-    def __init__(self, store: Store, check: Callable[[], None]) -> None:
+    def __init__(self, store: Store, check: Callable[[], None], folder: str = NOTES) -> None:
         self._store = store
         self._check = check
+        self._folder = folder
 
     def names(self) -> list[str]:
         """Returns the names of all notes, sorted."""
-        return [listed.name.removeprefix(f"{NOTES}/") for listed in self._store.list(f"{NOTES}/")]
+        start = f"{self._folder}/"
+        return [listed.name.removeprefix(start) for listed in self._store.list(start)]
 
     def get(self, name: str) -> bytes | None:
         """Returns a note; None where there is none of that name."""
-        return self._store.get(f"{NOTES}/{name}")
+        return self._store.get(f"{self._folder}/{name}")
 
     def put(self, name: str, data: bytes = b"") -> None:
         """Writes a note; it is durable when this returns."""
-        self._store.put(f"{NOTES}/{name}", data)
+        self._store.put(f"{self._folder}/{name}", data)
         self._check()
 
     def drop(self, name: str) -> None:
         """Removes a note, if it is there."""
-        found = self._store.get_with_generation(f"{NOTES}/{name}")
+        found = self._store.get_with_generation(f"{self._folder}/{name}")
         if found is not None:
-            self._store.delete(f"{NOTES}/{name}", found[1])
+            self._store.delete(f"{self._folder}/{name}", found[1])

@@ -115,13 +115,14 @@ class GcsReader:
         found = [self._response(stored) for stored in self._find(request_id)]
         return sorted(found, key=attrgetter("sent_at", "attempt"))
 
-    def since(self, milliseconds: int) -> Iterator[Response]:
+    def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
 
         Only those are read; listings show when the others were sent.
 
         Args:
             milliseconds: Since 1970 UTC.
+            behind: Of no use here: listings show when each was sent.
 
         Yields:
             Responses, range by range; a few are read ahead.

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.ledger.notes import NotesLike
 from transforms.ledger.reader import RequestOutcome
+
+
+class LostAttempt(NamedTuple):
+    """An attempt whose process died before its response was in the ledger.
+
+    Attributes:
+        response: What is known of it; its outcome is `lost`.
+        request: What was asked. Its prompt has only id and messages.
+    """
+
+    response: Response
+    request: Request
 
 
 class ReaderLike(Protocol):
@@ -32,8 +44,14 @@ class ReaderLike(Protocol):
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they came."""
 
-    def since(self, milliseconds: int) -> Iterator[Response]:
-        """Yields every response sent since a moment (milliseconds since 1970 UTC)."""
+    def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
+        """Yields every response sent since a moment (milliseconds since 1970 UTC).
+
+        Args:
+            milliseconds: The moment.
+            behind: Milliseconds by which the clock of the file system may have been behind the
+                times of sending. All files that were written since then are read.
+        """
 
     def request(self, request_id: str) -> dict[str, Any] | None:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
@@ -79,6 +97,19 @@ class WriterLike(Protocol):
 
     async def append(self, response: Response, request: Request) -> None:
         """Appends a response; it is durable when this returns, and written even if cancelled."""
+
+    @property
+    def lost(self) -> Sequence[LostAttempt]:
+        """Attempts that were lost with their processes, and were not in the ledger on entry."""
+
+    async def intend(self, response: Response, request: Request) -> None:
+        """Writes down an attempt that may be lost before it is sent; see `intents.py`.
+
+        It is durable when this returns. To append a response with the same `sent_at` settles it.
+        """
+
+    async def record_lost(self) -> None:
+        """Appends the lost attempts of its own digits, so that they count as attempts for good."""
 
     def note_decision(self, verdict: Verdict) -> None:
         """Writes a verdict, once; it is durable when the next response that names it is."""

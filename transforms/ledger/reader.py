@@ -84,13 +84,15 @@ class LedgerReader:
         """
         return [decode_response(entry.read()) for entry in self._find(request_id)]
 
-    def since(self, milliseconds: int) -> Iterator[Response]:
+    def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
 
         Segments that were last written to before it are not read.
 
         Args:
             milliseconds: Since 1970 UTC.
+            behind: Milliseconds by which the clock of the file system may have been behind the
+                times of sending.
 
         Yields:
             Responses, segment by segment.
@@ -99,7 +101,7 @@ class LedgerReader:
             StillroomError: An entry is damaged.
         """
         for segment in self.segments:
-            if segment.path.stat().st_mtime * 1000 < milliseconds:
+            if segment.path.stat().st_mtime * 1000 + behind < milliseconds:
                 continue
             for entry in segment.entries():
                 if not entry.flags & (DECISION | DAMAGED):

@@ -72,6 +72,7 @@ class BudgetTracker:
         month: What other runs spent this month, all slices together.
 
     Attributes:
+        monthly: Whether a month's money is limited, over all runs.
         spent: What is spent and settled. An attempt of unknown cost counts as what was reserved.
     """
 
@@ -88,6 +89,7 @@ class BudgetTracker:
             _floor(caps.usd, share * _PICO),
             _floor(caps.usd_per_month, share * _PICO, share * before),
         )
+        self.monthly = caps.usd_per_month is not None
         self._requests = _floor(caps.requests, share)
         self._tokens = _floor(caps.tokens, share)
         self.spent = spent or Spend()

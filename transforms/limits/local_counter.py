@@ -5,16 +5,14 @@ The parts of all slices together never exceed the quota, so slices need not comm
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from schemas.inputs.registry import Route
-from transforms.clock import Clock
+from transforms.clock import DAY_SECONDS, Clock
 from transforms.limits.pacing import MinuteLimit, PacedRequest
 from transforms.limits.quota import (
-    DAY_SECONDS,
     DayUsage,
     DenialReason,
     Denied,
@@ -46,7 +44,7 @@ def local_limiter(
     Args:
         route: The route, with its quota.
         share: This slice's share of it; the shares of all slices sum to at most 1.
-        today: What was asked today before; the slice counts its share of it.
+        today: What was asked today before, as far as it counts against the slice's part.
         clock: The time, and how to wait.
         minute: What was sent in the last minute before, oldest first; it counts in full.
 
@@ -71,7 +69,7 @@ class LocalQuotaCounter:
     Args:
         route: The route, with its quota.
         share: This slice's share of it.
-        today: What was asked today before.
+        today: What was asked today before, as far as it counts against the slice's part.
         clock: The time.
         minute: What was sent in the last minute before, oldest first; it counts in full.
 
@@ -100,13 +98,13 @@ class LocalQuotaCounter:
             for name, amount in MINUTE_LIMITS.items()
             if name in limits
         ]
-        lag = clock.wall() - clock.monotonic()
+        self._lag = lag = clock.wall() - clock.monotonic()
         for sent in minute:
             for minute_limit, amount in self._minutes:
                 minute_limit.spend(amount(sent.tokens), sent.at - lag)
         used = {"requests_per_day": today.requests, "tokens_per_day": today.tokens}
         self._days = [
-            _DayLimit(limits[name], math.ceil(used[name] * share), amount, self._day())
+            _DayLimit(limits[name], amount, dict.fromkeys(self._today(), used[name]))
             for name, amount in DAY_LIMITS.items()
             if name in limits
         ]
@@ -120,7 +118,7 @@ class LocalQuotaCounter:
     def settle(self, reserved: _Reserved, used: Tokens | None) -> None:
         """Replaces what was reserved by what was used."""
         for day in self._days:
-            day.settle(reserved, used or reserved.tokens)
+            day.settle(reserved.tokens, used or reserved.tokens, reserved.days | self._today())
         if used is not None:
             for (minute_limit, amount), entry in zip(self._minutes, reserved.entries, strict=True):
                 minute_limit.settle(entry, amount(used))
@@ -128,16 +126,14 @@ class LocalQuotaCounter:
     def _denied(self, tokens: Tokens) -> Denied | None:
         if any(amount(tokens) > minute_limit.limit for minute_limit, amount in self._minutes):
             return Denied(DenialReason.TOO_LARGE)
-        for day in self._days:
-            day.begin(self._day())
-        if any(day.is_spent(tokens) for day in self._days):
+        if any(day.is_spent(tokens, self._today()) for day in self._days):
             return Denied(DenialReason.DAY_SPENT)
         return None
 
     def _wait(self, tokens: Tokens) -> float:
         now = self._clock.monotonic()
         waits = [minute_limit.wait(amount(tokens), now) for minute_limit, amount in self._minutes]
-        if any(day.may_be_spent(tokens) for day in self._days):
+        if any(day.may_be_spent(tokens, self._today()) for day in self._days):
             waits.append(DAY_SECONDS - self._clock.wall() % DAY_SECONDS)
         return max(waits, default=0.0)
 
@@ -148,10 +144,17 @@ class LocalQuotaCounter:
         entries = tuple(
             minute_limit.spend(amount(tokens), now) for minute_limit, amount in self._minutes
         )
-        return _Reserved(self, tokens, self._day(), entries)
+        days = self._today() if self._days else frozenset[int]()
+        return _Reserved(self, tokens, days, entries)
 
-    def _day(self) -> int:
-        return int(self._clock.wall() // DAY_SECONDS)
+    def _today(self) -> frozenset[int]:
+        """Returns the day, as days since 1970 UTC; two, where the clocks differ.
+
+        If the wall clock was stepped forward, it may be wrong. So what is sent then counts for the
+        day that it shows, and for the day by the time that has passed.
+        """
+        times = self._clock.wall(), self._clock.monotonic() + self._lag
+        return frozenset(int(time // DAY_SECONDS) for time in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +164,13 @@ class _Reserved:
     Attributes:
         counter: Where it is reserved.
         tokens: What is reserved.
-        day: Days since 1970 UTC.
+        days: The days, since 1970 UTC, for which it counts.
         entries: What it counts in each limit of a minute.
     """
 
     counter: LocalQuotaCounter
     tokens: Tokens
-    day: int
+    days: frozenset[int]
     entries: tuple[PacedRequest, ...]
 
     def settle(self, used: Tokens | None) -> None:
@@ -175,32 +178,32 @@ class _Reserved:
 
 
 class _DayLimit:
-    """Keeps one kind of amount within a limit a UTC day."""
+    """Keeps one kind of amount within a limit a UTC day.
 
-    def __init__(self, limit: int, used: int, amount: Amount, day: int) -> None:
+    What is in flight at midnight counts for both days, since it may arrive on either.
+    """
+
+    def __init__(self, limit: int, amount: Amount, used: dict[int, int]) -> None:
         self._limit = limit
-        self._used = used
-        self._reserved = 0
         self._amount = amount
-        self._day = day
+        self._used = used  # by day
+        self._reserved = 0
 
-    def begin(self, day: int) -> None:
-        """Starts from zero if a new day has begun."""
-        if day != self._day:
-            self._day, self._used, self._reserved = day, 0, 0
+    def is_spent(self, tokens: Tokens, days: frozenset[int]) -> bool:
+        """Returns whether what is used leaves no room on one of some days."""
+        return self._most(days) + self._amount(tokens) > self._limit
 
-    def is_spent(self, tokens: Tokens) -> bool:
-        """Returns whether what is used leaves no room."""
-        return self._used + self._amount(tokens) > self._limit
-
-    def may_be_spent(self, tokens: Tokens) -> bool:
+    def may_be_spent(self, tokens: Tokens, days: frozenset[int]) -> bool:
         """Returns whether what is used and what is reserved leave no room."""
-        return self._used + self._reserved + self._amount(tokens) > self._limit
+        return self._most(days) + self._reserved + self._amount(tokens) > self._limit
 
     def reserve(self, tokens: Tokens) -> None:
         self._reserved += self._amount(tokens)
 
-    def settle(self, reserved: _Reserved, used: Tokens) -> None:
-        if reserved.day == self._day:
-            self._reserved -= self._amount(reserved.tokens)
-            self._used += self._amount(used)
+    def settle(self, reserved: Tokens, used: Tokens, days: frozenset[int]) -> None:
+        self._reserved -= self._amount(reserved)
+        for day in days:
+            self._used[day] = self._used.get(day, 0) + self._amount(used)
+
+    def _most(self, days: frozenset[int]) -> int:
+        return max(self._used.get(day, 0) for day in days)

@@ -21,15 +21,20 @@ from transforms.clock import Clock
 from transforms.limits.pacing import ConcurrencyWindow
 from transforms.providers.tokens import NO_TOKENS, Tokens
 
-DAY_SECONDS = 86_400
-
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """What a route was asked today, UTC, before this run, by all slices."""
+    """What a route was asked on a day, UTC."""
 
     requests: int = 0
     tokens: int = 0
+
+    def __add__(self, other: DayUsage) -> DayUsage:
+        return DayUsage(self.requests + other.requests, self.tokens + other.tokens)
+
+    def part(self, share: Fraction) -> DayUsage:
+        """Returns a slice's share of it, rounded up."""
+        return DayUsage(math.ceil(self.requests * share), math.ceil(self.tokens * share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ class RouteWork:
         requests: The requests. They are drawn one by one, as there is room to send them.
         key: The route's key, or None.
         endpoint: Base address of a route without one in the registry: the embedded teacher.
-        today: What the route was asked today before.
+        today: What the route was asked today before, by all slices and runs.
+        slice_today: What of that counts against this slice's part of the quota.
         minute: What it was asked in the last minute before, oldest first.
         batch: Whether to use the provider's batch API.
     """
@@ -31,6 +32,7 @@ class RouteWork:
     key: Key | None = None
     endpoint: str = ""
     today: DayUsage = field(default_factory=DayUsage)
+    slice_today: DayUsage = field(default_factory=DayUsage)
     minute: Sequence[SentRequest] = ()
     batch: bool = False
 

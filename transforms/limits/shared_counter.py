@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.inputs.registry import Route
-from transforms.clock import Clock
+from transforms.clock import DAY_SECONDS, Clock
 from transforms.limits.local_counter import DAY_LIMITS, MINUTE_LIMITS, limits_tokens
 from transforms.limits.pacing import (
     CATCH_UP_SECONDS,
@@ -29,7 +29,7 @@ from transforms.limits.pacing import (
     TARGET_SHARE,
     WINDOW_MARGIN,
 )
-from transforms.limits.quota import DAY_SECONDS, DayUsage, DenialReason, Denied
+from transforms.limits.quota import DayUsage, DenialReason, Denied
 from transforms.providers.tokens import Tokens
 
 # How long a server that does not reply is asked again, with pauses: it may restart, or a replica

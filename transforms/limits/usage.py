@@ -7,20 +7,27 @@ the budget of a month hold across runs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from schemas.codes import Outcome
 from schemas.inputs.registry import Price, Route
 from schemas.prompts import Message
 from schemas.responses import BATCH_ID, Response
-from transforms.ledger import ReaderLike
+from transforms.ledger import LostAttempt, ReaderLike
 from transforms.limits.budget import Spend, cost
 from transforms.limits.quota import DayUsage, SentRequest
 from transforms.providers.apis import Api, find_api
 from transforms.providers.http_client import Exchange
-from transforms.providers.tokens import NO_TOKENS, Tokens, most_tokens_of, plausible_tokens
+from transforms.providers.tokens import (
+    NO_TOKENS,
+    Tokens,
+    most_tokens,
+    most_tokens_of,
+    plausible_tokens,
+)
 from transforms.providers.usage_reading import bounded_usage
 
 _DAY_MILLISECONDS = 86_400_000
@@ -53,15 +60,21 @@ class PastUsage:
     Attributes:
         spent: By an earlier try of this slice in this run.
         today: By route: since 0:00 UTC, by all slices and runs.
+        slice_today: By route: what of that counts against this slice's part of the quota: what it
+            sent itself in this run, and its share of what other runs sent.
         minute: By route: in the last minute, oldest first, by this slice in this run and by other
             runs.
         month: By other runs, at any route, since the first of the month, UTC.
+        latest: When the newest of these was sent, seconds since 1970 UTC. It may be later than the
+            clock, if that was stepped back.
     """
 
     spent: Spend = field(default_factory=Spend)
     today: dict[str, DayUsage] = field(default_factory=dict)
+    slice_today: dict[str, DayUsage] = field(default_factory=dict)
     minute: dict[str, list[SentRequest]] = field(default_factory=dict)
     month: Spend = field(default_factory=Spend)
+    latest: float = 0.0
 
 
 def past_usage(
@@ -73,8 +86,14 @@ def past_usage(
     now: int,
     mine: Callable[[str], bool],
     monthly: bool = False,
+    lost: Iterable[LostAttempt] = (),
+    share: Fraction = Fraction(1),
 ) -> PastUsage:
     """Returns what was used before; of unknown usage counts the most that it can have been.
+
+    What is dated later than the present counts as if it were of today and of this month: either
+    its clock was ahead, or ours is behind. What is dated more than a day later does not count,
+    since it would until its date has come.
 
     Args:
         ledger: All responses.
@@ -84,36 +103,63 @@ def past_usage(
         now: The present time, milliseconds since 1970 UTC.
         mine: Returns whether a request, by its id, belongs to this slice.
         monthly: Whether to read the whole month, for its spending.
+        lost: Attempts that are not in the ledger, since their processes died.
+        share: This slice's share of each quota.
     """
-    used = PastUsage()
-    midnight, first = now - now % _DAY_MILLISECONDS, _first_of_month(now)
     by_day = any(
         route.quota.requests_per_day or route.quota.tokens_per_day for route in routes.values()
     )
+    midnight, first = now - now % _DAY_MILLISECONDS, _first_of_month(now)
     minute = now - _MINUTE_MILLISECONDS
     since = min(run_started, minute, midnight if by_day else now, first if monthly else now)
-    for response in ledger.since(since):
-        route = routes.get(response.route)
-        tokens = tokens_at_most(ledger, response, find_api(route.api) if route else None)
-        live = BATCH_ID not in response.headers  # a batch does not count against the quota
-        if live and route is not None and response.sent_at >= midnight:
-            before = used.today.get(route.id, DayUsage())
-            today = DayUsage(before.requests + 1, before.tokens + tokens.total)
-            used.today[route.id] = today
+    behind = _DAY_MILLISECONDS if by_day or monthly else 0
+    used = PastUsage()
+    others: dict[str, DayUsage] = {}
+    for response, tokens in _attempts(ledger, routes, since, behind, lost):
+        if response.sent_at > now + _DAY_MILLISECONDS:
+            continue
+        used.latest = max(used.latest, response.sent_at / 1000)
         ours = response.run_id == run_id
         counts = mine(response.request_id) if ours else True
-        if live and route is not None and response.sent_at > minute and counts:
-            used.minute.setdefault(route.id, []).append(
-                SentRequest(response.sent_at / 1000, tokens)
-            )
-        if not ours:
-            if response.sent_at >= first:
-                used.month += cost(tokens, recorded_price(response))
-        elif counts:
+        # A batch does not count against the quota.
+        live = response.route in routes and BATCH_ID not in response.headers
+        if live and max(response.sent_at, response.received_at) >= midnight:
+            one = DayUsage(1, tokens.total)
+            _count(used.today, response.route, one)
+            if counts:
+                _count(used.slice_today if ours else others, response.route, one)
+        if live and counts and response.sent_at > minute:
+            sent = SentRequest(response.sent_at / 1000, tokens)
+            used.minute.setdefault(response.route, []).append(sent)
+        if not ours and response.sent_at >= first:
+            used.month += cost(tokens, recorded_price(response))
+        elif ours and counts:
             used.spent += cost(tokens, recorded_price(response))
-    for sent in used.minute.values():
-        sent.sort(key=lambda one: one.at)
+    for name, usage in others.items():
+        _count(used.slice_today, name, usage.part(share))
+    for minutes in used.minute.values():
+        minutes.sort(key=lambda one: one.at)
     return used
+
+
+def _attempts(
+    ledger: ReaderLike,
+    routes: Mapping[str, Route],
+    since: int,
+    behind: int,
+    lost: Iterable[LostAttempt],
+) -> Iterator[tuple[Response, Tokens]]:
+    """Yields attempts since a moment, with the most tokens that each can have used."""
+    for response in ledger.since(since, behind=behind):
+        route = routes.get(response.route)
+        yield response, tokens_at_most(ledger, response, find_api(route.api) if route else None)
+    for response, request in lost:
+        if response.sent_at >= since:
+            yield response, most_tokens(request)
+
+
+def _count(usage: dict[str, DayUsage], route: str, more: DayUsage) -> None:
+    usage[route] = usage.get(route, DayUsage()) + more
 
 
 def tokens_at_most(ledger: ReaderLike, response: Response, api: Api | None = None) -> Tokens:

@@ -29,6 +29,7 @@ _TRANSIENT_OUTCOMES = frozenset(
         Outcome.BAD_HTTP,
         Outcome.KEY_NOT_RENEWED,
         Outcome.OTHER_ANSWER,
+        Outcome.LOST,
     }
 )
 # The outcomes of responses with status 2xx that hold no answer.

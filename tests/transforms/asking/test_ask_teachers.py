@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,13 @@ from schemas.errors import InputError
 from schemas.progress import StageFigures
 from tests.pipelines.project import ROUTE, Project, make_project
 from tests.teacher import Teacher, by_prompt, failure
+from tests.transforms.asking.asking import ALL_DIGITS
+from tests.transforms.asking.test_days_quota import lost_response
 from transforms.asking.ask_teachers import ask_slice
 from transforms.job import Job
+from transforms.ledger import open_ledger
 from transforms.prompts.stage_requests import stage_requests
+from transforms.prompts.staging import read_requests
 from transforms.work import PROGRESS, open_work_folder
 
 WHOLE = Slice(index=0, count=1)
@@ -81,3 +87,26 @@ def test_only_a_route_with_open_requests_needs_its_key(
             ask_slice(job, WHOLE, buckets)
             monkeypatch.delenv("STILLROOM_TEST_KEY")
             assert ask_slice(job, WHOLE, buckets)[ROUTE].from_ledger == 40
+
+
+def test_two_tries_of_a_slice_share_its_part_of_a_days_quota(tmp_path: Path) -> None:
+    quota = {"requests_per_day": 10, "concurrency": 8}
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, route={"quota": quota})
+        with staged(project, slices=2) as (job, buckets):
+            for index in (0, 0, 1):
+                ask_slice(job, Slice(index=index, count=2), buckets)
+        assert teacher.count == 10
+
+
+def test_what_was_lost_counts_against_the_days_quota(tmp_path: Path) -> None:
+    quota = {"requests_per_day": 10, "concurrency": 8}
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, route={"quota": quota})
+        with staged(project) as (job, buckets):
+            request = next(read_requests(job.staged, buckets[0]))
+            lost = lost_response(request, "killed", job.clock.now())
+            with open_ledger(job.run.ledger).writer(ALL_DIGITS, "killed") as ledger:
+                asyncio.run(ledger.intend(replace(lost, route=ROUTE), request))
+            ask_slice(job, WHOLE, buckets)
+        assert teacher.count == 9

@@ -97,7 +97,7 @@ def test_a_denial_by_the_quota_releases_the_budget(tmp_path: Path) -> None:
     with Teacher() as teacher:
         spent = replace(
             work(teacher, 9, quota=Quota(requests_per_day=5, concurrency=4)),
-            today=DayUsage(requests=5),
+            slice_today=DayUsage(requests=5),
         )
         done = run_engine(tmp_path, spent, budget=budget)[ROUTE]
         assert teacher.count == 0
@@ -152,7 +152,7 @@ def test_a_spent_daily_quota_stops_the_route(tmp_path: Path) -> None:
         route_work = RouteWork(
             make_route(teacher.endpoint, quota=Quota(requests_per_day=10, concurrency=4)),
             make_requests(20),
-            today=DayUsage(requests=4),
+            slice_today=DayUsage(requests=4),
         )
         done = run_engine(tmp_path, route_work, clock=Clock())[ROUTE]
         assert teacher.count == 6

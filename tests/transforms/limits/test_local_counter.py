@@ -142,3 +142,36 @@ def test_a_request_larger_than_a_minutes_quota_is_denied_at_once() -> None:
     refused, granted = virtual_time.run(run())
     assert refused == Denied(DenialReason.TOO_LARGE)
     assert isinstance(granted, Grant)
+
+
+def test_what_is_in_flight_at_midnight_counts_for_both_days() -> None:
+    async def run() -> list[Grant | Denied]:
+        midnight = virtual_time.NOON + 43_200
+        gate = limiter(virtual_time.clock(midnight - 1), requests_per_day=2, concurrency=4)
+        granted = [await gate.acquire(Tokens(20, 80))]
+        await asyncio.sleep(2)
+        for _ in range(2):
+            assert isinstance(granted[-1], Grant)
+            gate.settle(granted[-1], Tokens(20, 80))
+            granted.append(await gate.acquire(Tokens(20, 80)))
+        return granted
+
+    first, second, third = virtual_time.run(run())
+    assert isinstance(first, Grant)
+    assert isinstance(second, Grant)
+    assert third == Denied(DenialReason.DAY_SPENT)
+
+
+def test_a_clock_that_is_stepped_over_midnight_begins_no_new_day() -> None:
+    async def run(step: float) -> list[Grant | Denied]:
+        wrong, real = 0.0, virtual_time.clock()
+        stepped = Clock(lambda: real.wall() + wrong, real.monotonic, real.sleep).never_back(0.0)
+        gate, granted = limiter(stepped, requests_per_day=2), []
+        for wrong in (0.0, step, 0.0):  # noqa: B007 - the clock reads it
+            granted.append(await gate.acquire(Tokens(20, 80)))
+            if isinstance(granted[-1], Grant):
+                gate.settle(granted[-1], Tokens(20, 80))
+        return granted
+
+    for hours in (-13, 13):
+        assert virtual_time.run(run(hours * 3600))[2] == Denied(DenialReason.DAY_SPENT)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +58,7 @@ def used(
     *,
     mine: bool = True,
     started: str = "",
-    **settings: bool,
+    **settings: Any,
 ) -> PastUsage:
     """Reads what was used before noon of a day, by a run that started on a day, by default then."""
     route: Route = make_route("http://t/v1", price=PRICE, quota=DAILY)
@@ -119,6 +122,46 @@ def test_today_counts_what_every_run_asked_since_midnight(tmp_path: Path) -> Non
     ask(tmp_path, "2026-02-26", "yesterday", "abc")
     ask(tmp_path, "2026-02-27", "today", "de")
     assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUsage(2, 30)}
+
+
+def test_a_slice_counts_its_own_requests_and_its_share_of_those_of_other_runs(
+    tmp_path: Path,
+) -> None:
+    ask(tmp_path, "2026-02-27", "other", "abc")
+    ask(tmp_path, "2026-02-27", "now", "defg")
+    half = Fraction(1, 2)
+    assert used(tmp_path, "2026-02-27", share=half).slice_today == {ROUTE: DayUsage(6, 83)}
+    another = used(tmp_path, "2026-02-27", share=half, mine=False)
+    assert another.slice_today == {ROUTE: DayUsage(2, 23)}
+    assert another.today == {ROUTE: DayUsage(7, 105)}
+
+
+@pytest.mark.parametrize(("dated", "counted"), [("2026-02-28", 2), ("2026-03-01", 0)])
+def test_what_is_dated_later_counts_today_unless_its_clock_was_more_than_a_day_ahead(
+    tmp_path: Path, dated: str, counted: int
+) -> None:
+    ask(tmp_path, dated, "ahead", "ab")
+    before = used(tmp_path, "2026-02-27", monthly=True)
+    assert before.today.get(ROUTE, DayUsage()).requests == counted
+    assert before.month.requests == counted
+    assert before.latest == (at(dated) / 1000 if counted else 0)
+
+
+def test_what_a_clock_that_was_behind_wrote_into_a_file_counts_on_its_day(tmp_path: Path) -> None:
+    ask(tmp_path, "2026-02-27", "today", "ab")
+    (segment,) = (tmp_path / "segments").glob("*.jsonl")
+    os.utime(segment, (at("2026-02-26") / 1000, at("2026-02-26") / 1000))
+    assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUsage(2, 30)}
+
+
+def test_a_request_in_flight_at_midnight_counts_on_the_day_it_was_answered(tmp_path: Path) -> None:
+    times = iter([at("2026-02-26", "23:59:59"), at("2026-02-27", "00:00:01")])
+    last = at("2026-02-27", "00:00:01")
+    clock = Clock(wall=lambda: next(times, last) / 1000)
+    with Teacher(always(answer())) as teacher:
+        route = make_route(teacher.endpoint, price=PRICE)
+        run_engine(tmp_path, RouteWork(route, make_requests("a")), run_id="x", clock=clock)
+    assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUsage(1, 15)}
 
 
 def test_the_last_minute_counts_this_slices_requests_and_those_of_other_runs(

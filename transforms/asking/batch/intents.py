@@ -15,16 +15,17 @@ notes remain, since their names show which jobs are known.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from schemas.canonical import digest
 from schemas.files import structure, unstructure
 from schemas.inputs.registry import Price
-from schemas.prompts import Message, Prompt
 from schemas.requests import Request
 from schemas.terms import Verdict
 from transforms.ledger.entries import asked, encode
+from transforms.ledger.intents import read_request
 from transforms.ledger.notes import NotesLike
 from transforms.limits.budget import Spend, cost
 from transforms.providers.tokens import most_tokens
@@ -297,22 +298,7 @@ def _route_prefix(route: str) -> str:
     return f"{digest([route])[:_ROUTE_DIGITS]}-"
 
 
-def _read_request(line: Mapping[str, object]) -> PermittedRequest:
-    fields = dict(line)
-    decision_id = str(fields.pop("decision_id"))
-    messages = tuple(_messages(fields.pop("messages")))
-    prompt = Prompt(
-        prompt_id=str(fields.pop("prompt_id")),
-        messages=messages,
-        source="",
-        license="",
-        file="",
-        line=0,
-        sha256="",
-    )
-    return PermittedRequest(Request(prompt=prompt, messages=messages, **fields), decision_id)  # type: ignore[arg-type]
-
-
-def _messages(turns: object) -> Iterator[Message]:
-    for turn in turns if isinstance(turns, list) else ():
-        yield Message(turn["role"], turn["content"])
+def _read_request(line: Mapping[str, Any]) -> PermittedRequest:
+    asked_for = dict(line)
+    decision_id = asked_for.pop("decision_id")
+    return PermittedRequest(read_request(asked_for.pop("request_id"), asked_for), decision_id)
