@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.display.visible import visible, visible_json
+from schemas.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.display.visible import visible
 from schemas.manifest import Manifest
+from schemas.visible import visible
 from transforms.auditing.audit import Audit, Denial
 from transforms.auditing.explain import Explanation
 from transforms.auditing.release import DutyCheck

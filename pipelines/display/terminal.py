@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.display.visible import visible
+from schemas.visible import visible
 
 
 class VisibleConsole(Console):

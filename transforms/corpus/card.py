@@ -41,6 +41,30 @@ _SIZES = (
     ("100M<n<1B", 10**9),
 )
 
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that readers of YAML 1.1 or of YAML 1.2 would take for something else.
+
+    PyYAML writes for readers of 1.1, and reads by it on the Hub. The Hub's pages read 1.2, where
+    1e3 and 0o7 are numbers too. Ends of lines, of which they know different ones, are escaped.
+    """
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        """Makes a scalar, in double quotes if a character in it is not printable."""
+        style = None if text.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+# YAML 1.2.2, section 10.3.2: what its core schema adds to the numbers of YAML 1.1.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("0o[0-7]+$"), ["0"])
+
 _PAIRS = "preferences"  # the configuration of pairs, and their folder
 
 _HUB_DATASET = re.compile(r"https://huggingface\.co/datasets/([^/?#]+/[^/?#]+)/?")
@@ -56,7 +80,8 @@ def render_card(manifest: Manifest, facts: Facts) -> str:
     Returns:
         Markdown with a YAML header.
     """
-    header = yaml.safe_dump(card_data(manifest, facts), sort_keys=False, allow_unicode=True)
+    data = card_data(manifest, facts)
+    header = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     splits, pair_splits = (_splits(manifest, kind) for kind in ("records", "preferences"))
     return render(
         "README.md.j2",

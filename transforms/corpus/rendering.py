@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from schemas.visible import visible
+
 _LONGEST_TEXT = 1_500  # characters of a sample in the report
 
-# Characters that would end a cell of a Markdown table, or start markup in it.
+_BACKTICKS = re.compile("`+")
+_LINES = str.maketrans("\n\r", "  ")
+# Characters that would end a cell of a Markdown table, or start markup in it: CommonMark 0.31, its
+# tables and strikethrough as GitHub has them, and formulas as the Hub does.
 _MARKDOWN = str.maketrans(
-    {"\\": r"\\", "|": r"\|", "<": "&lt;", ">": "&gt;", "`": r"\`", "[": r"\[", "]": r"\]"}
-    | {"*": r"\*", "_": r"\_", "\n": " ", "\r": " "}
+    {mark: f"\\{mark}" for mark in "\\|`[]*_~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
 
 
@@ -37,7 +42,14 @@ def most_common(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
 
 def cell(value: object) -> str:
     """Returns a value as text that is safe in a cell of a Markdown table."""
-    return str(value).translate(_MARKDOWN)
+    return visible(str(value).translate(_LINES)).translate(_MARKDOWN)
+
+
+def code(value: object) -> str:
+    """Returns a value as Markdown's code in a line, whatever backticks it has (CommonMark, 6.1)."""
+    text = visible(str(value).translate(_LINES))
+    marks = "`" * (1 + max(map(len, _BACKTICKS.findall(text)), default=0))
+    return f"{marks} {text} {marks}" if "`" in text else f"{marks}{text}{marks}"
 
 
 def shorten(text: str) -> str:
@@ -55,5 +67,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"most_common": most_common, "cell": cell, "shorten": shorten}
+    environment.filters |= {
+        "most_common": most_common,
+        "cell": cell,
+        "code": code,
+        "shorten": shorten,
+    }
     return environment

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import DatasetCard
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from schemas.manifest import Manifest
 from schemas.records import Record
 from tests.corpus_builder import LLAMA_CLASS, make_record, publish_rows, publish_typical
-from transforms.corpus.card import card_data
+from transforms.corpus.card import card_data, render_card
 from transforms.corpus.facts import Facts
 from transforms.corpus.read import open_corpus
 
@@ -95,6 +102,61 @@ def test_the_card_shows_funnel_teachers_terms_and_duties(tmp_path: Path) -> None
         "| pending | 2 |",
     ):
         assert line in body.splitlines()
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return publish_rows(tmp_path_factory.mktemp("corpus"), [make_record(1)])
+
+
+def readings(text: str) -> list[Any]:
+    """Returns a card's header as YAML 1.1, as YAML 1.2, and as the Hub's own package read it."""
+    _, header, _ = text.split("---\n", 2)
+    metadata: Any = DatasetCard(text).data.to_dict()  # type: ignore[no-untyped-call]
+    return [yaml.safe_load(header), YAML(typ="safe").load(header), metadata]
+
+
+# fmt: off
+AMBIGUOUS = (
+    "no", "Yes", "on", "y", "null", "true", "~", "=", "<<", "1e3", "1.e3", "010",
+    "0o17", "0x1F", "0b1", "1_000", "1:30", ".5", ".inf", ".NaN",
+    "-0", "2024-01-01", "2024-01-01T00:00:00Z", "-", "?", "---",
+)
+# fmt: on
+HOSTILE = (
+    "a\n---\ninjected: true\n---\n",
+    "a\r\n---\r\nb",
+    "x: y # z",
+    "&a *a !!int 1 {b: c} [d] | > % @ `",
+    "'\"\\\t",
+    "\x1b[31m \x85 \u2028 \ufeff \U0001f600",
+    " edge ",
+    "long " * 60,
+)
+
+
+@pytest.mark.parametrize("text", [*AMBIGUOUS, *HOSTILE])
+def test_every_reader_finds_each_text_of_the_header_as_it_is(manifest: Manifest, text: str) -> None:
+    assert_read_alike(manifest, text)
+
+
+@given(text=st.text(st.characters(codec="utf-8") | st.sampled_from("-:.0123456789eExo_+ \n\r#'")))
+def test_every_reader_finds_any_text_of_the_header_as_it_is(manifest: Manifest, text: str) -> None:
+    assert_read_alike(manifest, text)
+
+
+def assert_read_alike(manifest: Manifest, text: str) -> None:
+    named = replace(manifest, name=text)
+    facts = Facts(
+        records=1,
+        sources=Counter([text]),
+        licenses=Counter([text]),
+        languages=Counter([text]),
+        partitions=Counter([(text, text)]),
+    )
+    data = card_data(named, facts)
+    for read in readings(render_card(named, facts)):
+        assert read == data
 
 
 def test_three_lines_load_it(

@@ -15,8 +15,8 @@ from rich.table import Table
 from pipelines.display.console import console, print_error, print_json
 from pipelines.display.corpus import print_explanation
 from pipelines.display.terminal import VisibleConsole
-from pipelines.display.visible import visible, visible_json
 from schemas.errors import StillroomError
+from schemas.visible import visible, visible_json
 from transforms.auditing.explain import Explanation, Section
 
 HOSTILE = {
