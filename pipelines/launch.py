@@ -17,7 +17,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from pipelines.display.plan import shared_warnings
+from pipelines.display.plan import plan_warnings
 from pipelines.display.progress import Display
 from pipelines.planning.earlier_corpora import open_indexes
 from pipelines.planning.plan import Plan
@@ -162,7 +162,7 @@ def get_ready(
     plan = plan_prepared(prepared, today)
     if not plan.permitted:
         raise RefusedByTerms(_refusal(plan))
-    for sentence in shared_warnings(plan.shared_files):
+    for sentence in plan_warnings(plan) if asks else ():
         _LOG.warning("%s", sentence)
     preflight(prepared.run.corpus)
     if asks:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipelines.display.console import reasons
+from pipelines.planning.other_settings import MOST_REQUESTS
 from pipelines.planning.plan import Plan
 from schemas.terms import Verdict
 
@@ -23,14 +24,23 @@ def print_plan(plan: Plan, out: Console) -> None:
     for name, value in _figures(plan):
         table.add_row(f"[dim]{name}[/dim]", value)
     out.print(table)
-    for sentence in shared_warnings(plan.shared_files):
+    for sentence in plan_warnings(plan):
         out.print(f"[yellow]warning[/yellow]  {escape(sentence)}")
 
 
-def shared_warnings(files: Iterable[str]) -> Iterator[str]:
-    """Yields a sentence for each file that is both prompts and an evaluation set."""
-    for name in files:
+def plan_warnings(plan: Plan) -> Iterator[str]:
+    """Yields a sentence for each thing in a plan that may not be meant."""
+    for name in plan.shared_files:
         yield f"{name} is both a file of prompts and an evaluation set: its prompts are not asked"
+    at_least = "at least " if plan.to_ask > MOST_REQUESTS else ""
+    for other in plan.other_answers:
+        changes = "; ".join(
+            f"{each.name} {each.before}, now {each.now}" for each in other.differences
+        )
+        yield (
+            f"{at_least}{other.answers} of the requests to {other.teacher} have an answer in the "
+            f"ledger under other settings ({changes}): they are asked and paid for anew"
+        )
 
 
 def print_verdict(verdict: Verdict, out: Console) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.planning.lookups import Standing, look_up
+from pipelines.planning.other_settings import MOST_REQUESTS, OtherAnswers, other_answers
 from schemas.codes import ModelRole
 from schemas.errors import InputError
 from schemas.files import unstructure
@@ -64,6 +65,7 @@ class Plan:
         contaminated: Prompts that are not asked, since they hold an item of an evaluation set.
         withheld: Requests of these prompts without an answer.
         shared_files: Files that are both prompts and an evaluation set.
+        other_answers: Answers to requests to send that the ledger holds under other settings.
         prompt_tokens: Tokens of the prompts to send, by our own count. This and the following
             figures include the judge's share.
         max_completion_tokens: Tokens of the completions, if each has the maximum length and each
@@ -90,6 +92,7 @@ class Plan:
     contaminated: int = 0
     withheld: int = 0
     shared_files: tuple[str, ...] = ()
+    other_answers: tuple[OtherAnswers, ...] = ()
 
     @property
     def to_ask(self) -> int:
@@ -155,6 +158,7 @@ class _Tally:
     prompts: int = 0
     requests: int = 0
     standings: Counter[Standing] = field(default_factory=Counter)
+    open: list[Request] = field(default_factory=list)  # the first of them
     contaminated: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     kinds: dict[tuple[str, bool], None] = field(default_factory=dict)
@@ -206,6 +210,7 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         contaminated=tally.contaminated,
         withheld=tally.standings[Standing.WITHHELD],
         shared_files=shared_files(run),
+        other_answers=other_answers(tally.open, run.system, ledger),
         prompt_tokens=sum(load.prompt_tokens for *_, load in loads),
         max_completion_tokens=sum(
             load.completion_tokens + load.repairs.completion for *_, load in loads
@@ -265,6 +270,8 @@ def _count(
     for found in look_up(_requests(run, routes, prompts, tally), ledger, routes):
         tally.requests += 1
         tally.standings[found.standing] += 1
+        if found.standing is Standing.OPEN and len(tally.open) < MOST_REQUESTS:
+            tally.open.append(found.request)
         if found.following is not None:
             tally.loads[found.request.teacher].ask(found.following)
         if run.judge and found.may_pass:

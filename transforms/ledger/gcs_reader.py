@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterable, Iterator
@@ -60,6 +61,13 @@ class _Range:
         if place == len(self.answers) or self.answers["id"][place] != key:
             return tries
         return [Stored(request_id, "answer.json", int(self.answers["sent_at"][place])), *tries]
+
+    def spread(self, most: int) -> Iterator[Stored]:
+        """Yields up to so many answers, evenly spread over the ids."""
+        last = len(self.answers) - 1
+        for place in np.unique(np.linspace(0, last, min(most, last + 1)).astype(int)).tolist():
+            key, sent_at = self.answers[place].item()
+            yield Stored(key.ljust(ID_BYTES, b"\0").hex(), "answer.json", sent_at)
 
     def ids(self) -> list[str]:
         """Returns the ids of all requests, sorted."""
@@ -157,6 +165,25 @@ class GcsReader:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
         found = self._find(request_id)
         return self.asked(found[0]) if found else None
+
+    def sample(self, most: int) -> Iterator[dict[str, Any]]:
+        """Yields what was asked in some answered requests; see `ReaderLike.sample`.
+
+        Args:
+            most: How many objects are read at most, of the ranges that are listed already.
+        """
+        self._range(_RANGES[0])
+        with self._listing:
+            listed = [each for each in self._ranges.values() if len(each.answers)]
+        each = max(1, most // max(1, len(listed)))
+        found = [stored for of_range in listed for stored in of_range.spread(each)]
+        chosen = found[:: max(1, len(found) // most)][:most]
+        yield from filter(None, map_ahead(self._asked_if_intact, chosen, self.at_once))
+
+    def _asked_if_intact(self, stored: Stored) -> dict[str, Any] | None:
+        with contextlib.suppress(StillroomError):
+            return self.asked(stored)
+        return None
 
     def decision(self, decision_id: str) -> dict[str, Any] | None:
         """Returns the verdict that responses name, as plain data; None where none was noted."""

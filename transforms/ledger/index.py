@@ -125,6 +125,14 @@ class Segment:
         stop = len(self.ids) if high is None else self.ids.searchsorted(np.array(high, "S32"))
         return self._between(int(start), int(stop))
 
+    def spread(self, most: int) -> Iterator[IndexEntry]:
+        """Yields up to so many answers, evenly spread over the ids."""
+        last = len(self.rows) - 1
+        for place in np.unique(np.linspace(0, last, min(most, last + 1)).astype(int)).tolist():
+            yield from (
+                entry for entry in self._between(place, place + 1) if entry.flags & ANSWERED
+            )
+
     def damaged(self) -> list[IndexEntry]:
         """Returns the damaged entries."""
         spoiled = self.rows[self.rows["flags"] & DAMAGED != 0].tolist()

@@ -56,6 +56,12 @@ class ReaderLike(Protocol):
     def request(self, request_id: str) -> dict[str, Any] | None:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
 
+    def sample(self, most: int) -> Iterator[dict[str, Any]]:
+        """Yields what was asked in up to so many answered requests, spread over the ledger.
+
+        Each is read, and no other entry; a damaged one is left out.
+        """
+
     def decision(self, decision_id: str) -> dict[str, Any] | None:
         """Returns the verdict that responses name, as plain data; None where none was noted."""
 

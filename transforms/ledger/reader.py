@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.errors import StillroomError
 from schemas.responses import Response
 from transforms.ledger.entries import decode_response
 from transforms.ledger.index import (
@@ -113,6 +115,19 @@ class LedgerReader:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
         read = (entry.read() for entry in self._find(request_id))
         return next((entry["request"] for entry in read if "request" in entry), None)
+
+    def sample(self, most: int) -> Iterator[dict[str, Any]]:
+        """Yields what was asked in some answered requests; see `ReaderLike.sample`.
+
+        Args:
+            most: How many entries are read at most, of the newest segments if there are more.
+        """
+        newest = self.segments[-most:]
+        for segment in newest:
+            for entry in segment.spread(max(1, most // len(newest))):
+                with contextlib.suppress(StillroomError):  # a run that needs it reports it
+                    if asked := entry.read().get("request"):
+                        yield asked
 
     def decision(self, decision_id: str) -> dict[str, Any] | None:
         """Returns the verdict that responses name, as plain data; None where none was noted."""
