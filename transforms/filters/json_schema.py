@@ -28,7 +28,7 @@ class JsonSchemaSettings:
     """Settings of `json_schema`.
 
     Attributes:
-        schema: The schema of all answers; None for the schema of each request, if it has one.
+        schema: The schema of all answers; without it that of each request, if it has one.
     """
 
     schema: dict[str, Any] | None = None

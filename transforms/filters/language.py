@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from schemas.errors import Problem
 from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.markdown import prose
@@ -45,7 +46,7 @@ class LanguageSettings:
     """Settings of `language`.
 
     Attributes:
-        allow: Codes of the allowed languages; none allows all.
+        allow: Codes of the languages that are wanted: ISO 639-1, such as `en`; needed.
         min_score: Smallest score, 0 to 1, at which an unwanted language is a finding.
     """
 
@@ -98,6 +99,15 @@ def find_language(candidate: Candidate, settings: LanguageSettings) -> Iterator[
         )
 
 
+def _needs_a_language(settings: LanguageSettings) -> Problem | None:
+    if settings.allow:
+        return None
+    return Problem(
+        "the rule 'language' without `allow` finds nothing",
+        expected="the codes of the languages that are wanted, such as allow: [en, de]",
+    )
+
+
 @functools.cache
 def _identifier() -> LanguageIdentifier:
     """Loads the model, once per process and only if needed: about 0.5 s and 100 MB."""
@@ -107,5 +117,11 @@ def _identifier() -> LanguageIdentifier:
 
 
 LANGUAGE = Rule(
-    "language", 1, "drop", (FindingCode.WRONG_LANGUAGE,), find_language, LanguageSettings()
+    "language",
+    1,
+    "drop",
+    (FindingCode.WRONG_LANGUAGE,),
+    find_language,
+    LanguageSettings(),
+    check=_needs_a_language,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from schemas.errors import Problem
 from transforms.filters.codes import FindingCode
 from transforms.filters.rules import Candidate, Finding, Rule
 from transforms.text import words
@@ -48,6 +49,15 @@ def find_length(candidate: Candidate, settings: LengthSettings) -> Iterator[Find
     )
 
 
+def _needs_a_bound(settings: LengthSettings) -> Problem | None:
+    if settings != LengthSettings():
+        return None
+    return Problem(
+        "the rule 'length' without a bound finds nothing",
+        expected="one of min_words, max_words, min_tokens, max_tokens, such as max_words: 400",
+    )
+
+
 def _outside(count: int, unit: str, low: int | None, high: int | None) -> Iterator[Finding]:
     if low is not None and count < low:
         yield Finding(
@@ -66,4 +76,5 @@ LENGTH = Rule(
     (FindingCode.TOO_SHORT, FindingCode.TOO_LONG),
     find_length,
     LengthSettings(),
+    check=_needs_a_bound,
 )

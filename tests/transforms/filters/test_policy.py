@@ -67,7 +67,7 @@ def test_no_filters_chosen_are_no_filters() -> None:
     ("choices", "actions"),
     [
         pytest.param((), ["drop"], id="no-filters"),
-        pytest.param((FilterChoice(rule="length"),), ["drop"], id="other-filters"),
+        pytest.param((FilterChoice(rule="length", min_words=1),), ["drop"], id="other-filters"),
         pytest.param((FilterChoice(rule="json_schema", action="tag"),), ["tag"], id="named"),
     ],
 )
