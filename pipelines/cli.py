@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -49,10 +49,20 @@ for module in (init, runs, corpus, serve, decide, terms, ledger):
 
 
 def main() -> NoReturn:
-    """Runs the command line. Prints a StillroomError in one sentence, without a traceback."""
+    """Runs the command line. Prints an error in one sentence, without a traceback."""
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except StillroomError as error:
         print_error(error)
         sys.exit(error.exit_code)
-    sys.exit(0)
+    except typer.TyperException as error:
+        _print_misuse(error)
+        sys.exit(2)
+    sys.exit(code)
+
+
+def _print_misuse(error: Any) -> None:
+    """Prints what is wrong with the arguments of a command; Typer would draw a box around it."""
+    what = error.format_message().replace("Value error, ", "")
+    if what:  # without any arguments Typer has printed the help, and there is nothing to say
+        print_error(f"{what[0].lower()}{what[1:]}\n  see `{error.ctx.command_path} --help`")
