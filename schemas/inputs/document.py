@@ -194,10 +194,13 @@ class _Composer:
         key: str = event.value
         steps, line = (*mapping.steps, key), event.start_mark.line + 1
         if steps in self.lines:
+            same = self.lines[steps] == line
+            first = "the same line" if same else f"line {self.lines[steps]}"
             raise InputError(
                 f"the key {key!r} is given twice in one mapping",
                 where=f"{self.name}:{line}",
-                remedy=f"the first is on line {self.lines[steps]}; keep one",
+                found=f"the second at column {event.start_mark.column + 1}" if same else "",
+                remedy=f"the first is on {first}; keep one",
             )
         self.lines[steps] = line
         return key

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field
 
 from schemas.inputs.documents import Sha256
+from schemas.inputs.endpoint import endpoint_flaw, sends_in_the_open
 from schemas.terms import Layer
 from schemas.written import Absent, Day, Filled, Flaw, Form, Many, Text, Written
 
@@ -27,7 +28,10 @@ RouteId = Annotated[
 ]
 Endpoint = Annotated[
     str,
-    Form(r"^https?://[^/?#@]+(/[^?#]*)?$", "an http or https address, as https://vllm.internal/v1"),
+    Form(
+        r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        "an http or https address, as https://vllm.internal/v1",
+    ),
 ]
 KeyName = Annotated[
     str,
@@ -167,10 +171,18 @@ class WrittenRoute(Written):
     )
 
     def flaws(self) -> Iterator[Flaw]:
-        """Yields what the embedded teacher does not have."""
+        """Yields what the embedded teacher does not have, and an endpoint that cannot be asked."""
         for name in ("endpoint", "key"):
             if self.api == "embedded" and getattr(self, name):
                 yield Flaw(what="the embedded teacher has none", at=(name,))
+        if flaw := endpoint_flaw(self.endpoint):
+            yield flaw
+        elif self.key.startswith("google:") and sends_in_the_open(self.endpoint):
+            yield Flaw(
+                what="a token of Google would be sent unencrypted",
+                at=("endpoint",),
+                expected="an address that begins with https://",
+            )
 
 
 class Route(WrittenRoute):

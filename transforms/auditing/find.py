@@ -14,7 +14,8 @@ from schemas.errors import InputError
 from schemas.manifest import Shard
 from transforms.corpus.read import Corpus, plain
 
-_MOST_NAMED = 3  # ids in the error when several match
+_MOST_NAMED = 3  # ids in an error
+_ALIKE = 8  # hex digits: so many that are alike are no chance among a million records
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,18 @@ def _ambiguous(beginning: str, places: list[_Place]) -> InputError:
 
 
 def _unknown(corpus: Corpus, record_id: str) -> InputError:
-    """Returns an error that names the ids sorted directly before and after the unknown one."""
-    before, after = "", ""
-    for shard in _shards(corpus):
-        with pq.ParquetFile(corpus.path(shard)) as file:
-            ids = file.read(columns=["record_id"]).column(0)
-        lower = pc.max(ids.filter(pc.less(ids, record_id))).as_py()
-        higher = pc.min(ids.filter(pc.greater(ids, record_id))).as_py()
-        before = max(before, lower or "")
-        after = min(filter(None, (after, higher)), default="")
-    nearest = " and ".join(filter(None, (before, after)))
+    """Returns an error that names ids which begin alike, or says where ids are found."""
+    alike = record_id[:_ALIKE] if len(record_id) >= _ALIKE else ""
+    ids = sorted(place.record_id for place in _places(corpus, alike)) if alike else []
+    if ids:
+        remedy = f"did you mean {' or '.join(ids[:_MOST_NAMED])}?"
+    elif not _shards(corpus):
+        remedy = "the corpus is empty"
+    else:
+        remedy = f"ids are in the column `record_id` of the files in {corpus.folder / 'data'}"
     return InputError(
         f"the corpus has no record {record_id!r}",
         where=str(corpus.folder),
-        remedy=f"the nearest are {nearest}" if nearest else "the corpus is empty",
+        expected="an id of 64 hex digits, or the beginning of one",
+        remedy=remedy,
     )

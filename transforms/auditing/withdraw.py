@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -70,10 +71,9 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
         StillroomError: A shard was changed, or the folder cannot be written. Nothing is published.
     """
     _check_target(corpus, to)
-    preflight(str(to))
     run_id = f"withdrawal-{now:%Y%m%dT%H%M%S}"
     work = work_folder(str(to), run_id)
-    with open_work_folder(work):
+    with _no_empty_folder(to), open_work_folder(work):
         kept, withdrawn = _keep_records(corpus, selection, work / SHARDS)
         pairs = list(_pairs(corpus, selection, work / SHARDS))
         removed = _removed_pairs(corpus, pairs)
@@ -81,6 +81,18 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
         rejected = _rejected(corpus, withdrawn, work / SHARDS)
         build = _build(corpus, selection, withdrawn, removed, run_id, now)
         return publish([*kept, *pairs, *rejected], to, build)
+
+
+@contextmanager
+def _no_empty_folder(to: Path) -> Iterator[None]:
+    """Creates a folder if need be, and removes it again if it stays empty after an error."""
+    preflight(str(to))
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty
+            to.rmdir()
+        raise
 
 
 def _check_target(corpus: Corpus, to: Path) -> None:

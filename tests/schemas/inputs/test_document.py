@@ -74,6 +74,7 @@ def test_an_alias_is_the_value_of_its_anchor() -> None:
     ("text", "line", "words"),
     [
         pytest.param("a: 1\nb: 2\na: 3", 3, ["'a' is given twice", "line 1"], id="twice"),
+        pytest.param("{a: 1, a: 3}", 1, ["second at column 8", "same line"], id="on-one-line"),
         pytest.param("a: 1\n---\nb: 2", 2, ["more than one document"], id="two-documents"),
         pytest.param("? [1]\n: 2", 1, ["a key must be a text"], id="key"),
         pytest.param("a: [1", 1, ["not valid YAML"], id="invalid"),

@@ -37,11 +37,18 @@ def test_a_beginning_that_fits_several_records_names_some(corpus: Corpus) -> Non
     assert problem.found.endswith("and 6 more")
 
 
-def test_an_unknown_id_names_its_neighbours(corpus: Corpus) -> None:
-    ids = all_ids()
+def test_an_id_with_a_wrong_end_names_the_one_that_begins_alike(corpus: Corpus) -> None:
+    right = all_ids()[30]
+    with pytest.raises(InputError, match=rf"did you mean {right}\?"):
+        find(corpus, right[:-1] + "x")
+
+
+@pytest.mark.parametrize("typed", ["nonsense", "zz", "7" * 63, "0" * 64])
+def test_for_any_other_unknown_id_it_is_said_where_ids_are(corpus: Corpus, typed: str) -> None:
     with pytest.raises(InputError) as refused:
-        find(corpus, ids[30][:-1] + "x")
-    assert f"the nearest are {ids[30]} and {ids[31]}" in str(refused.value)
+        find(corpus, typed)
+    assert "expected an id of 64 hex digits" in str(refused.value)
+    assert "`record_id` of the files in" in str(refused.value)
 
 
 def test_a_record_is_found_in_its_shard_as_plain_data(corpus: Corpus) -> None:

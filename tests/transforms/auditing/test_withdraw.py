@@ -186,6 +186,7 @@ def test_a_list_of_ids_is_checked(published: Path, tmp_path: Path, text: str, wh
     (tmp_path / "ids").write_text(text)
     with pytest.raises(InputError, match=what):
         without(published, f"records={tmp_path / 'ids'}", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def _version(folder: Path) -> Path:
