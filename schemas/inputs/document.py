@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -28,6 +28,7 @@ from ruamel.yaml.events import (
 )
 
 from schemas.errors import InputError
+from schemas.inputs.yaml_errors import not_yaml
 from schemas.written import Step
 
 _MAX_DEPTH = 100  # of nested lists and mappings
@@ -106,13 +107,8 @@ def parse_yaml(text: str, name: str) -> Document:
 def _compose_or_refuse(text: str, name: str) -> Document:
     try:
         return _compose(text, name, pure=True)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(
-            f"the file is not valid YAML: {error.problem}", where=f"{name}:{line}"
-        ) from None
     except YAMLError as error:
-        raise InputError(f"the file is not valid YAML: {error}", where=name) from None
+        raise not_yaml(error, text, name) from None
 
 
 def _compose(text: str, name: str, *, pure: bool) -> Document:

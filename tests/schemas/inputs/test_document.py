@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_meant_is_refused_within_a_second(
         parse_yaml(text, "a.yaml")
     assert time.process_time() - start < 1
     message = str(refused.value)
-    assert message.startswith(("a.yaml: ", f"a.yaml:{line}: "))
+    assert message.startswith(f"a.yaml:{line}: ")
     assert all(word in message for word in words), message
 
 

@@ -61,7 +61,7 @@ def test_a_good_file_becomes_a_run_with_absolute_folders(tmp_path: Path) -> None
         ("corpora/tutor", "gs://bucket/tutor", 10, ["only folders", "gs://bucket"]),
         ("ledger: ledger", "ledger: ledger\nsplits: {train: 0.5}", 12, ["do not sum to 1", "0.5"]),
         ("text: question", "text: question\n    messages: m", 4, ["not both"]),
-        ("name: tutor", "name: [", 3, ["not valid YAML"]),
+        ("name: tutor", "name: [", 1, ["not valid YAML"]),
         (
             "temperature: 0.7",
             "seed: 1152921504606846976",
