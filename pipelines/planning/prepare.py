@@ -182,7 +182,9 @@ def _extra_problems(
 ) -> Iterator[Problem]:
     for steps, problem in unsendable_extra(route.api, teacher.extra):
         where = document.where((*place, "extra", *steps))
-        yield replace(problem, what=f"extra.{'.'.join(steps)}: {problem.what}", where=where)
+        yield replace(
+            problem, what=f"extra.{'.'.join(map(str, steps))}: {problem.what}", where=where
+        )
 
 
 def _parameter_problems(

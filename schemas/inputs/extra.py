@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from schemas.errors import Problem
+from schemas.canonical import Path
+from schemas.errors import Problem, mask_keys
 
-Path = tuple[str, ...]
 # The members that an API sends itself: None, or for an object of which others may be given, its.
 Own = Mapping[str, "Own | None"]
 
@@ -82,7 +82,7 @@ def extra_problems(extra: Mapping[str, Any], own: Own) -> Iterator[tuple[Path, P
             yield (key,), Problem("stillroom does not send it", found=key, remedy=reason)
         else:
             yield from _collisions(key, value, own, ())
-            yield from _not_json(value, (key,))
+            yield from _unmeant(value, (key,))
 
 
 def _collisions(key: str, value: Any, own: Own, above: Path) -> Iterator[tuple[Path, Problem]]:
@@ -108,11 +108,17 @@ def _collisions(key: str, value: Any, own: Own, above: Path) -> Iterator[tuple[P
             yield from _collisions(each, item, inner, steps)
 
 
-def _not_json(value: Any, steps: Path) -> Iterator[tuple[Path, Problem]]:
-    """Yields texts that were meant as JSON's words or as numbers that JSON lacks."""
+def _unmeant(value: Any, steps: Path) -> Iterator[tuple[Path, Problem]]:
+    """Yields keys, and texts that were meant as JSON's words or as numbers that JSON lacks."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _not_json(item, (*steps, key))
+            yield from _unmeant(item, (*steps, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):  # a choice may well be the text "True"
+            if not (isinstance(item, str) and item in _NOT_JSON):
+                yield from _unmeant(item, (*steps, index))
+    elif isinstance(value, str) and mask_keys(value) != value:
+        yield steps, Problem("this may be a key", found=value, remedy=_PLACE)
     elif isinstance(value, str) and value in _NOT_JSON:
         expected = f"{_NOT_JSON[value]}, as JSON and YAML 1.2 write it"
         yield steps, Problem("the text is no word of JSON", found=value, expected=expected)

@@ -103,3 +103,16 @@ def _check_readers(folder: Path, records: int) -> None:
     query = f"select count(*), any_value(provenance.teacher.route) from '{pattern}'"  # noqa: S608
     found = duckdb.connect().execute(query).fetchall()
     assert found == [(records, "embedded/smollm2-135m-instruct")]
+
+
+@pytest.mark.timeout(300)
+def test_extra_reaches_a_real_server_and_binds_its_answers(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    run = RUN.replace("samples: 2", "samples: 1")
+    text = run.format(files=DEMO, field="prompt", license="CC0-1.0", limit=1)
+    grammar = """    extra: {top_k: 5, grammar: 'root ::= "yes" | "no"'}\n"""
+    path.write_text(text.replace("corpus: corpus", f"{grammar}filters: []\ncorpus: corpus"))
+    result = _run(path)
+    assert (result.accepted, result.duplicates) == (1, 0)
+    rows = ds.dataset(f"{result.folder}/data").to_table().to_pylist()
+    assert [row["messages"][-1]["content"] in ("yes", "no") for row in rows] == [True]

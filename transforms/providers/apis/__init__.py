@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from schemas.canonical import Path
 from schemas.errors import InputError, Problem, close_names
-from schemas.inputs.extra import Own, Path, extra_problems
+from schemas.inputs.extra import Own, extra_problems
 from schemas.prompts import Message
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Usage

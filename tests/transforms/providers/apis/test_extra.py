@@ -82,6 +82,8 @@ def test_no_member_that_we_send_is_permitted(api: str, extra: dict[str, Any]) ->
         ("openai-chat", {"models": ["a/b"]}, "models", "give each model a route"),
         ("openai-chat", {"api_key": "x"}, "api_key", "in the registry"),
         ("openai-chat", {"plugins": [{"id": "web"}]}, "plugins", "billed beside"),
+        ("openai-chat", {"a": {"b": "sk-proj-0123456789abcdefghij"}}, "a.b", "characters: perhaps"),
+        ("openai-chat", {"a": [{"b": "None"}]}, "a.0.b", "expected null"),
         ("openai-chat", {"a": {"b": "False"}}, "a.b", "expected false"),
         ("openai-chat", {"a": "None"}, "a", "expected null"),
         ("openai-chat", {"a": {"b": ".NaN"}}, "a.b", "no such number"),
@@ -109,7 +111,7 @@ def test_what_would_change_question_limit_model_or_bill_is_refused(
     api: str, extra: dict[str, Any], steps: str, words: str
 ) -> None:
     ((found, problem),) = unsendable_extra(api, extra)
-    assert ".".join(found) == steps
+    assert ".".join(map(str, found)) == steps
     assert words in str(problem)
 
 
