@@ -43,6 +43,7 @@ _SCAN = 1 << 20
 _PIECE = re.compile(rf"[{NO_SPACE_SCRIPTS}]|[^\s{NO_SPACE_SCRIPTS}]+")
 
 Positions = NDArray[np.int64]
+_NOWHERE: Positions = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ class EvaluationIndex:
 
     def _matches(self, text: str) -> Iterator[_Match]:
         hashes = token_hashes(text)
+        if not hashes.size:
+            return
         yield from self._equal_to(hashes)
         where, places = self._look_up(window_hashes(hashes, NGRAM_TOKENS))
         if not where.size:
@@ -135,8 +138,8 @@ class EvaluationIndex:
     def _equal_to(self, hashes: Hashes) -> Iterator[_Match]:
         """Yields the item that equals the whole text, if there is one."""
         digest = np.uint64(sequence_hash(hashes))
-        at = int(np.searchsorted(self.digests, digest, sorter=self.by_digest))
-        if hashes.size and at < self.digests.size:
+        at = int(self.digests.searchsorted(digest, sorter=self.by_digest))
+        if at < self.digests.size:
             item = int(self.by_digest[at])
             if self.digests[item] == digest:
                 yield _Match(item, 1.0, 0, hashes.size)
@@ -144,11 +147,13 @@ class EvaluationIndex:
     def _look_up(self, grams: Hashes) -> tuple[Positions, Positions]:
         """Returns pairs of positions of an 8-gram: in the text, and in the list of all 8-grams."""
         low = grams & ~self.mask
-        first = np.searchsorted(self.keys, low)
+        first = self.keys.searchsorted(low)
         known = first < self.keys.size
         known[known] = (self.keys[first[known]] ^ low[known]) <= self.mask
+        if not known.any():  # as in almost every text: the rest would take as long again
+            return _NOWHERE, _NOWHERE
         first, low = first[known], low[known]
-        counts = np.searchsorted(self.keys, low | self.mask, side="right") - first
+        counts = self.keys.searchsorted(low | self.mask, side="right") - first
         skipped = np.cumsum(counts) - counts
         at = np.arange(counts.sum()) + np.repeat(first - skipped, counts)
         return np.repeat(np.flatnonzero(known), counts), (self.keys[at] & self.mask).astype(
