@@ -243,14 +243,12 @@ class BatchLoop:
         exchange = failure.exchange
         if failure.withdrawn:
             self._context.stop_account(self.account, exchange.detail)
-        elif is_transient(exchange):
-            self._stop_submitting(
-                StopReason.QUOTA, f"{self._route.id}: no batch was accepted: {exchange.detail}"
-            )
+            return
+        at = f"{self._route.id}: {self._route.endpoint}"
+        if is_transient(exchange):
+            self._stop_submitting(StopReason.QUOTA, f"{at} accepted no batch: {exchange.detail}")
         else:
-            self._stop_submitting(
-                StopReason.FAILING, f"{self._route.id}: a batch was refused: {exchange.detail}"
-            )
+            self._stop_submitting(StopReason.FAILING, f"{at} refused a batch: {exchange.detail}")
 
     # Polling
 

@@ -209,3 +209,12 @@ def test_a_slice_submits_in_batches_too(tmp_path: Path, api: str) -> None:
     with BatchServer() as server:
         done = ask_in_batches(server, api, tmp_path, 9, share=Fraction(1, 3))
     assert done.answered == 9
+
+
+@BOTH
+def test_a_host_that_takes_no_batch_is_named(tmp_path: Path, api: str) -> None:
+    gone = "http://127.0.0.1:9/v1"
+    route = make_route(gone, api=api)
+    done = run_engine(tmp_path, RouteWork(route, make_requests(3), batch=True))[ROUTE]
+    assert (done.pending, done.stopped) == (3, "quota")
+    assert f"{gone} accepted no batch: ClientConnectorError" in done.detail
