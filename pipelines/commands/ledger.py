@@ -1,4 +1,4 @@
-"""The ledger's commands: `stillroom ledger stats|compact|export|migrate`. They need no Beam."""
+"""The ledger's commands, `stillroom ledger stats|compact|export|migrate|retry`, without Beam."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from pipelines.display.console import console, print_json
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from transforms.ledger import ReaderLike
     from transforms.limits.totals import TotalsByDay, UsageTotals
 
 _ledger = typer.Typer(
-    help="Show usage, export, compact and migrate a ledger.", no_args_is_help=True
+    help="Show, export, compact and migrate a ledger, and retry what is final.",
+    no_args_is_help=True,
 )
 
 Address = Annotated[str, typer.Argument(metavar="LEDGER", help="The ledger's folder, or gs://….")]
@@ -38,6 +41,7 @@ def register(app: typer.Typer) -> None:
     _ledger.command()(compact)
     _ledger.command()(export)
     _ledger.command()(migrate)
+    _ledger.command()(retry)
     app.add_typer(_ledger, name="ledger")
 
 
@@ -110,12 +114,74 @@ def migrate(address: Address, as_json: AsJson = False) -> None:
         sys.stdout.writelines(f"  {name}: {reason}\n" for name, reason in done.left.items())
 
 
-def _open(address: str) -> ReaderLike:
+def retry(
+    place: Annotated[
+        str, typer.Argument(metavar="LEDGER|RUN", help="The ledger, or a run file that names it.")
+    ],
+    reason: Annotated[
+        str | None,
+        typer.Option(metavar="R", help="A reason from the list; without it, the list is shown."),
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="ROUTE", help="Only requests to this route.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show how many requests it would be.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have later runs ask again what was final: refused prompts and answers that cannot be read.
+
+    The answers stay in the ledger. They count until something else has come.
+    """
+    from transforms.asking import set_aside
+    from transforms.clock import Clock
+    from transforms.ledger import open_ledger
+
+    address = _ledger_of(place)
+    if reason is not None and not dry_run:
+        name = f"retry-{secrets.token_hex(3)}"
+        _check_exists(address)
+        count = set_aside.retry(open_ledger(address), name, reason, route=route, clock=Clock())
+    else:
+        found = set_aside.find_reasons(_open(address, any_scheme=False), route)
+        if reason is None:
+            _print_reasons(found.final, as_json)
+            return
+        set_aside.check_reason(found, reason)
+        count = found.final[reason]
+    if as_json:
+        print_json({"reason": reason, "route": route, "requests": count, "dry_run": dry_run})
+    else:
+        done = "would be asked again" if dry_run else "will be asked again by the next run"
+        console().print(f"{count} requests with {reason} {done}")
+
+
+def _print_reasons(reasons: Counter[str], as_json: bool) -> None:
+    if as_json:
+        print_json({"reasons": dict(reasons.most_common())})
+        return
+    for reason, count in reasons.most_common():
+        console().print(f"{count:>9,}  {reason}", markup=False)
+    if not reasons:
+        console().print("nothing: each request is answered, or asked again by the next run")
+
+
+def _ledger_of(place: str) -> str:
+    """Returns the address of a ledger, or of the one that a run file names."""
+    if "://" in place or not Path(place).is_file():
+        return place
+    from schemas.inputs.run_file import load_run
+
+    return load_run(Path(place))[0].ledger
+
+
+def _open(address: str, *, any_scheme: bool = True) -> ReaderLike:
     from transforms.ledger import open_ledger
 
     ledger = open_ledger(address)
     _check_exists(address)
-    return ledger.reader(any_scheme=True)
+    return ledger.reader(any_scheme=any_scheme)
 
 
 def _check_exists(address: str) -> None:

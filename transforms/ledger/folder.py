@@ -7,6 +7,7 @@ The folder only grows:
     locks/         who writes, see `locks.py`
     batches/       what was sent in batches and is not yet answered, see `notes.py`
     intents/       what is in flight where it matters, see `intents.py`
+    retries/       what is to be asked again, see `retries.py`
 
 A response is durable when `LedgerWriter.append` returns; a process killed at any moment loses at
 most what it had not yet appended. A writer locks the leading hex digits of the ids it writes, and
@@ -45,6 +46,7 @@ from transforms.ledger.index import (
 from transforms.ledger.intents import INTENTS
 from transforms.ledger.notes import NOTES, FolderNotes
 from transforms.ledger.reader import LedgerReader
+from transforms.ledger.retries import RETRIES, Retries
 from transforms.ledger.segments import OpenSegment, open_segments
 from transforms.storage.files import make_durable, translate_os_errors, write_parts
 from transforms.storage.locks import ALL_DIGITS, LockHolder, lock_digits
@@ -54,7 +56,7 @@ NEEDED_BYTES = 64 * 2**20  # with less room a disk counts as full
 # one of this size at most is read again, in a second or two; to seal one takes 10 ms of the CPU.
 SEGMENT_ENTRIES = 2**16
 
-_OWN_NAMES = {FORMAT_FILE, "segments", "locks", NOTES, INTENTS}
+_OWN_NAMES = {FORMAT_FILE, "segments", "locks", NOTES, INTENTS, RETRIES}
 
 
 def _now() -> datetime:
@@ -151,7 +153,8 @@ class Ledger:
         """
         with self.explain_os_errors():
             known = self.path.exists() and self.scheme(any_scheme=any_scheme) is not None
-            return LedgerReader(open_segments(self.segments) if known else ())
+            retries = Retries(FolderNotes(self.path / RETRIES))
+            return LedgerReader(open_segments(self.segments) if known else (), retries)
 
     def writer(self, digits: str, run_id: str) -> LedgerWriter:
         """Returns a writer of the ids that begin with some hex digits; enter it to begin.
@@ -269,6 +272,11 @@ class LedgerWriter(BaseWriter):
     def notes(self) -> FolderNotes:
         """The notes of batches that are not yet collected."""
         return FolderNotes(self._ledger.path / NOTES)
+
+    @property
+    def retries(self) -> FolderNotes:
+        """What was set aside, see `retries.py`."""
+        return FolderNotes(self._ledger.path / RETRIES)
 
     async def append(self, response: Response, request: Request) -> None:
         """Appends a response. It is durable when this returns.

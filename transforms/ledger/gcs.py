@@ -39,6 +39,7 @@ from transforms.ledger.gcs_notes import GcsNotes
 from transforms.ledger.gcs_reader import WHOLE, GcsReader
 from transforms.ledger.index import ANSWERED, response_flags
 from transforms.ledger.intents import INTENTS
+from transforms.ledger.retries import RETRIES
 from transforms.storage.gcs import Store
 from transforms.storage.leases import Leases
 from transforms.storage.locks import ALL_DIGITS, LockHolder
@@ -209,6 +210,11 @@ class GcsWriter(BaseWriter):
     def notes(self) -> GcsNotes:
         """The notes of batches that are not yet collected."""
         return GcsNotes(self._store, self._leases.check)
+
+    @property
+    def retries(self) -> GcsNotes:
+        """What was set aside, see `retries.py`."""
+        return GcsNotes(self._store, self._leases.check, RETRIES)
 
     async def append(self, response: Response, request: Request) -> None:
         """Appends a response. It is durable when this returns.

@@ -4,6 +4,7 @@
     locks/<digit>.json                                   see `storage/leases.py`
     batches/…                                            what was sent in batches, see `notes.py`
     intents/…                                            what is in flight, see `intents.py`
+    retries/…                                            what is to be asked again, see `retries.py`
     decisions/<digest of the id>.json                    a verdict that responses name
     responses/<2 hex>/<request id>/answer.json           the first answer, never changed
     responses/<2 hex>/<request id>/<attempt>.json        any other attempt

@@ -28,8 +28,10 @@ from transforms.ledger.gcs_names import (
     read_listed,
     response_name,
 )
+from transforms.ledger.gcs_notes import GcsNotes
 from transforms.ledger.index import ID_BYTES
-from transforms.ledger.reader import RequestOutcome
+from transforms.ledger.reader import RequestOutcome, outcome_after_retry
+from transforms.ledger.retries import RETRIES, Retries, deciding
 from transforms.storage.gcs import Store
 
 _RANGES = [f"{number:0{RANGE_DIGITS}x}" for number in range(16**RANGE_DIGITS)]
@@ -97,12 +99,19 @@ class GcsReader:
         self._looked = False
         self._ranges: dict[str, _Range] = {}
         self._listing = threading.Lock()
+        self._retries = Retries(GcsNotes(store, lambda: None, RETRIES))
+
+    def ids(self) -> Iterator[str]:
+        """Yields the id of each request that was asked, in the order of ids."""
+        return (found[0].request_id for found in self.all())
 
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request; None where it was never asked."""
         found = self._find(request_id)
         if not found:
             return None
+        if request_id in self._retries:
+            return outcome_after_retry(self._retries.live(request_id, self._in_order(found)))
         return RequestOutcome(found[0].is_answer, _effective(found).is_final)
 
     def read(self, request_id: str) -> Response | None:
@@ -111,6 +120,8 @@ class GcsReader:
         Raises:
             StillroomError: The object is damaged, or cannot be read.
         """
+        if request_id in self._retries:
+            return deciding(self.usable(self.attempts(request_id)))
         found = self._find(request_id)
         return self._response(_effective(found)) if found else None
 
@@ -120,8 +131,11 @@ class GcsReader:
         Raises:
             StillroomError: An object is damaged, or cannot be read.
         """
-        found = [self._response(stored) for stored in self._find(request_id)]
-        return sorted(found, key=attrgetter("sent_at", "attempt"))
+        return self._in_order(self._find(request_id))
+
+    def usable(self, responses: list[Response]) -> list[Response]:
+        """Returns the responses to a request that may count; see `ReaderLike`."""
+        return self._retries.usable(responses)
 
     def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
@@ -196,6 +210,9 @@ class GcsReader:
     def damage(self) -> list[str]:
         """Returns nothing: a damaged object is found when it is read."""
         return []
+
+    def _in_order(self, found: list[Stored]) -> list[Response]:
+        return sorted(map(self._response, found), key=attrgetter("sent_at", "attempt"))
 
     def _find(self, request_id: str) -> list[Stored]:
         return self._range(request_id[:RANGE_DIGITS]).of(request_id)

@@ -28,12 +28,17 @@ class LostAttempt(NamedTuple):
 class ReaderLike(Protocol):
     """Reads a ledger. Of all responses to a request the first answer counts, else the last attempt.
 
+    What was set aside counts only where nothing else came; see `retries.py`.
+
     Each method that reads a response raises a `StillroomError` where it is damaged.
     """
 
     @property
     def at_once(self) -> int:
         """How many requests to read in parallel: 1 where that saves no time."""
+
+    def ids(self) -> Iterator[str]:
+        """Yields the id of each request that was asked, in the order of ids."""
 
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request; None where it was never asked."""
@@ -43,6 +48,13 @@ class ReaderLike(Protocol):
 
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they came."""
+
+    def usable(self, responses: list[Response]) -> list[Response]:
+        """Returns the responses to a request that are not set aside; all, where there is no other.
+
+        Args:
+            responses: All responses to it.
+        """
 
     def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
         """Yields every response sent since a moment (milliseconds since 1970 UTC).
@@ -103,6 +115,10 @@ class WriterLike(Protocol):
 
     async def append(self, response: Response, request: Request) -> None:
         """Appends a response; it is durable when this returns, and written even if cancelled."""
+
+    @property
+    def retries(self) -> NotesLike:
+        """What was set aside, see `retries.py`."""
 
     @property
     def lost(self) -> Sequence[LostAttempt]:

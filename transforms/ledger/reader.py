@@ -20,10 +20,12 @@ from transforms.ledger.index import (
     DAMAGED,
     DECISION,
     FINAL,
+    ID_BYTES,
     IndexEntry,
     Segment,
     decision_key,
 )
+from transforms.ledger.retries import Retries, deciding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class LedgerReader:
 
     Args:
         segments: The segments in the order in which they were begun.
+        retries: What was set aside; None for nothing.
 
     Attributes:
         segments: The same.
@@ -54,8 +57,9 @@ class LedgerReader:
 
     at_once = 1  # a mapped file is read faster than a thread is started
 
-    def __init__(self, segments: tuple[Segment, ...]) -> None:
+    def __init__(self, segments: tuple[Segment, ...], retries: Retries | None = None) -> None:
         self.segments = segments
+        self._retries = retries
 
     def __len__(self) -> int:
         """Returns how many responses it holds, attempts that failed included."""
@@ -64,9 +68,17 @@ class LedgerReader:
             int(np.count_nonzero(segment.rows["flags"] & other == 0)) for segment in self.segments
         )
 
+    def ids(self) -> Iterator[str]:
+        """Yields the id of each request that was asked, in the order of ids."""
+        for found in self.entries():
+            if not found[0].flags & DECISION:
+                yield found[0].id.ljust(ID_BYTES, b"\0").hex()
+
     def outcome(self, request_id: str) -> RequestOutcome | None:
         """Returns what is known of a request; None where it was never asked."""
         found = self._find(request_id)
+        if found and self._retries and request_id in self._retries:
+            return outcome_after_retry(self._retries.live(request_id, _read_all(found)))
         return outcome_of(_effective(found).flags) if found else None
 
     def read(self, request_id: str) -> Response | None:
@@ -75,6 +87,8 @@ class LedgerReader:
         Raises:
             StillroomError: The entry is damaged; the message names its place.
         """
+        if self._retries and request_id in self._retries:
+            return deciding(self.usable(self.attempts(request_id)))
         found = self._find(request_id)
         return decode_response(_effective(found).read()) if found else None
 
@@ -84,7 +98,11 @@ class LedgerReader:
         Raises:
             StillroomError: An entry is damaged.
         """
-        return [decode_response(entry.read()) for entry in self._find(request_id)]
+        return _read_all(self._find(request_id))
+
+    def usable(self, responses: list[Response]) -> list[Response]:
+        """Returns the responses to a request that may count; see `ReaderLike`."""
+        return self._retries.usable(responses) if self._retries else responses
 
     def since(self, milliseconds: int, *, behind: int = 0) -> Iterator[Response]:
         """Yields every response sent since a moment, attempts that failed included.
@@ -168,7 +186,7 @@ class LedgerReader:
 
     def followed_by(self, segment: Segment) -> LedgerReader:
         """Returns a reader that sees one more segment, the newest."""
-        return LedgerReader((*self.segments, segment))
+        return LedgerReader((*self.segments, segment), self._retries)
 
     def _find(self, request_id: str) -> list[IndexEntry]:
         key = bytes.fromhex(request_id)
@@ -178,6 +196,22 @@ class LedgerReader:
 def outcome_of(flags: int) -> RequestOutcome:
     """Returns the outcome for an entry's flags."""
     return RequestOutcome(bool(flags & ANSWERED), bool(flags & FINAL))
+
+
+def outcome_after_retry(live: list[Response]) -> RequestOutcome:
+    """Returns what is known of a request that was set aside.
+
+    Args:
+        live: Its responses that were not.
+    """
+    last = deciding(live)
+    return RequestOutcome(
+        answered=last is not None and last.answered, final=last is not None and last.final
+    )
+
+
+def _read_all(found: list[IndexEntry]) -> list[Response]:
+    return [decode_response(entry.read()) for entry in found]
 
 
 def _effective(found: list[IndexEntry]) -> IndexEntry:

@@ -12,6 +12,7 @@ from schemas.responses import Completion, Malformed, Response, Usage
 from transforms.ahead import map_ahead
 from transforms.asking.repair import mismatch, repair_request
 from transforms.ledger import ReaderLike
+from transforms.ledger.retries import deciding
 from transforms.limits.budget import Spend, cost
 from transforms.limits.usage import recorded_price, reported_tokens
 from transforms.providers.apis import Api, find_api
@@ -111,8 +112,8 @@ def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
     """
     api = find_api(route.api)
     attempts = ledger.attempts(request.request_id)
-    first = _deciding(attempts)
-    alone = Replies(first, uncertain=_uncertain(api, request, attempts))
+    first = deciding(ledger.usable(attempts))
+    alone = Replies(first, uncertain=_uncertain(api, request, attempts, first))
     if first is None or not first.answered:
         return alone
     completion, paid = _read(api, request, first)
@@ -124,8 +125,8 @@ def read_replies(ledger: ReaderLike, route: Route, request: Request) -> Replies:
 def _with_repair(ledger: ReaderLike, api: Api, following: Request, alone: Replies) -> Replies:
     """Returns an answer with its follow-up, which is used if it matches the JSON Schema."""
     attempts = ledger.attempts(following.request_id)
-    second = _deciding(attempts)
-    uncertain = alone.uncertain + _uncertain(api, following, attempts)
+    second = deciding(ledger.usable(attempts))
+    uncertain = alone.uncertain + _uncertain(api, following, attempts, second)
     if second is None or not second.answered:
         return replace(alone, uncertain=uncertain)
     repaired, paid = _read(api, following, second)
@@ -135,15 +136,11 @@ def _with_repair(ledger: ReaderLike, api: Api, following: Request, alone: Replie
     return replace(both, response=second, completion=repaired, repairs=alone.response)
 
 
-def _deciding(attempts: list[Response]) -> Response | None:
-    """Returns the response to use, as `ReaderLike.read` does: the first answer, else the last."""
-    answers = (response for response in attempts if response.answered)
-    return next(answers, attempts[-1] if attempts else None)
-
-
-def _uncertain(api: Api, request: Request, attempts: list[Response]) -> Spend:
+def _uncertain(
+    api: Api, request: Request, attempts: list[Response], used: Response | None
+) -> Spend:
     """Returns the most that attempts may have cost, without the answer that is used."""
-    total, used = Spend(), _deciding(attempts)
+    total = Spend()
     plausible = plausible_tokens(request.messages, request.parameters)
     for response in attempts:
         tokens = reported_tokens(response, api, plausible)
