@@ -136,7 +136,7 @@ def _read(route: Route, key: Key | None, sender: Sender, path: str, exchange: Ex
         state=state,
         url=sender.url(path),
         near=_near(route.model, names) if state is ProbeState.NOT_LISTED else (),
-        detail=sender.without_key(exchange.detail + words) if shown else "",
+        detail=exchange.detail + words if shown else "",
     )
 
 

@@ -34,7 +34,7 @@ class RouteProgress:
         stopped: Why the route was stopped with requests left; None where it was not.
         detail: The same as a sentence.
         errors: What the server sent to requests that failed or are pending: a sentence by outcome
-            and code.
+            and code; and whether it returned the key.
     """
 
     from_ledger: int = 0
@@ -80,6 +80,11 @@ class RouteProgress:
         """Keeps what a server sent, once for each outcome and code, and only so many."""
         if len(self.errors) < _MOST_ERRORS:
             self.errors.setdefault(f"{outcome} {code}", sentence)
+
+    def note_returned_key(self, url: str) -> None:
+        """Keeps that a server returned the key that it was sent."""
+        sentence = f"{url}: the server returned your key. stillroom masked it; others may not"
+        self.note_error("returned_key", "", sentence)
 
     def count_cost(self, used: Tokens, usd: float) -> None:
         """Counts the tokens and the cost of an attempt."""

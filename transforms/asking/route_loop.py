@@ -276,6 +276,8 @@ class RouteLoop:
         response = self._response(state, sent.exchange, sent.sent_at, sent.decision_id, final)
         await self._context.ledger.append(response, state.request)
         self._settle(state, sent.grant, sent.exchange)
+        if sent.exchange.returns_key:
+            self.progress.note_returned_key(sent.url)
         self._react(sent)
 
     def _count(self, state: _RequestState) -> None:
@@ -359,8 +361,8 @@ class RouteLoop:
             self._limiter.hold(min(empty, self._route.timeouts.patience_seconds))
 
     def _note_error(self, sent: _Sent) -> None:
-        """Keeps the server's own words for the run's summary, without the key."""
-        words = self._sender.without_key(sent.reading.words)
+        """Keeps the server's own words for the run's summary."""
+        words = sent.reading.words
         quoted = f": {words}" if words else ""
         sentence = f"{sent.url}: {sent.exchange.outcome} ({sent.exchange.detail}){quoted}"
         self.progress.note_error(sent.exchange.outcome, sent.reading.code, sentence)

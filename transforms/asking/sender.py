@@ -47,10 +47,6 @@ class Sender:
         """Returns the address that a path belongs to."""
         return self._base + path
 
-    def without_key(self, words: str) -> str:
-        """Returns a server's words with the key masked."""
-        return words.replace(self._key_value, "…") if self._key_value else words
-
     async def _renewal_problem(self) -> str:
         """Renews the key if it is about to end; returns why that failed, or ""."""
         if self._key is None or not self._key.is_stale(self._clock.wall()):

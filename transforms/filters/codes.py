@@ -23,6 +23,7 @@ class FindingCode(StrEnum):
     PYTHON_SYNTAX = "python_syntax"
     REASONING_MARK = "reasoning_mark"
     REFUSAL = "refusal"
+    RETURNED_KEY = "returned_key"
     SCHEMA_MISMATCH = "schema_mismatch"
     THINK = "think"
     TOO_LONG = "too_long"

@@ -25,6 +25,7 @@ DEFAULT_RULES = (
     "tool_calls",
     "logprobs",
     "usage",
+    "returned_key",
     "repetition",
     "duplicate_ngrams",
     "leaked_tokens",
@@ -34,8 +35,8 @@ DEFAULT_RULES = (
     "refusal",
     "self_identity",
 )
-# Applied to every run: what a request explicitly asked for, and what it cost, is always checked.
-ALWAYS = ("json_schema", "tool_calls", "logprobs", "usage")
+# Applied to every run: what a request explicitly asked for, what it cost, and a key that came back.
+ALWAYS = ("json_schema", "tool_calls", "logprobs", "usage", "returned_key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,27 +31,13 @@ from schemas.requests import Request
 from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.providers.meaning import lacks_answer
+from transforms.transport.masking import SECRET_HEADERS
 
 _log = logging.getLogger(__name__)
 
 # A body is encoded in pieces, so that a large one does not hold the interpreter's lock for long.
 # A multiple of three, so that the base64 of the pieces joins to that of the whole.
 PIECE_BYTES = 3 * 2**15
-
-# The client keeps harmless headers only; this is the second check.
-SECRET_HEADERS = frozenset(
-    {
-        "api-key",
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        "set-cookie",
-        "x-amz-security-token",
-        "x-api-key",
-        "x-auth-token",
-        "x-goog-api-key",
-    }
-)
 
 _CHECKSUM_BYTES = 8
 _JUDGED = 1  # by `providers.meaning`, before it was written: its outcome says whether it answers
@@ -139,7 +125,10 @@ def _checksum(text: bytes | memoryview) -> bytes:
 
 
 def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
-    """Returns the headers that cannot hold a key. The answer was paid for, so it is kept."""
+    """Returns the headers that cannot hold a key, as a second check after the client's.
+
+    The answer was paid for, so it is kept.
+    """
     secret = [name for name in headers if name.lower() in SECRET_HEADERS]
     if not secret:
         return headers

@@ -3,7 +3,7 @@
 Nothing that a server does raises here: each attempt ends as an `Exchange` with an outcome.
 Redirects are not followed, since they would take the key to another host. TLS is verified. A proxy
 is used only if it is passed in, never from the environment. A response is bounded in size, after
-decompression, and in time.
+decompression, and in time. A key that comes back is masked before anything reads it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from http import HTTPStatus
 from importlib.metadata import version
 from io import BytesIO
@@ -26,6 +26,7 @@ from schemas.codes import Outcome
 from schemas.inputs.registry import Timeouts
 from transforms.transport.bodies import MAX_BODY_BYTES, MAX_LOGPROBS_BYTES, Body, FileBody
 from transforms.transport.connections import CleanConnector, Identity
+from transforms.transport.masking import Masker
 
 # A batch of 100,000 results of 40 KiB, written to a file.
 MAX_FILE_BYTES = 4 * 2**30
@@ -66,6 +67,7 @@ class Exchange:
         headers: The headers that are kept, names in lower case.
         body: As much of the body as was received.
         detail: What went wrong, for a person; "" for an answer.
+        returns_key: Whether the server returned a key, which is masked here.
     """
 
     outcome: str
@@ -74,6 +76,7 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     detail: str = ""
+    returns_key: bool = False
 
     @property
     def answered(self) -> bool:
@@ -127,6 +130,7 @@ class HttpClient:
         self._tls = tls
         self._stack = AsyncExitStack()
         self._identity = Identity(secrets.token_hex(8))
+        self._masker = Masker()
 
     async def __aenter__(self) -> Self:
         self._connector = CleanConnector(ssl=self._tls or True)
@@ -194,7 +198,26 @@ class HttpClient:
     def _body(self) -> Body:
         return Body(self._max_body_bytes)
 
+    def masked(self, line: bytes) -> bytes:
+        """Returns a line of a file that was got, with the keys masked; itself if it has none."""
+        return self._masker.masked_body(line)
+
     async def _send(
+        self,
+        method: str,
+        target: HttpTarget,
+        data: bytes | IO[bytes] | None,
+        received: Body | FileBody,
+    ) -> Exchange:
+        self._masker.learn(target.headers)
+        exchange = await self._exchange(method, target, data, received)
+        body = self._masker.masked_body(exchange.body)
+        headers = self._masker.masked_headers(exchange.headers)
+        if body is exchange.body and headers is exchange.headers:
+            return exchange
+        return replace(exchange, body=body, headers=headers, returns_key=True)
+
+    async def _exchange(
         self,
         method: str,
         target: HttpTarget,

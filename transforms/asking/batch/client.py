@@ -126,6 +126,10 @@ class BatchClient:
             file.write(b"\n")
         file.seek(0)
 
+    def masked(self, line: bytes) -> bytes:
+        """Returns a line of results with the keys masked; itself if it has none."""
+        return self._client.masked(line)
+
     async def _post_body(self, chunk: Chunk, name: str) -> Exchange:
         layout = self._protocol.body_format(name)
         target = self._target(layout.path, {"Content-Type": layout.content_type})

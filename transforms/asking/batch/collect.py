@@ -135,8 +135,10 @@ class Collector:
                     continue
                 if not line.strip():
                     continue
+                if (masked := self.client.masked(line)) is not line:
+                    self.progress.note_returned_key(f"batch {state.job.id}")
                 try:
-                    yield self.protocol.read_result(line)
+                    yield self.protocol.read_result(masked)
                 except Unreadable as error:
                     state.ignored[error.malformed.reason] += 1
 

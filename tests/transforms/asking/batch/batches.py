@@ -19,6 +19,7 @@ from tests.transforms.asking.asking import (
 )
 from transforms.asking.progress import RouteProgress
 from transforms.limits.route_work import RouteWork
+from transforms.providers.key import Key
 
 APIS = ["openai-chat", "anthropic-messages"]
 # Virtual seconds; few, so that a job that never ends is not polled a thousand times.
@@ -34,12 +35,13 @@ def ask_in_batches(
     *,
     batch: bool = True,
     route: dict[str, Any] | None = None,
+    key: Key | None = None,
     **settings: Any,
 ) -> RouteProgress:
     """Asks a number of requests in batches; returns the counts of the route."""
     settings_of_route: dict[str, Any] = {"api": api, "timeouts": IMPATIENT} | (route or {})
     asked = make_route(**{"endpoint": server.endpoint(api)} | settings_of_route)
-    work = RouteWork(asked, make_requests(count), batch=batch)
+    work = RouteWork(asked, make_requests(count), key, batch=batch)
     return run_engine(folder, work, **settings)[ROUTE]
 
 

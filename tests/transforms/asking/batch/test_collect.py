@@ -17,6 +17,8 @@ from tests.transforms.asking.asking import (
 from tests.transforms.asking.batch.batches import BOTH, answers, ask_in_batches, notes
 from transforms.ledger import Ledger
 from transforms.limits.totals import usage_totals
+from transforms.providers.key import Key
+from transforms.transport.masking import MASK
 
 HALF = (USAGE[0] * 0.5 + USAGE[1] * 1.0) / 1e6  # of Price(1.0, 2.0)
 
@@ -150,3 +152,26 @@ def test_a_broken_download_is_repeated(tmp_path: Path, api: str) -> None:
         done = ask_in_batches(server, api, tmp_path)
     assert (done.answered, done.pending) == (5, 0)
     assert all(len(attempts) == 1 for attempts in responses(tmp_path).values())
+
+
+@BOTH
+def test_a_key_in_a_result_is_masked_before_it_is_stored(tmp_path: Path, api: str) -> None:
+    key = "sk-batch-1a2b3c4d"
+
+    def returned(lines: list[str]) -> list[str]:
+        return [line.replace("You said", f"You sent {key}") for line in lines]
+
+    with BatchServer() as server:
+        server.lines = returned
+        done = ask_in_batches(server, api, tmp_path, key=Key(key))
+    assert done.answered == 5
+    assert all(f"You sent {MASK}".encode() in each.body for each in answers(tmp_path).values())
+    assert "the server returned your key" in "".join(done.errors.values())
+
+
+@BOTH
+def test_a_line_that_no_answer_fills_is_left_out(tmp_path: Path, api: str) -> None:
+    with BatchServer() as server:
+        server.lines = lambda lines: [lines[0] + " " * (17 * 2**20), *lines[1:]]
+        done = ask_in_batches(server, api, tmp_path)
+    assert (done.answered, done.pending) == (4, 1)
