@@ -59,7 +59,7 @@ FLINK_OPTIONS = (
 
 
 def check_options(arguments: Sequence[str]) -> None:
-    """Refuses what Beam would not understand.
+    """Refuses what Beam would not understand. With `--help` it lists what Beam knows, and exits.
 
     Args:
         arguments: Options of Beam, such as `--runner=PortableRunner`.
@@ -68,15 +68,19 @@ def check_options(arguments: Sequence[str]) -> None:
         InputError: An option or a value is unknown, the runner cannot be loaded, or the job server
             that would know an option does not answer.
     """
-    options = PipelineOptions(list(arguments))
+    wanted = [each for each in arguments if each not in ("-h", "--help")]
+    options = PipelineOptions(wanted)
     runner = _load_runner(options.view_as(StandardOptions).runner or LOCAL_RUNNER)
 
     def check(parser: ArgumentParser) -> None:
         parser.error = _refuse_value  # type: ignore[method-assign]
-        _, unknown = parser.parse_known_args(list(arguments))
+        if len(wanted) < len(arguments):
+            parser.print_help()
+            raise SystemExit(0)
+        _, unknown = parser.parse_known_args(wanted)
         if unknown:
             _add(parser, _job_server_options(runner, options))
-            _, unknown = parser.parse_known_args(list(arguments))
+            _, unknown = parser.parse_known_args(wanted)
         if unknown:
             raise _unknown(unknown, parser, runner)
 

@@ -74,6 +74,13 @@ def test_an_option_of_beam_or_of_the_chosen_runner_is_accepted(options: list[str
     check_options(options)
 
 
+def test_help_lists_the_options_that_beam_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        check_options(["--runner=FlinkRunner", "--help"])
+    assert exited.value.code == 0
+    assert "--flink_master" in capsys.readouterr().out
+
+
 def test_the_options_of_a_package_that_is_loaded_are_accepted() -> None:
     class Cellar(PipelineOptions):
         @classmethod
