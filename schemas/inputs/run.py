@@ -295,7 +295,9 @@ class WrittenRun(Written):
         default=None, description="Rules, in the order of the report; left out, the default ones."
     )
     decontaminate: Many[EvaluationSet] = Field(
-        default=(), description="Evaluation sets that the corpus must not contain."
+        default=(),
+        description="Evaluation sets that the corpus must not contain."
+        " Prompts that hold an item are not asked.",
     )
     judge: Absent[Judge] = Field(default=None, description="A model that rates the answers.")
     dedupe: Dedupe = Field(default=Dedupe(), description="What counts as the same record twice.")

@@ -32,6 +32,7 @@ from transforms.providers.keys import resolve_keys
 from transforms.providers.retry import read_exchange
 
 _MOST_SECONDS = 20.0
+_MOST_NEAR = 3
 _NO_SUCH_ADDRESS = (404, 405, 501)
 
 
@@ -170,13 +171,20 @@ def _names(body: bytes) -> Iterator[str]:
     # Together sends a bare list: https://docs.together.ai/reference/models
     listed = value.get("data") or value.get("models") if isinstance(value, dict) else value
     for each in listed if isinstance(listed, list) else ():
-        name = each.get("id") or each.get("name") if isinstance(each, dict) else None
-        if isinstance(name, str):
-            yield name.removeprefix("models/")  # Gemini
+        if isinstance(each, dict):
+            aliases = each.get("aliases")  # llama.cpp's server, xAI
+            more = aliases if isinstance(aliases, list) else []
+            named = [each.get("id") or each.get("name"), *more]
+            yield from (name.removeprefix("models/") for name in named if isinstance(name, str))
 
 
 def _near(model: str, names: list[str]) -> tuple[str, ...]:
     """Returns listed names that are close to a model's, or end like it."""
-    last = model.rpartition("/")[2].lower()
-    alike = [name for name in names if name.rpartition("/")[2].lower() == last]
-    return tuple(dict.fromkeys([*alike, *get_close_matches(model, names, n=3)]))[:3]
+    whole = {name.lower(): name for name in names}
+    last = {name.lower().rpartition("/")[2]: name for name in names}
+    close = (
+        known[match]
+        for known, wanted in ((last, model.lower().rpartition("/")[2]), (whole, model.lower()))
+        for match in get_close_matches(wanted, known, n=_MOST_NEAR)
+    )
+    return tuple(dict.fromkeys(close))[:_MOST_NEAR]

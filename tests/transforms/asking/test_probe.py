@@ -13,6 +13,8 @@ from tests.teacher import MODEL, Call, Reply, Teacher, always, error, failure, r
 from tests.transforms.asking.asking import make_route
 from transforms.asking.probe import Probe, ProbeState, probe_routes
 from transforms.clock import Clock
+from transforms.providers import embedded
+from transforms.providers.embedded import EmbeddedServer
 
 KEY = "sk-a-key-of-the-tests"
 
@@ -44,6 +46,8 @@ def probe(reply: Reply, **route: Any) -> Probe:
     [
         (listing("other", MODEL), ProbeState.LISTED, False),
         (send([{"id": MODEL}]), ProbeState.LISTED, False),
+        (send({"data": [{"id": "file.gguf", "aliases": [MODEL]}]}), ProbeState.LISTED, False),
+        (send({"data": [None, 3, {"id": None, "aliases": 7}]}), ProbeState.NO_LIST, False),
         (listing("other"), ProbeState.NOT_LISTED, False),
         (listing(), ProbeState.NO_LIST, False),
         (send({"detail": "Not Found"}, 404), ProbeState.NO_LIST, False),
@@ -99,6 +103,15 @@ def test_each_api_is_asked_at_its_own_path_with_its_own_header_for_the_key(
 def test_a_model_that_is_not_listed_comes_with_the_near_names() -> None:
     found = probe(listing("org/Test-Model", "test-modell", "another"))
     assert found.near == ("org/Test-Model", "test-modell")
+
+
+def test_the_embedded_server_lists_its_model_as_any_server_does() -> None:
+    with EmbeddedServer(slots=1) as server:
+        names = (embedded.MODEL, "SmolLM2-135M-Instruct-GGUF")
+        routes = [make_route(server.endpoint, model=name) for name in names]
+        found = probe_routes(routes, Clock())
+    assert [each.state for each in found] == [ProbeState.LISTED, ProbeState.NOT_LISTED]
+    assert found[1].near == (embedded.MODEL,)
 
 
 def test_the_servers_words_are_shown_without_the_key() -> None:
