@@ -11,7 +11,10 @@ COMPILE = $(UV) pip compile pyproject.toml --quiet --python-version 3.11 \
 # Some environments forbid bytecode: then each process would compile every module that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format lint types lock schemas clean
+# Real servers of other projects, each in an environment of its own: nothing of theirs is ours.
+SERVERS := .servers
+
+.PHONY: demo test test-servers check format lint types lock schemas clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/stillroom run examples/demo/run.yaml
@@ -19,6 +22,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist loadgroup
+
+# Runs against LiteLLM and llama-cpp-python, which builds llama.cpp from source: about two minutes.
+test-servers: $(VENV)/.dev $(SERVERS)/litellm/.done $(SERVERS)/llama-cpp-python/.done
+	$(BIN)/pytest -m servers tests/servers
 
 check: test format lint types
 
@@ -44,11 +51,18 @@ schemas: $(VENV)/.dev
 	$(BIN)/python infra/flex_template.py > infra/flex_template.json
 
 clean:
-	rm -rf $(VENV) examples/demo/corpora examples/demo/ledger
+	rm -rf $(VENV) $(SERVERS) examples/demo/corpora examples/demo/ledger
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+
+# Without our configuration: it keeps llama-cpp-python out of our own environment.
+$(SERVERS)/%/.done: tests/servers/%.lock $(UV)
+	$(UV) --no-config venv --quiet --clear --python $(PYTHON) $(SERVERS)/$*
+	CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DGGML_LLAMAFILE=OFF" \
+		$(UV) --no-config pip install --quiet --python $(SERVERS)/$*/bin/python --require-hashes -r $<
+	@touch $@
 
 $(VENV)/.demo: $(UV) requirements.lock pyproject.toml
 	$(INSTALL) --require-hashes -r requirements.lock

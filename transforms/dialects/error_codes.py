@@ -86,6 +86,10 @@ _LITELLM_ERRORS = Source("LiteLLM", "https://docs.litellm.ai/docs/exception_mapp
 _LLAMA_CPP = Source(
     "llama.cpp", "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
 )
+_LLAMA_CPP_PYTHON = Source(
+    "llama-cpp-python",
+    "https://github.com/abetlen/llama-cpp-python/blob/main/llama_cpp/server/errors.py",
+)
 _VLLM = Source("vLLM", "https://github.com/vllm-project/vllm/issues/20409")
 _VLLM_PROMPT = Source("vLLM", "https://github.com/Gabesarch/grounded-rl/issues/16")
 _SGLANG = Source("SGLang", "https://github.com/QwenLM/Qwen3/issues/1321")
@@ -176,6 +180,8 @@ OPENAI_CHAT_PHRASES = (
     Row("litellm.contextwindowexceedederror", Meaning.PROMPT, _LITELLM_ERRORS, (400,)),
     Row("litellm.contentpolicyviolationerror", Meaning.PROMPT, _LITELLM_ERRORS, (400,)),
     Row("exceeds the available context size", Meaning.PROMPT, _LLAMA_CPP, (400,)),
+    # A parameter that is wrong for each request alike.
+    Row("validation error", Meaning.REQUEST, _LLAMA_CPP_PYTHON, (500,)),
     Row("maximum context length is", Meaning.PROMPT, _VLLM, (400,)),
     Row("is longer than the maximum model length", Meaning.PROMPT, _VLLM_PROMPT, (400,)),
     Row("is longer than the model's context length", Meaning.PROMPT, _SGLANG, (400,)),

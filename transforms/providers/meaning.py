@@ -217,6 +217,8 @@ def read_error_body(body: bytes) -> Mapping[str, Any]:
     found = data.get("error") or choice.get("error") or _first(data.get("errors")) or data
     if isinstance(found, str):  # xAI: {"code": …, "error": "…"}; TGI: {"error": "…", "error_type"}
         return {**data, "message": found}
+    if isinstance(data.get("detail"), str):  # FastAPI: llama-cpp-python's refusal of a key
+        return {**data, "message": data["detail"]}
     return _object(found)
 
 

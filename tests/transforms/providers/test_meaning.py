@@ -149,6 +149,7 @@ def test_each_phrase_is_found_with_its_statuses_alone(row: Any) -> None:
         (200, {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "money"),
         (200, {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, "not_an_answer"),
         (429, error(type="auth_error", code="429"), "transient"),  # LiteLLM
+        (401, {"detail": "Invalid API key"}, "account"),  # llama-cpp-python
         (400, error(type="invalid_request_error"), "request"),
         (503, b"", "transient"),
     ],
