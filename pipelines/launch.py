@@ -160,7 +160,7 @@ def get_ready(
         LedgerBusy: Another run writes to the ledger.
     """
     today, run_id = clock.today(), _run_id()
-    prepared = prepare(path, today)
+    prepared = prepare(path, today, asks=asks)
     plan = plan_prepared(prepared, today)
     if not plan.permitted:
         raise RefusedByTerms(_refusal(plan))

@@ -46,8 +46,8 @@ class Result:
         pending: Without a final answer.
         unread: Prompts that never became requests, by reason.
         judged: Records that the judge rated in this run.
-        usd: Spent in this run, US dollars.
-        usd_judge: The judge's part of it.
+        usd: Spent in this run, US dollars; None if the price of a route that answered is unknown.
+        usd_judge: The judge's part of it, likewise.
         spend: Cost of all answers, of earlier runs too, by how their requests ended.
         prompt_tokens: Sent in this run, as the teachers and the judge counted.
         completion_tokens: Received in this run, as the teachers and the judge counted.
@@ -72,8 +72,8 @@ class Result:
     pending: int
     unread: dict[str, int]
     judged: int
-    usd: float
-    usd_judge: float
+    usd: float | None
+    usd_judge: float | None
     spend: SpendSummary
     prompt_tokens: int
     completion_tokens: int

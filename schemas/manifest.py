@@ -98,18 +98,18 @@ class SpendSummary:
         usd_judge: Cost of the judge's answers; part of `usd` alone.
     """
 
-    usd: float
-    usd_accepted: float
-    usd_rejected: float
-    usd_truncated: float
-    usd_duplicates: float
-    usd_failed: float
-    usd_uncertain: float
+    usd: float | None
+    usd_accepted: float | None
+    usd_rejected: float | None
+    usd_truncated: float | None
+    usd_duplicates: float | None
+    usd_failed: float | None
+    usd_uncertain: float | None
     prompt_tokens: int
     completion_tokens: int
     rejected_prompt_tokens: int
     rejected_completion_tokens: int
-    usd_judge: float = 0.0
+    usd_judge: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

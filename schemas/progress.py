@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field, fields
 
+from schemas.money import add_known
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFigures:
@@ -20,7 +22,7 @@ class StageFigures:
         accepted: Records that passed the filters, before duplicates are removed.
         rejected: Rejected records, by reason.
         completion_tokens: Tokens that teachers wrote in this run.
-        usd: US dollars spent in this run.
+        usd: US dollars spent in this run; None if a price is unknown.
     """
 
     asked: int = 0
@@ -31,7 +33,7 @@ class StageFigures:
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     completion_tokens: int = 0
-    usd: float = 0.0
+    usd: float | None = 0.0
 
     @property
     def ended(self) -> int:
@@ -40,8 +42,9 @@ class StageFigures:
 
     def __add__(self, other: StageFigures) -> StageFigures:
         """Returns the figures of both together."""
-        names = [each.name for each in fields(self)]
-        return StageFigures(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        names = [each.name for each in fields(self) if each.name != "usd"]
+        counts = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return StageFigures(**counts, usd=add_known(self.usd, other.usd))
 
     def encode(self) -> bytes:
         """Returns the figures as a JSON object."""

@@ -53,7 +53,7 @@ class RequestProvenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseProvenance:
-    """The response: `sha256` of its body as received, and its cost `usd`.
+    """The response: `sha256` of its body as received, and its cost `usd`, NaN if unknown.
 
     Tokens are as the provider counted them, see `Usage`. If the answer is a follow-up to one that
     violated its JSON Schema, `repair_of` is the `sha256` of that first answer, and tokens and cost
@@ -155,7 +155,7 @@ class Judgement:
         score: The score; None if none could be read.
         verdict: What the score means for the record.
         rationale: The judge's text without the score.
-        usd: Cost of the rating.
+        usd: Cost of the rating; NaN if unknown.
     """
 
     route: str
@@ -252,7 +252,7 @@ class Rejected:
         completion: The answer, or "".
         reasoning: The model's reasoning, or "".
         tool_calls: The tool calls in the answer.
-        usd: Cost of the answer.
+        usd: Cost of the answer; NaN if unknown.
         finish_reason: Why the answer ended; "" without an answer.
         prompt_tokens: Tokens of the prompt as the provider counted; None if it did not.
         completion_tokens: Tokens of the completion, the same.

@@ -34,8 +34,9 @@ class Response:
         route: Id of the route.
         host: Name of its host.
         decision_id: The guard's decision that permitted it.
-        input_usd_per_million: The route's price at that time, for tokens of the prompt.
-        output_usd_per_million: The route's price at that time, for tokens of the completion.
+        input_usd_per_million: The route's price at that time, for tokens of the prompt; None if
+            it was unknown, which version 0.1 stored as 0.
+        output_usd_per_million: The same for tokens of the completion.
         detail: What went wrong, for a person; "" for an answer. It quotes no text and no key.
     """
 
@@ -52,8 +53,8 @@ class Response:
     route: str
     host: str
     decision_id: str
-    input_usd_per_million: float
-    output_usd_per_million: float
+    input_usd_per_million: float | None
+    output_usd_per_million: float | None
     detail: str = ""
 
     @property

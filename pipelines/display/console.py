@@ -35,6 +35,11 @@ def print_error(error: object) -> None:
     sys.stderr.write(f"stillroom: {visible(str(error))}\n")
 
 
+def money(usd: float | None, digits: int = 4) -> str:
+    """Returns US dollars as text, `unknown` for an unknown sum."""
+    return "unknown" if usd is None else f"${usd:,.{digits}f}"
+
+
 def reasons(counts: Mapping[str, int]) -> str:
     """Returns counts by reason in one line, the largest first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

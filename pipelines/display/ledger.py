@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.display.console import money
 from transforms.limits.totals import TotalsByDay, UsageTotals
 
 _COUNTS = ("requests", "attempts", "answered", "tokens in", "tokens out", "US dollars", "at most +")
@@ -33,6 +34,6 @@ def _cells(account: UsageTotals) -> Iterator[str]:
     counts = (account.requests, account.attempts, account.answered)
     for count in (*counts, account.prompt_tokens, account.completion_tokens):
         yield f"{count:,}"
-    yield f"{account.spent.usd:.4f}"
-    yield f"{account.most.usd:.4f}" if account.uncertain else ""
+    yield money(account.spent.usd).removeprefix("$")
+    yield money(account.most.usd).removeprefix("$") if account.uncertain else ""
     yield ", ".join(f"{code} {count}" for code, count in sorted(account.failed.items()))

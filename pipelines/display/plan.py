@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.display.console import reasons
+from pipelines.display.console import money, reasons
 from pipelines.planning.other_settings import MOST_REQUESTS
 from pipelines.planning.plan import Plan
 from schemas.terms import Verdict
@@ -67,15 +67,22 @@ def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
         "tokens",
         f"{plan.prompt_tokens} of prompts, at most {plan.max_completion_tokens} of completions",
     )
-    yield "cost", f"at most ${plan.usd_max:.2f}"
+    yield "cost", _cost(plan)
     if judge := plan.judge:
         tokens = judge.prompt_tokens + judge.max_completion_tokens
         yield (
             "judge",
             f"at most {judge.requests} requests more; its share of tokens and cost is at most "
-            f"{tokens} and ${judge.usd_max:.2f}",
+            f"{tokens} and {money(judge.usd_max, 2)}",
         )
     yield "time", f"at least {plan.seconds_min:.0f} s by the quotas"
+
+
+def _cost(plan: Plan) -> str:
+    if plan.usd_max is not None:
+        return f"at most {money(plan.usd_max, 2)}"
+    names = ", ".join(plan.unpriced)
+    return escape(f"unknown: teachers.yaml has no price for {names}")
 
 
 def _prompts(plan: Plan) -> str:

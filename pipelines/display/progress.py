@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.display.console import reasons
+from pipelines.display.console import money, reasons
 from schemas.progress import StageFigures
 
 _REFRESH_SECONDS = 0.5
@@ -125,7 +125,7 @@ class Display:
         if figures.judged:
             yield "judged", str(figures.judged)
         yield "tokens/s", f"{figures.completion_tokens / seconds:.0f}"
-        yield "spent", f"${figures.usd:.4f}"
+        yield "spent", money(figures.usd)
         yield "time left", _time_left(figures, self._requests, seconds)
 
 

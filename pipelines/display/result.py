@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.display.console import reasons
+from pipelines.display.console import money, reasons
 from pipelines.results import Result
 from schemas.manifest import SpendSummary
 
@@ -30,16 +30,18 @@ def print_result(result: Result, out: Console) -> None:
     out.print(_funnel(result))
     out.print(
         f"asked {result.asked}, from the ledger {result.from_ledger}, "
-        f"{result.completion_tokens} tokens, ${result.usd:.4f}, {result.seconds:.1f} s"
+        f"{result.completion_tokens} tokens, {_cost(result.usd)}, {result.seconds:.1f} s"
     )
-    if result.spend.usd:
-        out.print(f"answers cost ${result.spend.usd:.4f}: {_by_end(result.spend)}")
-    if result.spend.usd_uncertain:
-        out.print(
-            f"attempts without an answer may have cost up to ${result.spend.usd_uncertain:.4f} more"
-        )
+    spend = result.spend
+    if spend.usd != 0:
+        out.print(f"answers cost {money(spend.usd)}: {_by_end(spend)}")
+    if spend.usd_uncertain is None:
+        out.print("attempts without an answer may have cost more: how much is unknown")
+    elif spend.usd_uncertain:
+        most = money(spend.usd_uncertain)
+        out.print(f"attempts without an answer may have cost up to {most} more")
     if result.judged:
-        out.print(f"judged {result.judged}, for ${result.usd_judge:.4f} of that")
+        out.print(f"judged {result.judged}, for {money(result.usd_judge)} of that")
     if result.folder:
         out.print(f"\nThe corpus is in [bold]{escape(str(result.folder))}[/bold]. Read it with\n")
         out.print("    import pyarrow.dataset as ds", markup=False)
@@ -58,6 +60,10 @@ def print_result(result: Result, out: Console) -> None:
         out.print(f"[yellow]{_HOW_TO_GO_ON[result.stopped]}[/yellow]")
 
 
+def _cost(usd: float | None) -> str:
+    return "cost unknown" if usd is None else money(usd)
+
+
 def _by_end(spend: SpendSummary) -> str:
     ends = {
         "accepted": spend.usd_accepted,
@@ -67,7 +73,7 @@ def _by_end(spend: SpendSummary) -> str:
         "failed": spend.usd_failed,
         "the judge's": spend.usd_judge,
     }
-    return ", ".join(f"{name} ${usd:.4f}" for name, usd in ends.items() if usd)
+    return ", ".join(f"{name} {money(usd)}" for name, usd in ends.items() if usd != 0)
 
 
 def _funnel(result: Result) -> Table:

@@ -15,6 +15,7 @@ from schemas.errors import InputError
 from schemas.files import unstructure
 from schemas.inputs.registry import Route
 from schemas.inputs.run import RunFile
+from schemas.money import sum_known
 from schemas.prompts import Prompt
 from schemas.records import Rejected
 from schemas.requests import Request
@@ -41,13 +42,13 @@ class JudgeShare:
         requests: Requests to the judge.
         prompt_tokens: Tokens of its prompts, if each answer has the maximum length.
         max_completion_tokens: Tokens of its replies, if each has the maximum length.
-        usd_max: US dollars.
+        usd_max: US dollars; None if its price is unknown.
     """
 
     requests: int
     prompt_tokens: int
     max_completion_tokens: int
-    usd_max: float
+    usd_max: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,10 @@ class Plan:
             figures include the judge's share.
         max_completion_tokens: Tokens of the completions, if each has the maximum length and each
             that may be repaired is.
-        usd_max: US dollars for these tokens.
+        usd_max: US dollars for these tokens; None if a price is unknown.
         seconds_min: Seconds that the run takes at least, by the quotas.
         open_routes: Ids of the routes with requests to send.
+        unpriced: Those of them whose price is unknown.
         judge: The judge's share; None without a judge.
     """
 
@@ -84,9 +86,10 @@ class Plan:
     in_ledger: int
     prompt_tokens: int
     max_completion_tokens: int
-    usd_max: float
+    usd_max: float | None
     seconds_min: float
     open_routes: tuple[str, ...]
+    unpriced: tuple[str, ...] = ()
     judge: JudgeShare | None = None
     refused: int = 0
     contaminated: int = 0
@@ -129,8 +132,10 @@ class _Load:
         self.prompt_tokens += tokens.prompt
         self.completion_tokens += tokens.completion
 
-    def usd(self, route: Route, batch: bool) -> float:
+    def usd(self, route: Route, batch: bool) -> float | None:
         price = route.price.in_batch() if batch else route.price
+        if price.input_usd_per_million is None or price.output_usd_per_million is None:
+            return None
         return (
             (self.prompt_tokens + self.repairs.prompt) * price.input_usd_per_million
             + (self.completion_tokens + self.repairs.completion) * price.output_usd_per_million
@@ -215,12 +220,13 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         max_completion_tokens=sum(
             load.completion_tokens + load.repairs.completion for *_, load in loads
         ),
-        usd_max=sum(load.usd(route, batch) for route, batch, load in loads),
+        usd_max=sum_known(load.usd(route, batch) for route, batch, load in loads),
         seconds_min=sum(
             max((load.seconds(route, batch) for route, batch, load in each), default=0.0)
             for each in rounds
         ),
         open_routes=tuple(sorted({route.id for route, *_ in loads})),
+        unpriced=tuple(sorted({route.id for route, *_ in loads if not route.price.known})),
         judge=_share(*rounds[1][0]) if run.judge else None,
     )
 

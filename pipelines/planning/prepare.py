@@ -8,6 +8,7 @@ from datetime import date
 from os import fspath
 
 from pipelines.planning.earlier_corpora import Pinned, pin
+from pipelines.planning.prices import price_problems
 from schemas.addresses import AnyPath, is_address
 from schemas.errors import InputError, Problem, close_names
 from schemas.inputs.document import Document
@@ -50,12 +51,13 @@ class Prepared:
     against: tuple[Pinned, ...]
 
 
-def prepare(run_file: AnyPath, today: date) -> Prepared:
+def prepare(run_file: AnyPath, today: date, *, asks: bool = True) -> Prepared:
     """Reads a run file and all it refers to.
 
     Args:
         run_file: Its path, or its address in `gs://`.
         today: The day on which every authorisation must still run, UTC.
+        asks: Whether teachers are to be asked: then a budget in dollars needs their prices.
 
     Returns:
         The run, checked.
@@ -68,6 +70,8 @@ def prepare(run_file: AnyPath, today: date) -> Prepared:
     guard = _guard(run, registry)
     _check_competitors(run, document)
     _check_routes(run, guard, document)
+    if asks and (problems := list(price_problems(run, guard, document))):
+        raise InputError(problems)
     for section in ("prompts", "decontaminate"):
         for index, source in enumerate(getattr(run, section)):
             find_files(source.files, run.base, document.where((section, index, "files")))

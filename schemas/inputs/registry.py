@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.inputs.documents import Sha256
 from schemas.inputs.endpoint import endpoint_flaw, sends_in_the_open
@@ -75,13 +75,13 @@ class Quota(Written):
 
 
 class Price(Written):
-    """What tokens cost."""
+    """What tokens cost. What is left out is unknown, not free."""
 
-    input_usd_per_million: Dollars = Field(
-        default=0.0, description="US dollars for a million tokens of prompts.", examples=[0.15]
+    input_usd_per_million: Absent[Dollars] = Field(
+        default=None, description="US dollars for a million tokens of prompts.", examples=[0.15]
     )
-    output_usd_per_million: Dollars = Field(
-        default=0.0, description="US dollars for a million tokens of completions.", examples=[0.6]
+    output_usd_per_million: Absent[Dollars] = Field(
+        default=None, description="US dollars for a million tokens of completions.", examples=[0.6]
     )
     # Half, by the price lists of OpenAI (https://platform.openai.com/docs/guides/batch) and of
     # Anthropic (https://platform.claude.com/docs/en/build-with-claude/batch-processing).
@@ -93,12 +93,23 @@ class Price(Written):
         examples=[0.5],
     )
 
+    @property
+    def known(self) -> bool:
+        """Whether both prices are known."""
+        return None not in (self.input_usd_per_million, self.output_usd_per_million)
+
     def in_batch(self) -> Price:
         """Returns what tokens cost in a batch."""
         return Price(
-            input_usd_per_million=self.input_usd_per_million * self.batch_factor,
-            output_usd_per_million=self.output_usd_per_million * self.batch_factor,
+            input_usd_per_million=self._in_batch(self.input_usd_per_million),
+            output_usd_per_million=self._in_batch(self.output_usd_per_million),
         )
+
+    def _in_batch(self, usd: float | None) -> float | None:
+        return None if usd is None else usd * self.batch_factor
+
+
+FREE = Price(input_usd_per_million=0.0, output_usd_per_million=0.0)
 
 
 class Timeouts(Written):
@@ -153,7 +164,11 @@ class WrittenRoute(Written):
         examples=["env:VLLM_KEY"],
     )
     quota: Quota = Field(default=Quota(), description="What the provider grants.")
-    price: Price = Field(default=Price(), description="What tokens cost.")
+    price: Price = Field(
+        default=Price(),
+        description="What tokens cost; a budget in dollars needs it. `embedded` costs nothing; for"
+        " machines of your own write `{input_usd_per_million: 0, output_usd_per_million: 0}`.",
+    )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
     served_as: Many[Text] = Field(
         default=(),
@@ -169,6 +184,13 @@ class WrittenRoute(Written):
         description="Every document that binds the route, by its id; all must permit.",
         examples=[["apache/license-2.0"]],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embedded_is_free(cls, data: object) -> object:
+        """Sets the price of the embedded teacher, which runs on the user's own processor."""
+        embedded = isinstance(data, dict) and data.get("api") == "embedded"
+        return {"price": FREE, **data} if isinstance(data, dict) and embedded else data
 
     def flaws(self) -> Iterator[Flaw]:
         """Yields what the embedded teacher does not have, and an endpoint that cannot be asked."""

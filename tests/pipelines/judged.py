@@ -64,7 +64,8 @@ def make_judged(
         "action": "drop",
         **(judge or {}),
     }
-    project = make_project(folder, endpoint, questions(count), judge=chosen, **fields)
+    free = {"price": {"input_usd_per_million": 0, "output_usd_per_million": 0}}
+    project = make_project(folder, endpoint, questions(count), route=free, judge=chosen, **fields)
     registry = yaml.safe_load((folder / "teachers.yaml").read_text())
     registry["routes"][JUDGE] = registry["routes"][ROUTE] | dict(route or {})
     (folder / "teachers.yaml").write_text(yaml.safe_dump(registry))

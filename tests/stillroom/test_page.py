@@ -11,6 +11,7 @@ import pytest
 from tests.pipelines.project import make_project, questions
 from tests.teacher import Teacher
 
+FREE = {"price": {"input_usd_per_million": 0, "output_usd_per_million": 0}}
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 
 
@@ -28,7 +29,7 @@ def test_the_cells_of_the_page_run_in_a_notebook(
     cells = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert len(cells) == 6
     with Teacher() as teacher:
-        make_project(tmp_path, teacher.endpoint, questions(4), corpus="corpora/demo")
+        make_project(tmp_path, teacher.endpoint, questions(4), route=FREE, corpus="corpora/demo")
         asyncio.run(run_cells(cells))
         assert teacher.count == 4
     printed = capsys.readouterr().out

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +18,9 @@ from apache_beam.pvalue import PCollection
 
 from schemas.buckets import Slice, slices_of
 from schemas.codes import ModelRole
-from schemas.inputs.registry import Route
+from schemas.errors import InputError
+from schemas.inputs.registry import Price, Route
+from schemas.money import sum_known
 from schemas.progress import StageFigures
 from schemas.requests import Request
 from schemas.stops import RouteErrors, Stop
@@ -60,7 +63,8 @@ def ask_slice(
 
     Raises:
         LedgerBusy: Another run writes to these digits of the ledger. Nothing was asked.
-        InputError: A key, or the limiter's address, is missing. Nothing was asked.
+        InputError: A key, or the limiter's address, is missing; or what the month has cost is
+            unknown. Nothing was asked.
         StillroomError: The ledger could not be written. What was answered before is safe.
     """
     staged = sorted(buckets)
@@ -77,9 +81,11 @@ def ask_slice(
             monthly=job.run.budget.usd_per_month is not None,
             lost=ledger.lost,
             share=Fraction(1, part.count),
+            price_now=partial(_price_now, job),
         )
         if job.run.budget.usd_per_month is not None:  # a route of this run reserves its own jobs
             used.month += IntentLog(ledger.notes, part.digits()).reserved(but=job.routes())
+            _check_month(job, used)
         work = list(_work(job, requests, ledger, used, stack))
         return uvloop.run(_ask(job, part, work, ledger, used, throttled))
 
@@ -111,6 +117,24 @@ async def _ask(
             limiter=limiter,
             stop=lambda: stopping(job.work),
             clock=clock,
+        )
+
+
+def _price_now(job: Job, name: str) -> Price:
+    route = job.guard.routes.get(name)
+    return route.price if route else Price()
+
+
+def _check_month(job: Job, used: PastUsage) -> None:
+    """Refuses a budget of a month in which answers without a known price were bought."""
+    if used.month.picodollars is None:
+        raise InputError(
+            "what this month's runs have cost is unknown, so budget.usd_per_month cannot be kept",
+            where=job.run.path,
+            found=f"in {job.run.ledger}: answers of this month from a route without a price",
+            expected="a price for each route that the ledger holds answers of",
+            remedy="`stillroom ledger stats` shows which routes: give them a price in the registry;"
+            " or leave budget.usd_per_month out until next month",
         )
 
 
@@ -157,7 +181,7 @@ def _figures(job: Job, progress: Progress) -> StageFigures:
     failed = sum(route.failures for route in routes)
     money = StageFigures(
         completion_tokens=sum(route.completion_tokens for route in routes),
-        usd=sum(route.usd for route in routes),
+        usd=sum_known(route.usd for route in routes),
     )
     if job.role is ModelRole.JUDGE:
         return replace(money, judged=answered + from_ledger + failed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from schemas.codes import Outcome, StopReason
+from schemas.money import add_known
 from transforms.providers.tokens import Tokens
 
 _MOST_ERRORS = 10
@@ -28,8 +29,9 @@ class RouteProgress:
         uncertain: Attempts without an answer that may have been paid for.
         prompt_tokens: Tokens sent, by the teacher's count.
         completion_tokens: Tokens received, by the teacher's count.
-        usd: Cost of both, US dollars.
-        usd_uncertain: The most that answers and attempts of unknown cost can have cost.
+        usd: Cost of both, US dollars; None if the route's price is unknown.
+        usd_uncertain: The most that answers and attempts with unknown tokens can have cost; None
+            as for `usd`.
         throttled_seconds: Time that the route waited for its quota.
         stopped: Why the route was stopped with requests left; None where it was not.
         detail: The same as a sentence.
@@ -48,8 +50,8 @@ class RouteProgress:
     uncertain: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    usd: float = 0.0
-    usd_uncertain: float = 0.0
+    usd: float | None = 0.0
+    usd_uncertain: float | None = 0.0
     throttled_seconds: float = 0.0
     stopped: StopReason | None = None
     detail: str = ""
@@ -86,15 +88,15 @@ class RouteProgress:
         sentence = f"{url}: the server returned your key. stillroom masked it; others may not"
         self.note_error("returned_key", "", sentence)
 
-    def count_cost(self, used: Tokens, usd: float) -> None:
+    def count_cost(self, used: Tokens, usd: float | None) -> None:
         """Counts the tokens and the cost of an attempt."""
         self.prompt_tokens += used.prompt
         self.completion_tokens += used.completion
-        self.usd += usd
+        self.usd = add_known(self.usd, usd)
 
-    def count_unknown_cost(self, most_usd: float, *, answered: bool) -> None:
+    def count_unknown_cost(self, most_usd: float | None, *, answered: bool) -> None:
         """Counts an attempt of unknown cost by its maximum."""
-        self.usd_uncertain += most_usd
+        self.usd_uncertain = add_known(self.usd_uncertain, most_usd)
         self.uncertain += not answered
 
 

@@ -297,8 +297,8 @@ def _token_details(response: Row) -> Iterator[tuple[str, str]]:
             yield "of these", f"{response[f'{name}_tokens']} {what}"
 
 
-def _usd(usd: float) -> str:
-    return f"{usd:.6f} US dollars"
+def _usd(usd: float | None) -> str:
+    return "unknown" if usd is None else f"{usd:.6f} US dollars"
 
 
 def _moment(milliseconds: int) -> str:

@@ -42,8 +42,8 @@ from transforms.corpus.shards import (
     BucketShards,
     Partition,
     ShardFile,
+    cost_by_end,
     cost_category,
-    picodollars,
     write_shard,
 )
 from transforms.work import SHARDS, open_work_folder, work_folder
@@ -175,7 +175,7 @@ def _accepted(rows: pa.Table, shard: Shard, file: ShardFile, bucket: int) -> Buc
         partitions=(
             Partition(obligation_class=shard.obligation_class, split=shard.split, shard=file),
         ),
-        picodollars={"accepted": sum(map(picodollars, usd))},
+        **cost_by_end(("accepted", each) for each in usd),
         prompt_tokens=pc.sum(column(rows, (*response, "prompt_tokens"))).as_py() or 0,
         completion_tokens=pc.sum(column(rows, (*response, "completion_tokens"))).as_py() or 0,
     )
@@ -222,18 +222,18 @@ def _rejected(corpus: Corpus, withdrawn: pa.Table, folder: Path) -> Iterator[Buc
 def _write_rejected(rows: pa.Table, folder: Path, bucket: int) -> BucketShards:
     file = write_shard(rows, REJECTED, folder / "rejected", f"rejected-{bucket:05d}")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    cost: Counter[str] = Counter()
+    costs = []
     names = ("kind", "reason", "finish_reason", "usd")
     for kind, reason, ending, usd in zip(
         *(rows.column(name).to_pylist() for name in names), strict=True
     ):
         counts[kind][reason] += 1
-        cost[cost_category(kind, ending)] += picodollars(usd)
+        costs.append((cost_category(kind, ending), usd))
     return BucketShards(
         bucket=bucket,
         rejected=file,
         counts={kind: dict(reasons) for kind, reasons in counts.items()},
-        picodollars=dict(cost),
+        **cost_by_end(costs),
         rejected_prompt_tokens=pc.sum(rows.column("prompt_tokens")).as_py() or 0,
         rejected_completion_tokens=pc.sum(rows.column("completion_tokens")).as_py() or 0,
     )

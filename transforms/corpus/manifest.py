@@ -53,11 +53,11 @@ class Build:
         run_id: Id of the run.
         created_at: Time of the build, ISO 8601 UTC.
         decisions: The guard's decisions that the records name.
-        usd_judge: Cost of the judge's answers, US dollars.
+        usd_judge: Cost of the judge's answers, US dollars; None if unknown.
         parent: After a withdrawal: the version that this one was made from.
         removed: After a withdrawal: what was removed.
         against: Earlier versions whose records ranked above those of this run.
-        usd_uncertain: Most that may have been paid without an answer, US dollars.
+        usd_uncertain: Most that may have been paid without an answer, US dollars; None if unknown.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Build:
     run_id: str
     created_at: str
     decisions: tuple[Verdict, ...] = ()
-    usd_judge: float = 0.0
+    usd_judge: float | None = 0.0
     parent: str | None = None
     removed: Removed | None = None
     against: tuple[Compared, ...] = ()
-    usd_uncertain: float = 0.0
+    usd_uncertain: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +137,22 @@ def make_spend(buckets: Iterable[BucketShards], build: Build) -> SpendSummary:
         build: The judge's cost, and the most that may have been paid without an answer.
     """
     buckets, cost = tuple(buckets), Counter[str]()
+    unpriced = {category for bucket in buckets for category in bucket.unpriced}
     for bucket in buckets:
         cost.update(bucket.picodollars)
+    judge = build.usd_judge
+
+    def usd(category: str) -> float | None:
+        return None if category in unpriced else cost[category] / 10**12
+
+    unknown = unpriced or judge is None
     return SpendSummary(
-        usd=(cost.total() + picodollars(build.usd_judge)) / 10**12,
-        usd_accepted=cost["accepted"] / 10**12,
-        usd_rejected=cost["rejected"] / 10**12,
-        usd_truncated=cost["truncated"] / 10**12,
-        usd_duplicates=cost["duplicate"] / 10**12,
-        usd_failed=cost["failed"] / 10**12,
+        usd=None if unknown else (cost.total() + picodollars(judge or 0.0)) / 10**12,
+        usd_accepted=usd("accepted"),
+        usd_rejected=usd("rejected"),
+        usd_truncated=usd("truncated"),
+        usd_duplicates=usd("duplicate"),
+        usd_failed=usd("failed"),
         usd_uncertain=build.usd_uncertain,
         prompt_tokens=sum(bucket.prompt_tokens for bucket in buckets),
         completion_tokens=sum(bucket.completion_tokens for bucket in buckets),

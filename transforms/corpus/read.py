@@ -16,6 +16,7 @@ from schemas.canonical import sha256
 from schemas.errors import InputError, nearest
 from schemas.files import check, structure
 from schemas.manifest import Kind, Latest, Manifest, Shard
+from schemas.money import from_column
 from transforms.storage.files import sha256_of
 
 LATEST = "LATEST.json"
@@ -197,7 +198,12 @@ def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
 
 
 def plain(value: Any) -> Any:
-    """Converts a row from Arrow to plain JSON; times become milliseconds since 1970 UTC."""
+    """Converts a row from Arrow to plain JSON.
+
+    Times become milliseconds since 1970 UTC; a NaN, which is an unknown cost, becomes None.
+    """
+    if isinstance(value, float):
+        return from_column(value)
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     if isinstance(value, dict):

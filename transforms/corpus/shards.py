@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED, table
 from schemas.codes import RowKind
 from schemas.errors import StillroomError
+from schemas.money import from_column
 from schemas.records import Preference, Record, Rejected
 from transforms.guard.obligations import combined_class
 from transforms.storage.files import commit, partial_file, sha256_of
@@ -68,6 +70,13 @@ class Partition:
     shard: ShardFile
 
 
+class CostByEnd(TypedDict):
+    """The cost of some rows by category; see `BucketShards`."""
+
+    picodollars: dict[str, int]
+    unpriced: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketShards:
     """The shards of one bucket, and the counts that the manifest adds up.
@@ -78,7 +87,8 @@ class BucketShards:
         rejected: The shard of rejected rows of every kind, if there are any.
         counts: Number of rejected rows, by kind and reason.
         picodollars: Cost in 10**-12 US dollars: of `accepted` records, and of rejected rows by
-            `cost_category`.
+            `cost_category`. Without the costs that are unknown.
+        unpriced: The categories with a cost that is unknown.
         prompt_tokens: Prompt tokens of accepted records, as providers counted them.
         completion_tokens: Completion tokens of accepted records.
         rejected_prompt_tokens: Prompt tokens of rejected rows.
@@ -91,6 +101,7 @@ class BucketShards:
     rejected: ShardFile | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     picodollars: dict[str, int] = field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     rejected_prompt_tokens: int = 0
@@ -141,7 +152,7 @@ def write_bucket(
         preferences=_write_parts(pairs, PREFERENCES, folder / "preferences", bucket),
         rejected=_write_rejected(rejected, folder, bucket),
         counts=_counts(rejected),
-        picodollars=_cost(records, rejected),
+        **cost_by_end(_costs(records, rejected)),
         prompt_tokens=sum(r.provenance.response.prompt_tokens or 0 for r in records),
         completion_tokens=sum(r.provenance.response.completion_tokens or 0 for r in records),
         rejected_prompt_tokens=sum(row.prompt_tokens or 0 for row in rejected),
@@ -258,10 +269,28 @@ def _counts(rejected: Iterable[Rejected]) -> dict[str, dict[str, int]]:
     return {kind: dict(sorted(counts[kind].items())) for kind in sorted(counts)}
 
 
-def _cost(records: Iterable[Record], rejected: Iterable[Rejected]) -> dict[str, int]:
-    cost: Counter[str] = Counter()
+def cost_by_end(costs: Iterable[tuple[str, float]]) -> CostByEnd:
+    """Adds up costs.
+
+    Args:
+        costs: Category and cost of each row, as in the `usd` columns.
+
+    Returns:
+        The two fields of `BucketShards`.
+    """
+    total: Counter[str] = Counter()
+    unpriced = set()
+    for category, usd in costs:
+        known = from_column(usd)
+        if known is None:
+            unpriced.add(category)
+        else:
+            total[category] += picodollars(known)
+    return {"picodollars": dict(sorted(total.items())), "unpriced": tuple(sorted(unpriced))}
+
+
+def _costs(records: Iterable[Record], rejected: Iterable[Rejected]) -> Iterator[tuple[str, float]]:
     for record in records:
-        cost["accepted"] += picodollars(record.provenance.response.usd)
+        yield "accepted", record.provenance.response.usd
     for row in rejected:
-        cost[cost_category(row.kind, row.finish_reason)] += picodollars(row.usd)
-    return dict(sorted(cost.items()))
+        yield cost_category(row.kind, row.finish_reason), row.usd

@@ -58,6 +58,7 @@ class Guard:
 
     Attributes:
         routes: All routes by id, built-in and the team's own.
+        built_in: Ids of the catalogue's routes.
         registry_digest: Digest of catalogue and registry together.
     """
 
@@ -71,6 +72,7 @@ class Guard:
     ) -> None:
         registry = registry or Registry()
         self.routes: Mapping[str, Route] = {**catalogue.routes, **registry.routes}
+        self.built_in = frozenset(catalogue.routes)
         self.registry_digest = registry_digest(catalogue, registry)
         self._documents = catalogue.documents
         self._authorisations = registry.authorisations
@@ -217,6 +219,9 @@ def registry_digest(catalogue: Catalogue, registry: Registry) -> str:
     entries = (*own["routes"].values(), *own["approvals"], *own["authorisations"])
     for entry in entries:
         del entry["where"]
+    for route in own["routes"].values():
+        # As before prices could be unknown: another form would rename the decisions of records.
+        route["price"] = {name: usd or 0.0 for name, usd in route["price"].items()}
     return digest({"catalogue": catalogue.digest, "registry": own})
 
 

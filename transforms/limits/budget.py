@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from schemas.inputs.registry import Price
 from schemas.inputs.run import Budget as Caps
+from schemas.money import add_known
 from transforms.providers.tokens import Tokens
 
 _PICO = 10**12
@@ -23,43 +24,44 @@ class Spend:
     """Money, requests and tokens that something costs.
 
     Attributes:
-        picodollars: Millionths of a millionth of a US dollar.
+        picodollars: Millionths of a millionth of a US dollar; None if unknown.
         requests: Attempts sent.
         tokens: Tokens of prompts and completions together.
     """
 
-    picodollars: int = 0
+    picodollars: int | None = 0
     requests: int = 0
     tokens: int = 0
 
     def __add__(self, other: Spend) -> Spend:
         return Spend(
-            self.picodollars + other.picodollars,
+            add_known(self.picodollars, other.picodollars),
             self.requests + other.requests,
             self.tokens + other.tokens,
         )
 
     def __sub__(self, other: Spend) -> Spend:
+        theirs = other.picodollars
         return Spend(
-            self.picodollars - other.picodollars,
+            add_known(self.picodollars, None if theirs is None else -theirs),
             self.requests - other.requests,
             self.tokens - other.tokens,
         )
 
     @property
-    def usd(self) -> float:
-        """US dollars."""
-        return self.picodollars / _PICO
+    def usd(self) -> float | None:
+        """US dollars; None if unknown."""
+        return None if self.picodollars is None else self.picodollars / _PICO
 
 
 def cost(tokens: Tokens, price: Price) -> Spend:
-    """Returns the cost of one attempt; fractions of a picodollar are rounded up, for each token."""
-    return Spend(
-        tokens.prompt * _picodollars(price.input_usd_per_million)
-        + tokens.completion * _picodollars(price.output_usd_per_million),
-        1,
-        tokens.total,
-    )
+    """Returns the cost of one attempt; fractions of a picodollar are rounded up, for each token.
+
+    It is unknown if tokens were used whose price is unknown.
+    """
+    prompt = _cost_of(tokens.prompt, price.input_usd_per_million)
+    completion = _cost_of(tokens.completion, price.output_usd_per_million)
+    return Spend(add_known(prompt, completion), 1, tokens.total)
 
 
 class BudgetTracker:
@@ -87,7 +89,10 @@ class BudgetTracker:
         before = (month or Spend()).picodollars
         self._picodollars = min(
             _floor(caps.usd, share * _PICO),
-            _floor(caps.usd_per_month, share * _PICO, share * before),
+            # If the month's spending is unknown, none of its cap is left.
+            -1
+            if caps.usd_per_month is not None and before is None
+            else _floor(caps.usd_per_month, share * _PICO, share * (before or 0)),
         )
         self.monthly = caps.usd_per_month is not None
         self._requests = _floor(caps.requests, share)
@@ -159,11 +164,17 @@ class BudgetTracker:
         return True
 
     def _fits(self, total: Spend) -> bool:
-        return (
-            total.picodollars <= self._picodollars
-            and total.requests <= self._requests
-            and total.tokens <= self._tokens
-        )
+        if total.picodollars is None:
+            fits = self._picodollars == math.inf  # an unknown sum fits only where money has no cap
+        else:
+            fits = total.picodollars <= self._picodollars
+        return fits and total.requests <= self._requests and total.tokens <= self._tokens
+
+
+def _cost_of(tokens: int, usd_per_million: float | None) -> int | None:
+    if usd_per_million is None:
+        return None if tokens else 0
+    return tokens * _picodollars(usd_per_million)
 
 
 @functools.cache

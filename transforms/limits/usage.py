@@ -88,6 +88,7 @@ def past_usage(
     monthly: bool = False,
     lost: Iterable[LostAttempt] = (),
     share: Fraction = Fraction(1),
+    price_now: Callable[[str], Price] = lambda _: Price(),
 ) -> PastUsage:
     """Returns what was used before; of unknown usage counts the most that it can have been.
 
@@ -105,6 +106,7 @@ def past_usage(
         monthly: Whether to read the whole month, for its spending.
         lost: Attempts that are not in the ledger, since their processes died.
         share: This slice's share of each quota.
+        price_now: Returns the present price of a route: it counts where a response holds none.
     """
     by_day = any(
         route.quota.requests_per_day or route.quota.tokens_per_day for route in routes.values()
@@ -132,9 +134,9 @@ def past_usage(
             sent = SentRequest(response.sent_at / 1000, tokens)
             used.minute.setdefault(response.route, []).append(sent)
         if not ours and response.sent_at >= first:
-            used.month += cost(tokens, recorded_price(response))
+            used.month += cost(tokens, _price(response, price_now))
         elif ours and counts:
-            used.spent += cost(tokens, recorded_price(response))
+            used.spent += cost(tokens, _price(response, price_now))
     for name, usage in others.items():
         _count(used.slice_today, name, usage.part(share))
     for minutes in used.minute.values():
@@ -228,6 +230,14 @@ def _asked(ledger: ReaderLike, request_id: str) -> tuple[list[Message], str]:
     request = ledger.request(request_id) or {"messages": [], "parameters": "{}"}
     messages = [Message(turn["role"], turn["content"]) for turn in request["messages"]]
     return messages, request["parameters"]
+
+
+def _price(response: Response, price_now: Callable[[str], Price]) -> Price:
+    recorded = recorded_price(response)
+    if recorded.known:
+        return recorded
+    price = price_now(response.route)
+    return price.in_batch() if BATCH_ID in response.headers else price
 
 
 def recorded_price(response: Response) -> Price:

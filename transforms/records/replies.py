@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from schemas.canonical import sha256
 from schemas.inputs.registry import Route
+from schemas.money import to_column
 from schemas.requests import Request
 from schemas.responses import Completion, Malformed, Response, Usage
 from transforms.ahead import map_ahead
@@ -27,7 +28,8 @@ class PaidAnswer:
     Attributes:
         run_id: The run that paid for it.
         usage: Its tokens.
-        spend: Their cost at the price recorded with the answer; zero if they are not known.
+        spend: Their cost at the price recorded with the answer, unknown if that is unknown; zero
+            if the tokens are not known.
     """
 
     run_id: str
@@ -78,8 +80,8 @@ class Replies:
 
     @property
     def usd(self) -> float:
-        """Cost of all answers together, US dollars."""
-        return self.spend.usd
+        """Cost of all answers together, US dollars; NaN if unknown, as the shards hold it."""
+        return to_column(self.spend.usd)
 
 
 def read_all_replies(

@@ -18,6 +18,7 @@ import yaml
 from pipelines.planning.plan_run import plan_run
 from schemas.errors import InputError
 from schemas.purpose import Purpose
+from tests.money import known
 from tests.pipelines.judged import (
     JUDGE,
     asks_to_judge,
@@ -148,7 +149,7 @@ def test_a_plan_shows_the_judges_verdict_and_its_share(tmp_path: Path) -> None:
     assert plan.requests == 10
     assert plan.judge is not None
     assert (plan.judge.requests, plan.judge.max_completion_tokens) == (10, 400)
-    assert plan.usd_max == plan.judge.usd_max > 0
+    assert plan.usd_max == known(plan.judge.usd_max) > 0
     assert plan.max_completion_tokens == 10 * 50 + 400
     project.change(judge=None)
     assert plan_run(project.path).judge is None

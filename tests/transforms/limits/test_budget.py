@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.inputs.registry import Price
+from schemas.inputs.registry import FREE, Price
 from schemas.inputs.run import Budget as Caps
 from tests import virtual_time
+from tests.money import known
 from tests.transforms.asking.asking import seeded
 from transforms.limits.budget import BudgetTracker, Spend, cost
 from transforms.providers.tokens import Tokens
@@ -87,11 +88,11 @@ def test_two_hundred_in_flight_spend_a_dollar_to_the_last_request(seed: int) -> 
             most_in_flight = max(most_in_flight, in_flight)
             await asyncio.sleep(chance.expovariate(1.0))
             used = cost(Tokens(chance.randint(1, 400), chance.randint(1, 400)), price)
-            known = chance.random() < 0.95
-            paid += used.picodollars if known else most.picodollars
+            reported = chance.random() < 0.95
+            paid += known((used if reported else most).picodollars)
             in_flight -= 1
             assert paid <= cap
-            budget.settle(most, used if known else None)
+            budget.settle(most, used if reported else None)
 
     async def run() -> None:
         budget = BudgetTracker(Caps(usd=1.0))
@@ -100,7 +101,7 @@ def test_two_hundred_in_flight_spend_a_dollar_to_the_last_request(seed: int) -> 
 
     virtual_time.run(run())
     assert most_in_flight == 200
-    assert cap - most.picodollars < paid <= cap
+    assert cap - known(most.picodollars) < paid <= cap
 
 
 def test_the_rest_of_the_budget_is_used() -> None:
@@ -175,7 +176,7 @@ def test_the_parts_of_all_slices_never_exceed_the_whole(
         parts = [
             await spend_all(BudgetTracker(caps, share), Spend(money, 1)) for _ in range(slices)
         ]
-        return sum(part.picodollars for part in parts), sum(part.requests for part in parts)
+        return sum(known(part.picodollars) for part in parts), sum(part.requests for part in parts)
 
     picodollars, asked = virtual_time.run(run())
     assert Fraction(picodollars, 10**12) <= Fraction(str(cap))
@@ -186,7 +187,7 @@ async def spend_all(budget: BudgetTracker, usd: float) -> float:
     each = Spend(int(usd * 10**12), 1)
     while await budget.reserve(each):
         budget.settle(each, each)
-    return budget.spent.usd
+    return known(budget.spent.usd)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +223,12 @@ def test_a_month_has_only_what_other_runs_left_of_its_budget(
         ),
         (Price(input_usd_per_million=0.15, output_usd_per_million=0.6), 10 * 150_000 + 5 * 600_000),
         (Price(input_usd_per_million=1e-7, output_usd_per_million=0.0), 10 * 1),
-        (Price(), 0),
+        (FREE, 0),
+        (Price(), None),
+        (Price(input_usd_per_million=1.0), None),
     ],
 )
-def test_a_cost_is_exact_or_rounded_up(price: Price, picodollars: int) -> None:
+def test_a_cost_is_exact_or_rounded_up(price: Price, picodollars: int | None) -> None:
     assert cost(Tokens(10, 5), price) == Spend(picodollars, 1, 15)
 
 
@@ -234,3 +237,25 @@ def test_a_million_small_costs_add_up() -> None:
     for _ in range(1000):
         total += cost(Tokens(1, 0), Price(input_usd_per_million=0.1, output_usd_per_million=0.0))
     assert total.usd == 0.0001
+
+
+def test_nothing_costs_nothing_whatever_the_price() -> None:
+    assert cost(Tokens(0, 0), Price()).picodollars == 0
+    assert cost(Tokens(7, 0), Price(input_usd_per_million=1.0)).picodollars == 7 * 10**6
+
+
+def test_an_unknown_cost_fits_only_where_money_has_no_cap() -> None:
+    unknown = cost(Tokens(10, 5), Price())
+    for caps, fits in (
+        (Caps(requests=1), True),
+        (Caps(usd=1.0), False),
+        (Caps(usd_per_month=1.0), False),
+    ):
+        assert BudgetTracker(caps).take(unknown) is fits
+    assert not BudgetTracker(Caps(usd_per_month=1.0), month=unknown).take(Spend(requests=1))
+
+
+def test_unknown_and_anything_is_unknown() -> None:
+    unknown = Spend(None, 1, 5)
+    assert Spend(7, 1, 5) + unknown == unknown + Spend(7, 1, 5) == Spend(None, 2, 10)
+    assert (unknown - Spend(7, 1, 5)).usd is None

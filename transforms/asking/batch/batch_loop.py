@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from schemas.codes import Outcome, StopReason
+from schemas.money import add_known
 from schemas.requests import Request
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.client import BatchClient, CallFailed
@@ -378,7 +379,7 @@ class BatchLoop:
         progress.pending += len(self._awaited) + len(self._to_resubmit)
         for opened in self._open:
             self._context.budget.settle(opened.reserved, None)
-            progress.usd_uncertain += opened.reserved.usd
+            progress.usd_uncertain = add_known(progress.usd_uncertain, opened.reserved.usd)
         if self._awaited:
             self._note_stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
             if _CONTINUES not in progress.detail and progress.stopped != StopReason.QUOTA:
