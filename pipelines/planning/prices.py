@@ -65,6 +65,6 @@ def _remedy(route: Route, *, own: bool) -> str:
     if own:
         return "complete the route"
     return (
-        "the catalogue has no prices: in teachers.yaml, write a route of your own that copies it, "
-        "with the price, and name that one here"
+        "the catalogue has no prices: write a route of your own in teachers.yaml, as "
+        f"`our/{route.id.partition('/')[2]}: {{base: {route.id}, {_BOTH}}}`, and name that one here"
     )

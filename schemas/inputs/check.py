@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, Discriminator, RootModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -103,7 +103,7 @@ def problems(
     """
     for details in error.errors(include_url=False):
         steps = _steps(details, data)
-        for flaw in _flaws(details, kind, steps):
+        for flaw in _flaws(details, kind, data, steps):
             place = (*steps, *flaw.at)
             what = f"{'.'.join(map(str, place))}: {flaw.what}" if place else flaw.what
             secret = bool(place) and place[-1] in _MAY_BE_SECRET
@@ -122,18 +122,18 @@ def _steps(details: ErrorDetails, data: Any) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _flaws(details: ErrorDetails, kind: Any, steps: tuple[Step, ...]) -> Iterable[Flaw]:
+def _flaws(details: ErrorDetails, kind: Any, data: Any, steps: tuple[Step, ...]) -> Iterable[Flaw]:
     """Returns what is wrong at one place, by pydantic's code of the error."""
     code, context, found = details["type"], details.get("ctx", {}), _text(details["input"])
     if code == "flaws":
         found = "" if isinstance(details["input"], dict | list | BaseModel) else found
         return [replace(flaw, found=flaw.found or found) for flaw in context["flaws"]]
     if code == "extra_forbidden":
-        return [_unknown_key(str(steps[-1]), _fields(_plain(_kind_at(kind, steps[:-1]))))]
+        return [_unknown_key(str(steps[-1]), _fields(_plain(_kind_at(kind, data, steps[:-1]))))]
     if code == "missing":
-        return [_missing_key(str(details["loc"][-1]), _fields(_plain(_kind_at(kind, steps))))]
+        return [_missing_key(str(details["loc"][-1]), _fields(_plain(_kind_at(kind, data, steps))))]
     if code == "literal_error":
-        return [_unknown_value(details["input"], _names(_kind_at(kind, steps)))]
+        return [_unknown_value(details["input"], _names(_kind_at(kind, data, steps)))]
     if code in _BOUNDS:
         bound, words = _BOUNDS[code]
         if code == "too_short" and len(details["input"]) >= context[bound]:
@@ -141,7 +141,7 @@ def _flaws(details: ErrorDetails, kind: Any, steps: tuple[Step, ...]) -> Iterabl
         return [Flaw(what="out of bounds", found=found, expected=words.format(context[bound]))]
     if code.removesuffix("_type") in _KINDS:
         # A rule's settings may be null; keys of files that may be left out are not null.
-        null = isinstance(kind, Mapping) and NoneType in get_args(_kind_at(kind, steps))
+        null = isinstance(kind, Mapping) and NoneType in get_args(_kind_at(kind, data, steps))
         expected = _KINDS[code.removesuffix("_type")] + (" or null" if null else "")
         return [Flaw(what="wrong type", found=found, expected=expected)]
     return [Flaw(what=details["msg"], found=found)]
@@ -170,9 +170,10 @@ def _unknown_value(value: Any, names: list[str]) -> Flaw:
     )
 
 
-def _kind_at(kind: Any, steps: Iterable[Step]) -> Any:
+def _kind_at(kind: Any, data: Any, steps: Iterable[Step]) -> Any:
     """Returns the type at the end of a path of keys and indices."""
     for step in steps:
+        data = data[step]
         kind = _plain(kind)
         fields, items = _fields(kind), get_args(kind)
         if step in fields:
@@ -180,7 +181,18 @@ def _kind_at(kind: Any, steps: Iterable[Step]) -> Any:
             kind = field.annotation if isinstance(field, FieldInfo) else field
         else:
             kind = items[issubclass(get_origin(kind) or object, Mapping)] if items else Any
+        kind = _chosen(kind, data)
     return kind
+
+
+def _chosen(kind: Any, data: Any) -> Any:
+    """Returns the type that pydantic chose for data, of several between which the data decide."""
+    marks = getattr(kind, "__metadata__", ())
+    decide = next((mark.discriminator for mark in marks if isinstance(mark, Discriminator)), None)
+    if not callable(decide):
+        return kind
+    tag = Tag(str(decide(data)))
+    return next(one for one in get_args(get_args(kind)[0]) if tag in one.__metadata__)
 
 
 def _fields(kind: Any) -> Mapping[str, Any]:

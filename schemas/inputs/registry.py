@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.inputs.documents import Sha256
 from schemas.inputs.endpoint import endpoint_flaw, sends_in_the_open
@@ -146,6 +146,11 @@ def _long_form(terms: object) -> object:
     return {"document": terms} if isinstance(terms, str) else terms
 
 
+Binding = Annotated[
+    BindingTerms, BeforeValidator(_long_form, json_schema_input_type=Text | BindingTerms)
+]
+
+
 class WrittenRoute(Written):
     """How a teacher is reached: host, account, API, model, revision. Terms bind a route."""
 
@@ -175,12 +180,7 @@ class WrittenRoute(Written):
         description="Names that the server may answer with and still be the same model.",
         examples=[["qwen3-8b"]],
     )
-    terms: Filled[
-        Annotated[
-            BindingTerms,
-            BeforeValidator(_long_form, json_schema_input_type=Text | BindingTerms),
-        ]
-    ] = Field(
+    terms: Filled[Binding] = Field(
         description="Every document that binds the route, by its id; all must permit.",
         examples=[["apache/license-2.0"]],
     )
@@ -205,6 +205,41 @@ class WrittenRoute(Written):
                 at=("endpoint",),
                 expected="an address that begins with https://",
             )
+
+
+class ExtendedRoute(Written):
+    """A route of the catalogue, and what a team adds to it. What is left out is as in the base.
+
+    The base's API and model stay: they decide which documents bind. All documents of the base bind;
+    `terms` adds others.
+    """
+
+    base: Text = Field(description="Id of a route of the catalogue.", examples=["openai-api/gpt"])
+    endpoint: Absent[Endpoint] = Field(
+        default=None,
+        description="Another base address. If its host is another, `terms` must name every document"
+        " that binds there, also one that the base has.",
+        examples=["https://my-resource.openai.azure.com/openai/v1"],
+    )
+    revision: Absent[Text] = Field(
+        default=None,
+        description="Revision of the weights, if the base names none.",
+        examples=["b968826d"],
+    )
+    key: Absent[KeyName] = Field(
+        default=None, description="Where the key is found.", examples=["env:TEAM_KEY"]
+    )
+    quota: Absent[Quota] = Field(default=None, description="What the provider grants.")
+    price: Absent[Price] = Field(default=None, description="What tokens cost.")
+    timeouts: Absent[Timeouts] = Field(default=None, description="How long to wait.")
+    served_as: Many[Text] = Field(
+        default=(), description="Further names of the same model.", examples=[["gpt-4.1"]]
+    )
+    terms: Many[Binding] = Field(
+        default=(),
+        description="Documents that bind besides the base's, by their ids.",
+        examples=[["our/order-form"]],
+    )
 
 
 class Route(WrittenRoute):
@@ -315,10 +350,21 @@ class LimiterAddress(WrittenLimiter):
     where: str = ""
 
 
+def _kind_of_route(route: object) -> str:
+    written = isinstance(route, ExtendedRoute) or (isinstance(route, Mapping) and "base" in route)
+    return "extended" if written else "whole"
+
+
+AnyRoute = Annotated[
+    Annotated[WrittenRoute, Tag("whole")] | Annotated[ExtendedRoute, Tag("extended")],
+    Discriminator(_kind_of_route),
+]
+
+
 class WrittenRegistry(Written):
     """Routes, approvals, authorisations and a limiter: a team's own, and the catalogue's routes."""
 
-    routes: Mapping[RouteId, WrittenRoute] = Field(
+    routes: Mapping[RouteId, AnyRoute] = Field(
         default={}, description="Routes by id: the names that run files use."
     )
     approvals: Many[WrittenApproval] = Field(

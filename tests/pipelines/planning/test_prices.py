@@ -65,6 +65,7 @@ def test_each_route_of_the_catalogue_is_named_with_the_line_that_asks_it(tmp_pat
     said = refusal(project)
     line = project.path.read_text().splitlines().index("- id: openai-api/gpt") + 1
     assert f"run.yaml:{line}: the price of 'openai-api/gpt' is unknown" in said
+    assert "`our/gpt: {base: openai-api/gpt, price: {input_usd_per_million: …" in said
     assert ROUTE not in said
 
 

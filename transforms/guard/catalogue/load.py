@@ -16,8 +16,9 @@ from schemas.errors import InputError, Problem, close_names, nearest
 from schemas.inputs.check import read_model
 from schemas.inputs.document import Document, read_yaml
 from schemas.inputs.documents import TermsDocument, WrittenTerms
-from schemas.inputs.registry import Route, WrittenRegistry
+from schemas.inputs.registry import ExtendedRoute, Route, WrittenRegistry, WrittenRoute
 from schemas.purpose import Student
+from transforms.guard.catalogue.extend import extend, extension_problems
 
 BUILT_IN = Path(__file__).parent
 
@@ -111,40 +112,53 @@ def read_routes(
         written: The registry.
         file: The file it was read from.
         documents: Every document that a route may name.
-        taken: Routes whose ids are used already.
+        taken: Routes whose ids are used already, and which others may extend.
 
     Returns:
         Its routes by id.
 
     Raises:
-        InputError: A route names an unknown document, or has an id in use, or no address.
+        InputError: A route names an unknown document or base, or has an id in use, or no address.
     """
-    routes = {
-        name: Route(**dict(route), id=name, where=file.where(("routes", name)))
-        for name, route in written.routes.items()
-    }
     problems = [
         problem
-        for route in routes.values()
-        for problem in _route_problems(file, route, documents, taken)
+        for name, route in written.routes.items()
+        for problem in _route_problems(file, name, route, documents, taken)
     ]
     if problems:
         raise InputError(problems)
-    return routes
+    return {
+        name: _make_route(route, taken, name=name, where=file.where(("routes", name)))
+        for name, route in written.routes.items()
+    }
+
+
+def _make_route(
+    written: WrittenRoute | ExtendedRoute, taken: Mapping[str, Route], *, name: str, where: str
+) -> Route:
+    if isinstance(written, ExtendedRoute):
+        return extend(taken[written.base], written, name=name, where=where)
+    return Route(**dict(written), id=name, where=where)
 
 
 def _route_problems(
-    file: Document, route: Route, documents: Documents, taken: Mapping[str, Route]
+    file: Document,
+    name: str,
+    route: WrittenRoute | ExtendedRoute,
+    documents: Documents,
+    taken: Mapping[str, Route],
 ) -> Iterator[Problem]:
-    steps = ("routes", route.id)
-    if route.id in taken:
+    steps = ("routes", name)
+    if name in taken:
         yield Problem(
-            f"the route {route.id!r} is there already",
+            f"the route {name!r} is there already",
             where=file.where(steps),
-            remedy=f"see {taken[route.id].where}; give yours a name of its own",
+            remedy=f"see {taken[name].where}; give yours a name of its own",
         )
-    if route.api != "embedded" and not route.endpoint:
-        yield Problem(f"the route {route.id!r} has no endpoint", where=file.where(steps))
+    if isinstance(route, ExtendedRoute):
+        yield from extension_problems(route, name, file, taken)
+    elif route.api != "embedded" and not route.endpoint:
+        yield Problem(f"the route {name!r} has no endpoint", where=file.where(steps))
     for index, terms in enumerate(route.terms):
         if terms.document not in documents:
             yield unknown_document(terms.document, file.where((*steps, "terms", index)), documents)
