@@ -68,6 +68,7 @@ class _Fault:
     after: bool
     status: int | None
     headers: Mapping[str, str]
+    body: Mapping[str, Any]
 
 
 class BatchServer:
@@ -115,6 +116,7 @@ class BatchServer:
         after: bool = False,
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> None:
         """Makes one call fail.
 
@@ -124,8 +126,9 @@ class BatchServer:
             after: Whether the call has its effect all the same.
             status: The status of the answer; None closes the connection without one.
             headers: Further headers of the answer.
+            body: The answer.
         """
-        self._faults.append(_Fault(method, path, after, status, headers or {}))
+        self._faults.append(_Fault(method, path, after, status, headers or {}, body or {}))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -168,7 +171,7 @@ class BatchServer:
         if fault.status is None and request.transport is not None:
             await request.content.read()
             request.transport.close()
-        return web.json_response({}, status=fault.status or 500, headers=fault.headers)
+        return web.json_response(fault.body, status=fault.status or 500, headers=fault.headers)
 
     def _fault(self, request: web.BaseRequest) -> _Fault | None:
         for fault in self._faults:

@@ -9,6 +9,11 @@ from schemas.money import add_known
 from transforms.providers.tokens import Tokens
 
 _MOST_ERRORS = 10
+# A refusal that names neither prompt nor account may be about one prompt (a firewall's page). After
+# so many in a row, it is about the account.
+ACCESS_REFUSALS_IN_A_ROW = 5
+WITHDRAWN = (401, 403)
+_GRAVE = (StopReason.ACCESS, StopReason.TERMS, StopReason.MONEY)
 
 
 @dataclass(slots=True)
@@ -77,6 +82,11 @@ class RouteProgress:
     def fail(self, outcome: str) -> None:
         """Counts a request that ended without an answer."""
         self.failed[outcome] = self.failed.get(outcome, 0) + 1
+
+    def stop(self, reason: StopReason, detail: str) -> None:
+        """Notes why the route stops with requests left: the first of the gravest is kept."""
+        if self.stopped is None or (reason in _GRAVE and self.stopped not in _GRAVE):
+            self.stopped, self.detail = reason, detail
 
     def note_error(self, outcome: str, code: str, sentence: str) -> None:
         """Keeps what a server sent, once for each outcome and code, and only so many."""

@@ -22,7 +22,7 @@ from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
 from schemas.responses import Completion, Response
 from transforms.asking.context import AskingContext
-from transforms.asking.progress import RouteProgress
+from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW, WITHDRAWN, RouteProgress
 from transforms.asking.repair import may_need_repair, open_repair, repair_request
 from transforms.asking.sender import Sender
 from transforms.dialects.error_codes import Meaning
@@ -46,12 +46,6 @@ from transforms.providers.tokens import (
 # After so many failed requests in a row, the rest would fail too.
 FAILURES_IN_A_ROW = 25
 _LOOKUPS_AT_ONCE = 256  # then the other routes get their turn
-# A refusal that names neither prompt nor account may be about one prompt (a firewall's page). After
-# so many in a row, it is about the account.
-ACCESS_REFUSALS_IN_A_ROW = 5
-_WITHDRAWN = (401, 403)
-# These replace a reason that was noted before.
-_GRAVE = (StopReason.ACCESS, StopReason.TERMS, StopReason.MONEY)
 # What an attempt brought of which nothing more is known: it is durable before the attempt is sent.
 _LOST = Exchange(Outcome.LOST, detail="sent, or about to be, when its process died")
 _PUSHED_BACK = (429, 503, 529)  # 529: Anthropic's "overloaded"
@@ -154,9 +148,7 @@ class RouteLoop:
 
     def stop(self, reason: StopReason, detail: str) -> None:
         """Sends nothing more; requests in flight finish. The first of the gravest is kept."""
-        before = self.progress.stopped
-        if before is None or (reason in _GRAVE and before not in _GRAVE):
-            self.progress.stopped, self.progress.detail = reason, detail
+        self.progress.stop(reason, detail)
         self._stopped.set()
         self._limiter.close()
 
@@ -345,7 +337,7 @@ class RouteLoop:
         meaning = sent.reading.meaning
         if meaning is Meaning.ANSWER:
             self._refusals_in_a_row = 0
-        elif meaning is Meaning.REQUEST and sent.reading.status in _WITHDRAWN:
+        elif meaning is Meaning.REQUEST and sent.reading.status in WITHDRAWN:
             self._refusals_in_a_row += 1
         repeated = self._refusals_in_a_row >= ACCESS_REFUSALS_IN_A_ROW
         return meaning is Meaning.ACCOUNT or repeated

@@ -112,6 +112,12 @@ def read_meaning(
     return _judge(_read_error(body), status, headers)
 
 
+def read_code(code: str) -> ReplyReading:
+    """Returns what a server's code means that comes without an HTTP response, as for a batch."""
+    row = CODES.get(code.lower())
+    return ReplyReading(row.meaning if row else Meaning.REQUEST, code)
+
+
 def refuses_prompt(response: Response) -> bool:
     """Returns whether the server refused the prompt itself, so that it would refuse it again."""
     came = response.outcome, response.status, response.headers, response.body

@@ -15,7 +15,7 @@ from schemas.errors import InputError, LedgerBusy, RefusedByTerms, StillroomErro
 from tests.gcs_server import GcsServer
 from tests.pipelines.project import ROUTE, make_project, questions, write_prompts
 from tests.teacher import Call, Reply, Teacher, always, answer, by_prompt, echo, failure, raw
-from transforms.asking.route_loop import ACCESS_REFUSALS_IN_A_ROW
+from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW
 from transforms.auditing.verify import verify
 from transforms.ledger import Ledger
 

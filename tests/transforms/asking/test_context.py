@@ -23,7 +23,7 @@ from tests.transforms.asking.asking import (
     run_engine,
     work,
 )
-from transforms.asking.route_loop import ACCESS_REFUSALS_IN_A_ROW
+from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key
 

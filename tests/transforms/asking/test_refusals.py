@@ -32,7 +32,8 @@ from tests.transforms.asking.asking import (
     run_engine,
     work,
 )
-from transforms.asking.route_loop import ACCESS_REFUSALS_IN_A_ROW, FAILURES_IN_A_ROW
+from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW
+from transforms.asking.route_loop import FAILURES_IN_A_ROW
 from transforms.ledger import Ledger
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key

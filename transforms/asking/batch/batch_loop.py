@@ -8,18 +8,17 @@ continues at the provider: its requests are pending, and the next run collects t
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-from schemas.codes import Outcome, StopReason
+from schemas.codes import StopReason
 from schemas.money import add_known
 from schemas.requests import Request
+from transforms.asking.batch.awaited import AwaitedRequests
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.client import BatchClient, CallFailed
 from transforms.asking.batch.collect import Collector
 from transforms.asking.batch.intents import IntentLog, OpenIntent
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
-from transforms.asking.batch.results import BatchResult
 from transforms.asking.batch.search import JobSearch
 from transforms.asking.batch.submit import NotPermitted, Submitter
 from transforms.asking.context import AskingContext
@@ -27,7 +26,6 @@ from transforms.asking.progress import RouteProgress
 from transforms.limits.budget import Spend, cost
 from transforms.limits.route_work import RouteWork
 from transforms.providers.apis import find_api, headers_for
-from transforms.providers.retry import is_transient
 from transforms.providers.tokens import most_tokens
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -83,6 +81,7 @@ class BatchLoop:
         self._search = JobSearch(
             self._client, protocol, self._intents, route.timeouts.response_seconds
         )
+        self._awaited = AwaitedRequests(context.ledger, progress, work.base)
         self._collector = Collector(
             client=self._client,
             protocol=protocol,
@@ -93,22 +92,20 @@ class BatchLoop:
             progress=progress,
             run_id=context.run_id,
             clock=context.clock,
-            count=self._count,
+            count=self._awaited.count,
         )
         self._stopped = asyncio.Event()
         self._submitter = Submitter(
             route, self._price, self._client, self._intents, context, self._stopped
         )
         self._submits = True
-        self._awaited: set[bytes] = set()  # this run's requests that are in jobs
         self._to_resubmit: list[Request] = []  # their intent led to no job
-        self._unanswered: Counter[str] = Counter()
         self._open = self._intents.open(route.id)
         for opened in self._open:
             opened.followed = opened.host == route.host and not self._has_no_key
             context.budget.adopt(opened.reserved)
             if opened.host != route.host:
-                self._note_stop(
+                self.progress.stop(
                     StopReason.FAILING,
                     f"{route.id}: batches were sent to {opened.host}, not {route.host}, and can be "
                     "collected only there; none of their requests is submitted again",
@@ -150,7 +147,7 @@ class BatchLoop:
                 yield request
                 continue
             self.progress.pending += 1
-            self._note_stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
+            self.progress.stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
 
     def stop(self, reason: StopReason, detail: str) -> None:
         """Submits nothing more; still polls its jobs unless the reason forbids it.
@@ -162,12 +159,8 @@ class BatchLoop:
             self._stopped.set()
 
     def _stop_submitting(self, reason: StopReason, detail: str) -> None:
-        self._note_stop(reason, detail)
+        self.progress.stop(reason, detail)
         self._submits = False
-
-    def _note_stop(self, reason: StopReason, detail: str) -> None:
-        if self.progress.stopped is None:
-            self.progress.stopped, self.progress.detail = reason, detail
 
     # Requests
 
@@ -181,7 +174,7 @@ class BatchLoop:
                 self.progress.count_ended(ended)
                 continue
             if self._is_in(ids, request):
-                self._awaited.add(bytes.fromhex(request.request_id))
+                self._awaited.ids.add(bytes.fromhex(request.request_id))
             else:
                 yield request
 
@@ -221,21 +214,23 @@ class BatchLoop:
         return False
 
     async def _submit_chunk(self, chunk: Chunk) -> None:
-        opened = None
+        opened = failed = None
         try:
-            opened = await self._submitter.submit(chunk)
+            opened, failed = await self._submitter.submit(chunk)
         except NotPermitted:
             self._stop_submitting(
                 StopReason.TERMS, f"{self._route.id}: the terms no longer permit it"
             )
         except CallFailed as failure:
             self._note_refusal(failure)
+        if failed and (failed.withdrawn or failed.out_of_money):
+            self._note_refusal(failed)
         if opened is None:
             self._context.budget.release(chunk.reserved)
             self.progress.pending += len(chunk.requests)
             return
         self._open.append(opened)
-        self._awaited |= opened.ids
+        self._awaited.ids |= opened.ids
         self.progress.asked += opened.size
         self.progress.attempts += opened.size
         self.progress.in_flight += opened.size
@@ -246,10 +241,15 @@ class BatchLoop:
             self._context.stop_account(self.account, exchange.detail)
             return
         at = f"{self._route.id}: {self._route.endpoint}"
-        if is_transient(exchange):
+        if failure.out_of_money:
+            self._stop_submitting(StopReason.MONEY, self._money_used_up(exchange.detail))
+        elif failure.reading.may_pass:
             self._stop_submitting(StopReason.QUOTA, f"{at} accepted no batch: {exchange.detail}")
         else:
             self._stop_submitting(StopReason.FAILING, f"{at} refused a batch: {exchange.detail}")
+
+    def _money_used_up(self, detail: str) -> str:
+        return f"{self._route.id}: the account's money is used up ({detail})"
 
     # Polling
 
@@ -302,7 +302,15 @@ class BatchLoop:
         job = await self._client.job(opened.job)
         if job.ended:
             await self._collector.collect(opened, job)
+            self._heed_results()
         return job.ended
+
+    def _heed_results(self) -> None:
+        """Stops what the results say is in vain."""
+        if self._awaited.no_access:
+            self._context.stop_account(self.account, self._awaited.no_access)
+        elif self._awaited.no_money:
+            self._stop_submitting(StopReason.MONEY, self._money_used_up(self._awaited.no_money))
 
     async def _find_job(self, opened: OpenIntent) -> bool:
         """Finds the job of an intent; settles the intent once it is certain that there is none.
@@ -319,8 +327,8 @@ class BatchLoop:
             return False
         for request in await self._collector.settle_without_job(opened):
             key = bytes.fromhex(request.request_id)
-            if key in self._awaited:
-                self._awaited.discard(key)
+            if key in self._awaited.ids:
+                self._awaited.ids.discard(key)
                 self._to_resubmit.append(request)
         return True
 
@@ -330,10 +338,14 @@ class BatchLoop:
             self._context.stop_account(self.account, exchange.detail)
         elif exchange.status == _NOT_FOUND and opened.job:
             await self._give_up(opened)
-        elif not is_transient(exchange):
+        elif failure.out_of_money:
+            opened.followed = False
+            what = self._money_used_up(exchange.detail)
+            self._stop_submitting(StopReason.MONEY, f"{what}; {_CONTINUES}")
+        elif not failure.reading.may_pass:
             opened.followed = False
             what = f"{self._route.id}: job {opened.job or 'unknown'}: {exchange.detail}"
-            self._note_stop(StopReason.FAILING, f"{what}; {_CONTINUES}")
+            self.progress.stop(StopReason.FAILING, f"{what}; {_CONTINUES}")
 
     async def _give_up(self, opened: OpenIntent) -> None:
         """Gives up a job that the provider does not know, if it is old enough to have expired.
@@ -346,51 +358,35 @@ class BatchLoop:
             self._open.remove(opened)
             return
         opened.followed = False
-        self._note_stop(
+        self.progress.stop(
             StopReason.FAILING,
             f"{self._route.id}: the provider does not know job {opened.job}; is the key another "
             "account's? None of its requests is submitted again",
         )
 
-    # Counting
-
-    def _count(self, request_id: str, result: BatchResult | None) -> None:
-        """Counts a request that has ended, if it is one of this run's."""
-        key, progress = bytes.fromhex(request_id), self.progress
-        if key not in self._awaited:
-            return
-        self._awaited.discard(key)
-        if result is None:
-            known = self._context.ledger.outcome(request_id)
-            progress.from_ledger += bool(known and known.answered)
-            progress.pending += not (known and known.answered)
-        elif result.outcome == Outcome.ANSWER:
-            progress.answered += 1
-        elif result.final:
-            progress.fail(result.outcome)
-        else:
-            progress.pending += 1
-            self._unanswered[result.outcome] += 1
-
     def _close(self) -> None:
         """Counts open jobs: their requests are pending, their reservations are spent."""
         progress = self.progress
         progress.in_flight = 0
-        progress.pending += len(self._awaited) + len(self._to_resubmit)
+        progress.pending += len(self._awaited.ids) + len(self._to_resubmit)
         for opened in self._open:
             self._context.budget.settle(opened.reserved, None)
             progress.usd_uncertain = add_known(progress.usd_uncertain, opened.reserved.usd)
-        if self._awaited:
-            self._note_stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
+        if self._awaited.ids:
+            self.progress.stop(StopReason.QUOTA, f"{self._route.id}: {_WAITING}")
             if _CONTINUES not in progress.detail and progress.stopped != StopReason.QUOTA:
                 progress.detail += f"; {_CONTINUES}"
-        elif self._unanswered:
-            named = ", ".join(f"{count} x {what}" for what, count in self._unanswered.items())
-            self._note_stop(
+        elif self._awaited.unanswered:
+            named = ", ".join(
+                f"{count} x {what}" for what, count in self._awaited.unanswered.items()
+            )
+            self.progress.stop(
                 StopReason.QUOTA, f"{self._route.id}: came back unanswered: {named}; run again"
             )
         elif self._to_resubmit:
-            self._note_stop(StopReason.FAILING, f"{self._route.id}: submissions lead to no batch")
+            self.progress.stop(
+                StopReason.FAILING, f"{self._route.id}: submissions lead to no batch"
+            )
 
 
 async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:

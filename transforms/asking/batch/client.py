@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import IO, TypeVar
 
 import aiohttp
 from yarl import URL
 
+from schemas.codes import Outcome
 from schemas.inputs.registry import Timeouts
 from transforms.asking.batch.chunks import Chunk
 from transforms.asking.batch.protocols import BatchJob, BatchProtocol
+from transforms.asking.progress import WITHDRAWN
+from transforms.dialects.error_codes import Meaning
 from transforms.limits.usage import NOT_SENT
 from transforms.providers.http_client import Exchange, HttpClient, HttpTarget, make_timeout
+from transforms.providers.meaning import lacks_answer
+from transforms.providers.retry import judge
 from transforms.providers.wire import Unreadable
 
 # Results may be gigabytes: at most an hour for all of them, while bytes keep arriving.
@@ -28,11 +34,15 @@ class CallFailed(Exception):
 
     Args:
         exchange: What happened.
+
+    Attributes:
+        exchange: The same, with the server's code in its detail.
+        reading: What it means, by the classifier of live responses.
     """
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        super().__init__(exchange.outcome)
+        self.exchange, self.reading = judge(exchange)
+        super().__init__(self.exchange.outcome)
 
     @property
     def refused(self) -> bool:
@@ -43,8 +53,15 @@ class CallFailed(Exception):
 
     @property
     def withdrawn(self) -> bool:
-        """Whether the account has lost access."""
-        return self.exchange.status in (401, 403)
+        """Whether the account has lost access: no prompt can be why such a call is refused."""
+        meaning = self.reading.meaning
+        refused = meaning is Meaning.REQUEST and self.exchange.status in WITHDRAWN
+        return refused or meaning is Meaning.ACCOUNT
+
+    @property
+    def out_of_money(self) -> bool:
+        """Whether the account has no money left."""
+        return self.reading.meaning is Meaning.MONEY
 
 
 class BatchClient:
@@ -146,5 +163,6 @@ class BatchClient:
         try:
             return read(exchange.body)
         except Unreadable as error:
-            malformed = error.malformed
-            raise CallFailed(Exchange("bad_http", detail=malformed.detail)) from None
+            outcome = lacks_answer(exchange.body) or Outcome.BAD_HTTP  # an error object is read
+            failed = replace(exchange, outcome=outcome, detail=error.malformed.detail)
+            raise CallFailed(failed) from None

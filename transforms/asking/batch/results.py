@@ -8,9 +8,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from schemas.codes import MalformedReason, Outcome
+from transforms.dialects.error_codes import Meaning
 from transforms.providers.http_client import Exchange
-from transforms.providers.meaning import NO_ANSWER_DETAIL, lacks_answer
-from transforms.providers.retry import is_transient
+from transforms.providers.meaning import ReplyReading, read_code
+from transforms.providers.retry import judge
 from transforms.providers.wire import Unreadable, read_object
 from transforms.transport.bodies import cut_refused
 
@@ -41,6 +42,7 @@ class BatchResult:
         status: HTTP status of the answer in it; None where there is none.
         body: The body of that answer, byte for byte.
         detail: What went wrong, for a person; "" for an answer.
+        reading: What it means, as for a live response.
     """
 
     request_id: str
@@ -49,24 +51,27 @@ class BatchResult:
     status: int | None = None
     body: bytes = b""
     detail: str = ""
+    reading: ReplyReading
 
     @property
     def final(self) -> bool:
-        """Whether asking again would not help, by the retry policy."""
-        exchange = Exchange(self.outcome, status=self.status, body=self.body)
-        return self.outcome not in _TRANSIENT and not is_transient(exchange)
+        """Whether the run asks the request no more; one without money is left to a later run."""
+        return not self.reading.may_pass and self.reading.meaning is not Meaning.MONEY
 
 
 def http_result(request_id: str, status: int, body: bytes) -> BatchResult:
     """Returns the result of a request that got an HTTP response."""
-    missing = lacks_answer(body) if 200 <= status < 300 else f"http_{status}"
-    detail = NO_ANSWER_DETAIL if 200 <= status < 300 else f"HTTP {status} in a batch"
+    good = 200 <= status < 300
+    outcome = Outcome.ANSWER if good else f"http_{status}"
+    detail = "" if good else f"HTTP {status} in a batch"
+    exchange, reading = judge(Exchange(outcome, status=status, body=body, detail=detail))
     return BatchResult(
         request_id=request_id,
-        outcome=missing or Outcome.ANSWER,
+        outcome=exchange.outcome,
         status=status,
-        body=cut_refused(body) if missing else body,
-        detail=detail if missing else "",
+        body=body if exchange.answered else cut_refused(body),
+        detail=exchange.detail,
+        reading=reading,
     )
 
 
@@ -81,7 +86,9 @@ def unanswered_result(request_id: str, code: str) -> BatchResult:
     named = named if _CODE.fullmatch(named) else "error"
     outcome = f"batch_{named}"
     detail = f"the batch left it undone: {named}"
-    return BatchResult(request_id=request_id, outcome=outcome, detail=detail)
+    passes = ReplyReading(Meaning.TRANSIENT, named)
+    reading = passes if outcome in _TRANSIENT else read_code(named)
+    return BatchResult(request_id=request_id, outcome=outcome, detail=detail, reading=reading)
 
 
 def read_line(line: bytes) -> tuple[dict[str, Any], str]:

@@ -28,7 +28,10 @@ class NotPermitted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Submission:
-    """An attempt to submit a chunk: the intent, or the error and whether it may pass."""
+    """An attempt to submit a chunk: the intent, or the error and whether it may pass.
+
+    Both, if the call may have made a job: then it is not repeated.
+    """
 
     intent: OpenIntent | None
     error: CallFailed | None = None
@@ -65,12 +68,13 @@ class Submitter:
         self._policy = RetryPolicy(route.timeouts.patience_seconds, context.clock, context.random)
         self._ids_made = 0
 
-    async def submit(self, chunk: Chunk) -> OpenIntent | None:
+    async def submit(self, chunk: Chunk) -> tuple[OpenIntent | None, CallFailed | None]:
         """Submits a chunk; a busy provider is asked again, by the retry policy.
 
         Returns:
-            The intent with its job; without a job where the submission got no answer, so that the
-            job, if there is one, must be searched. None where the loop was stopped first.
+            The intent with its job; without a job where the submission got no clear answer, so that
+            the job, if there is one, must be searched: then the failure too. None where the loop
+            was stopped first.
 
         Raises:
             CallFailed: The provider refuses it; no job was made.
@@ -83,16 +87,16 @@ class Submitter:
             if self._stopped.is_set():
                 return None
             try:
-                return _Submission(await self._submit_once(chunk, await self._permit_all(chunk)))
+                return await self._submit_once(chunk, await self._permit_all(chunk))
             except CallFailed as error:
                 return _Submission(None, error, self._policy.failure(error.exchange, began))
 
         last = await self._policy.run(attempt, self._sleep)
         if last is None:
-            return None
-        if last.error is not None:
+            return None, None
+        if last.error is not None and last.intent is None:
             raise last.error
-        return last.intent
+        return last.intent, last.error
 
     async def _sleep(self, seconds: float) -> None:
         await self._context.clock.pause(seconds, self._stopped)
@@ -109,7 +113,7 @@ class Submitter:
             verdicts.append(verdict)
         return verdicts
 
-    async def _submit_once(self, chunk: Chunk, verdicts: list[Verdict]) -> OpenIntent:
+    async def _submit_once(self, chunk: Chunk, verdicts: list[Verdict]) -> _Submission:
         if chunk.protocol.uploads and not chunk.upload:
             chunk.upload = await self._client.upload(chunk, self._new_id(chunk))
         intent = self._intent(chunk, verdicts)
@@ -118,11 +122,11 @@ class Submitter:
             job = await self._client.submit(chunk, intent.id)
         except CallFailed as failure:
             if not failure.refused:
-                return opened
+                return _Submission(opened, failure)
             await asyncio.to_thread(self._intents.settle, intent)
             raise
         await asyncio.to_thread(self._intents.note_job, opened, job.id)
-        return opened
+        return _Submission(opened)
 
     def _intent(self, chunk: Chunk, verdicts: list[Verdict]) -> Intent:
         return Intent(
