@@ -65,7 +65,7 @@ def test_a_slice_reports_its_figures(tmp_path: Path) -> None:
         project = make_project(tmp_path, teacher.endpoint, prompts, route={"price": price})
         with staged(project) as (job, buckets):
             done = ask_slice(job, WHOLE, buckets)[ROUTE]
-            (file,) = (job.work / PROGRESS).iterdir()
+            file = job.work / PROGRESS / "teacher-slice-0.json"
             figures = StageFigures.decode(file.read_bytes())
     assert figures == StageFigures(
         asked=2, failed=1, completion_tokens=done.completion_tokens, usd=done.usd
