@@ -102,9 +102,16 @@ def migrate(address: Address, as_json: AsJson = False) -> None:
     _check_exists(address)
     done = migrate_ledger(address, f"migrate-{secrets.token_hex(3)}", Judgements())
     if as_json:
-        counts = {"requests": done.requests, "migrated": len(done.new_ids), "left": done.left}
-        sys.stdout.write(json.dumps(counts) + "\n")
+        counts = {
+            "requests": done.requests,
+            "migrated": len(done.new_ids),
+            "left": done.left,
+            "not_answers": done.not_answers,
+        }
+        print_json(counts)
         return
+    if done.not_answers:
+        sys.stdout.write(f"stored as answers, but none, so asked again: {done.not_answers}\n")
     if not done.requests:
         sys.stdout.write("the ledger has the ids of this version: nothing to migrate\n")
         return

@@ -6,6 +6,9 @@
 An older version of stillroom refuses format 2, and this one uses no ledger of an older scheme
 before it is migrated: the ids of its answers are not those that are looked up, so they would be
 bought again.
+
+In a bucket it also says that each stored answer is one. Older versions stored any response with
+status 2xx as an answer; a migration finds those that hold none.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ FORMAT = 2
 FORMAT_FILE = "FORMAT.json"
 
 _FIRST_FORMAT = 1
+_JUDGED = 1  # each stored answer holds one, by `providers.meaning`
 
 
 def encode_format(what: str) -> bytes:
@@ -27,7 +31,12 @@ def encode_format(what: str) -> bytes:
     Args:
         what: What the ledger is, for people who open the file.
     """
-    content = {"format": FORMAT, "scheme": SCHEME, "what": f"stillroom ledger: {what}"}
+    content = {
+        "format": FORMAT,
+        "scheme": SCHEME,
+        "judged": _JUDGED,
+        "what": f"stillroom ledger: {what}",
+    }
     return json.dumps(content).encode() + b"\n"
 
 
@@ -64,6 +73,15 @@ def check_format(data: bytes, where: str, *, any_scheme: bool = False) -> int:
             remedy=f"run `stillroom ledger migrate {ledger}` once: it keeps every answer",
         )
     return scheme
+
+
+def is_judged(data: bytes) -> bool:
+    """Returns whether each stored answer of a ledger holds an answer.
+
+    Args:
+        data: Content of a format file that `check_format` accepts.
+    """
+    return bool(json.loads(data).get("judged") == _JUDGED)
 
 
 def _read(data: bytes) -> tuple[object, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -28,7 +29,7 @@ from schemas.responses import Response
 from schemas.terms import Verdict
 from transforms.ledger.base_writer import BaseWriter
 from transforms.ledger.entries import encode_decision, encode_response
-from transforms.ledger.format import FORMAT_FILE, check_format, encode_format
+from transforms.ledger.format import FORMAT_FILE, check_format, encode_format, is_judged
 from transforms.ledger.gcs_names import (
     SENT_AT,
     answer_name,
@@ -44,10 +45,16 @@ from transforms.storage.gcs import Store
 from transforms.storage.leases import Leases
 from transforms.storage.locks import ALL_DIGITS, LockHolder
 
+_log = logging.getLogger(__name__)
+
 LEASE_SECONDS = 60.0  # how long the locks of a run that was killed keep others waiting
 CONNECTIONS = 32
 PATIENCE_SECONDS = 120.0  # the client library's own default
 
+_NOT_JUDGED = (
+    "%s: an older version may have stored responses without an answer as answers, which are never "
+    "asked again; `stillroom ledger migrate %s` finds them"
+)
 _WHAT = "responses of teachers, one object each, never overwritten"
 
 
@@ -94,6 +101,8 @@ class GcsLedger:
         """
         with contextlib.closing(self.store()) as store:
             _prepare(store)
+            if not is_judged(store.get(FORMAT_FILE) or b"{}"):
+                _log.warning(_NOT_JUDGED, self.address, self.address)
             with self.leases(store, run_id).locked(ALL_DIGITS):
                 pass
 

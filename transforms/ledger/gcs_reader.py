@@ -123,7 +123,7 @@ class GcsReader:
         if request_id in self._retries:
             return deciding(self.usable(self.attempts(request_id)))
         found = self._find(request_id)
-        return self._response(_effective(found)) if found else None
+        return self.response(_effective(found)) if found else None
 
     def attempts(self, request_id: str) -> list[Response]:
         """Returns every response to a request, in the order they were sent.
@@ -155,7 +155,7 @@ class GcsReader:
         recent = (
             stored for found in self.all() for stored in found if stored.sent_at >= milliseconds
         )
-        for response in map_ahead(self._response, recent, self.at_once):
+        for response in map_ahead(self.response, recent, self.at_once):
             if response.sent_at >= milliseconds:
                 yield response
 
@@ -174,6 +174,18 @@ class GcsReader:
         """
         asked: dict[str, Any] = self._entry(_name(stored))["request"]
         return asked
+
+    def response(self, stored: Stored) -> Response:
+        """Returns a response that a listing shows.
+
+        Raises:
+            StillroomError: The object is damaged, or cannot be read.
+        """
+        entry = self._entry(_name(stored))
+        try:
+            return decode_response(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self._store, _name(stored)) from error
 
     def request(self, request_id: str) -> dict[str, Any] | None:
         """Returns what was asked: prompt, teacher, model, messages, parameters, sample index."""
@@ -212,7 +224,7 @@ class GcsReader:
         return []
 
     def _in_order(self, found: list[Stored]) -> list[Response]:
-        return sorted(map(self._response, found), key=attrgetter("sent_at", "attempt"))
+        return sorted(map(self.response, found), key=attrgetter("sent_at", "attempt"))
 
     def _find(self, request_id: str) -> list[Stored]:
         return self._range(request_id[:RANGE_DIGITS]).of(request_id)
@@ -248,13 +260,6 @@ class GcsReader:
 
     def _list(self, digits: str) -> _Range:
         return _range_of(map(read_listed, self._store.list(range_name(digits))))
-
-    def _response(self, stored: Stored) -> Response:
-        entry = self._entry(_name(stored))
-        try:
-            return decode_response(entry)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(self._store, _name(stored)) from error
 
     def _entry(self, name: str) -> dict[str, Any]:
         data = self._store.get(name)

@@ -42,11 +42,13 @@ class Migration:
         new_ids: The new id of each request whose id changes, by its old one; 32 bytes each.
         requests: How many requests the ledger has.
         left: Requests whose id stays as it was, with the reason: no run will find them.
+        not_answers: How many stored answers hold no answer. They are kept as failed attempts.
     """
 
     new_ids: dict[bytes, bytes] = field(default_factory=dict)
     requests: int = 0
     left: dict[str, str] = field(default_factory=dict)
+    not_answers: int = 0
 
 
 def plan_migration(requests: Requests, derived: DerivedRequests) -> Migration:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from schemas.requests import SCHEME
 from transforms.ahead import map_ahead
 from transforms.ledger.entries import decode_response, encode
-from transforms.ledger.format import FORMAT_FILE, check_format
+from transforms.ledger.format import FORMAT_FILE, check_format, is_judged
 from transforms.ledger.gcs import GcsLedger, mark_migrated, put_response
 from transforms.ledger.gcs_names import Stored, response_name
 from transforms.ledger.gcs_reader import GcsReader
@@ -28,7 +28,7 @@ from transforms.storage.locks import ALL_DIGITS
 
 
 def migrate_bucket(ledger: GcsLedger, run_id: str, derived: DerivedRequests) -> Migration:
-    """Gives every response the id of today's scheme.
+    """Gives every response the id of today's scheme, and what holds no answer an attempt's name.
 
     An object is written again with the same content under the same name, however often this is
     repeated; so a migration that was killed is completed by the next one.
@@ -48,12 +48,18 @@ def migrate_bucket(ledger: GcsLedger, run_id: str, derived: DerivedRequests) -> 
         with leases.locked(ALL_DIGITS):
             found = store.get_with_generation(FORMAT_FILE)
             where = f"{store.address}/{FORMAT_FILE}"
-            if found is None or check_format(found[0], where, any_scheme=True) == SCHEME:
+            if found is None:
                 return Migration()
-            check_no_open_batches(each.name for each in store.list(f"{NOTES}/"))
+            current = check_format(found[0], where, any_scheme=True) == SCHEME
+            if current and is_judged(found[0]):
+                return Migration()
             reader = GcsReader(store, ledger.connections, ledger.whole)
-            migration = plan_migration(lambda: _requests(reader), derived)
-            _move_all(store, leases, reader, migration, derived)
+            migration = Migration()
+            if not current:
+                check_no_open_batches(each.name for each in store.list(f"{NOTES}/"))
+                migration = plan_migration(lambda: _requests(reader), derived)
+                _move_all(store, leases, reader, migration, derived)
+            migration.not_answers = _rename_what_is_no_answer(store, leases, reader, migration)
             leases.check()
             mark_migrated(store, found[1])
             return migration
@@ -84,3 +90,31 @@ def _move_all(
     )
     for _ in map_ahead(move, changed, reader.at_once):
         pass
+
+
+def _rename_what_is_no_answer(
+    store: Store, leases: Leases, reader: GcsReader, migration: Migration
+) -> int:
+    """Gives stored answers that hold none the name of an attempt; returns how many there were.
+
+    Those with a new id have the right name already. Content stays byte for byte.
+    """
+
+    def rename(stored: Stored) -> bool:
+        leases.check()
+        response = reader.response(stored)
+        if response.answered:
+            return False
+        name = response_name(stored.request_id, stored.name)
+        if found := store.get_with_generation(name):
+            put_response(store, response, found[0])
+            store.delete(name, found[1])
+        return True
+
+    answers = (
+        stored
+        for responses in reader.all()
+        for stored in responses
+        if stored.is_answer and bytes.fromhex(stored.request_id) not in migration.new_ids
+    )
+    return sum(map_ahead(rename, answers, reader.at_once))
