@@ -292,26 +292,6 @@ def test_nothing_accepted_publishes_nothing(tmp_path: Path) -> None:
     assert not (project.corpus / "LATEST.json").exists()
 
 
-def test_evaluation_items_are_kept_out(tmp_path: Path) -> None:
-    item = (
-        "A train leaves Ulm at noon with ninety people and stops twice before it reaches Kempten."
-    )
-    prompts = [*questions(3), f"Solve this: {item} How many are aboard at the end of the line?"]
-    with Teacher() as teacher:
-        project = make_project(
-            tmp_path,
-            teacher.endpoint,
-            prompts,
-            decontaminate=[{"files": "eval.jsonl", "text": "question"}],
-        )
-        (tmp_path / "eval.jsonl").write_text(json.dumps({"question": item}) + "\n")
-        result = project.run()
-    assert result.accepted == 3
-    (row,) = project.rows(result, "rejected")
-    assert row["stage"] == "decontaminate"
-    assert "eval.jsonl" in row["detail"]
-
-
 def test_the_work_folder_is_gone_afterwards_and_those_of_killed_runs_too(tmp_path: Path) -> None:
     with Teacher() as teacher:
         project = make_project(tmp_path, teacher.endpoint, questions(2))

@@ -153,6 +153,35 @@ def test_an_answer_that_holds_an_evaluation_item_is_rejected(tmp_path: Path) -> 
     assert row.stage is Stage.DECONTAMINATE
 
 
+HELD = "the seven lean cows ate up the seven fat cows by the river of the king"
+HELD_REQUEST = ask(f"Solve it: {HELD}. How many are left?")
+
+
+def held_back(job: Job, replies: Replies) -> Rejected:
+    """Returns the row of a request whose prompt holds an evaluation item."""
+    evaluation = build_index([EvaluationItem("held-out.jsonl", 1, HELD)])
+    row = AnswerFilter(job, job.routes(), evaluation).filter(HELD_REQUEST, replies)
+    assert isinstance(row, Rejected)
+    return row
+
+
+@pytest.mark.parametrize("replies", [Replies(), Replies(fail(HELD_REQUEST, final=False))])
+def test_a_request_that_is_not_asked_has_the_row_that_its_answer_would_have(
+    tmp_path: Path, replies: Replies
+) -> None:
+    job = make_job(tmp_path)
+    row = held_back(job, answered(respond(HELD_REQUEST)))
+    assert (row.completion, row.usd, row.reason) == ("It is blue.", 50e-6, "contaminated")
+    assert held_back(job, replies) == replace(
+        row, completion="", usd=0.0, finish_reason="", prompt_tokens=None, completion_tokens=None
+    )
+
+
+def test_a_request_of_such_a_prompt_that_failed_for_good_stays_failed(tmp_path: Path) -> None:
+    row = held_back(make_job(tmp_path), answered(fail(HELD_REQUEST, "http_400")))
+    assert (row.kind, row.reason) == (RowKind.FAILED, "http_400")
+
+
 @pytest.mark.parametrize(
     ("text", "run", "is_candidate"),
     [
