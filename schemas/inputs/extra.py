@@ -27,9 +27,10 @@ _BESIDE = "it is billed beside the tokens, so the budget would not hold"
 # n, stream, functions, web_search_options: platform.openai.com/docs/api-reference/chat/create.
 # best_of, request_id: docs.vllm.ai, OpenAI-Compatible Server, extra parameters.
 # n_predict, which overrides max_tokens, and n_cmpl: github.com/ggml-org/llama.cpp, tools/server.
-# models, route, preset, plugins, prompt: openrouter.ai/docs/api-reference/overview.
-# fallbacks: docs.litellm.ai/docs/proxy/reliability; api_key, api_base, base_url:
-# docs.litellm.ai/docs/proxy/clientside_auth.
+# models, route, plugins, prompt: openrouter.ai/docs/api-reference/overview; preset:
+# openrouter.ai/docs/features/presets.
+# LiteLLM: fallbacks at docs.litellm.ai/docs/proxy/client_side_fallbacks; user_config, api_key,
+# api_base and base_url at docs.litellm.ai/docs/proxy/clientside_auth.
 # mcp_servers, container: platform.claude.com/docs/en/api/messages.
 # cachedContent: ai.google.dev/api/generate-content.
 _REFUSED = {
@@ -57,6 +58,7 @@ _REFUSED = {
     "route": _MODELS,
     "stream": _STREAM,
     "stream_options": _STREAM,
+    "user_config": _PLACE,
     "web_search_options": _BESIDE,
 }
 # What other languages and YAML 1.1 write for JSON's words; YAML 1.2 reads them as texts, and a
