@@ -26,7 +26,7 @@ from pipelines.planning.prepare import prepare
 from pipelines.planning.rounds import Rounds
 from pipelines.results import Result, result_of
 from pipelines.runners.process import handling, outside_event_loop, quiet_beam
-from schemas.addresses import AnyPath
+from schemas.addresses import AnyPath, is_address
 from schemas.errors import InputError, Interrupted, RefusedByTerms
 from transforms.clock import Clock
 from transforms.corpus.publish import preflight
@@ -45,6 +45,7 @@ from transforms.work import (
     raise_reported,
     read_staged,
     stopping,
+    work_folder,
 )
 
 _CLOCK = Clock()
@@ -83,7 +84,9 @@ def launch(
     started = time.monotonic()
     _check_options(beam_options)
     notify = partial(console.print, markup=False) if console else _LOG.info
-    ready = get_ready(path, slices=slices, asks=asks, clock=clock, notify=notify)
+    ready = get_ready(
+        path, slices=slices, asks=asks, beam_options=beam_options, clock=clock, notify=notify
+    )
     _warn_of_damage(ready)
     rounds = Rounds(ready)
     job = rounds.first()
@@ -118,7 +121,7 @@ def launch_template(path: AnyPath, beam_options: Sequence[str], slices: int) -> 
     from pipelines.graph import build_corpus
     from pipelines.runners.local import make_pipeline
 
-    job = get_ready(path, slices=slices, asks=True)
+    job = get_ready(path, slices=slices, asks=True, beam_options=beam_options)
     if job.run.target:
         raise InputError(
             "a job without a waiting launcher cannot reach a target",
@@ -137,6 +140,7 @@ def get_ready(
     *,
     slices: int,
     asks: bool,
+    beam_options: Sequence[str] = (),
     clock: Clock = _CLOCK,
     notify: Callable[[str], object] = _LOG.info,
 ) -> Job:
@@ -146,6 +150,7 @@ def get_ready(
         path: The run file.
         slices: As for `launch`.
         asks: Whether teachers are to be asked.
+        beam_options: Options of Beam.
         clock: The clock of asking.
         notify: Called with a message before slow work.
 
@@ -161,6 +166,8 @@ def get_ready(
     """
     today, run_id = clock.today(), _run_id()
     prepared = prepare(path, today, asks=asks)
+    if is_address(prepared.run.corpus):
+        _check_workers(beam_options)
     plan = plan_prepared(prepared, today)
     if not plan.permitted:
         raise RefusedByTerms(_refusal(plan))
@@ -176,6 +183,7 @@ def get_ready(
     return Job(
         run=prepared.run,
         run_id=run_id,
+        work=work_folder(prepared.run.corpus, run_id),
         started_at=clock.now(),
         guard=prepared.guard,
         verdicts=plan.verdicts,
@@ -199,6 +207,19 @@ def _check_options(beam_options: Sequence[str]) -> None:
 
     with quiet_beam():
         check_options(beam_options)
+
+
+def _check_workers(beam_options: Sequence[str]) -> None:
+    """The work files of a corpus in a bucket are on this machine, where every worker must be."""
+    from pipelines.runners.local import workers_are_here
+
+    if not workers_are_here(beam_options):
+        raise InputError(
+            "workers on other machines cannot build a corpus in a bucket yet",
+            where="corpus",
+            found=" ".join(beam_options),
+            expected="a corpus on a file system that all workers share, or the local runner",
+        )
 
 
 def _warn_of_damage(job: Job) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from schemas.addresses import join_address
 from schemas.codes import StopReason
 from schemas.files import unstructure
 from schemas.manifest import SpendSummary
@@ -34,7 +34,7 @@ class Result:
     Attributes:
         run_id: The execution.
         version: The published version; None where nothing was.
-        corpus: Folder of the corpus.
+        corpus: Folder of the corpus, or its address.
         requests: Requests of the run.
         asked: Answered by a teacher in this run.
         from_ledger: Answered by an earlier one.
@@ -55,12 +55,12 @@ class Result:
         stopped: The gravest reason why asking ended early, or None.
         stops: Which routes stopped, and why, in a sentence each.
         errors: What servers sent instead of answers, each reason once, with the address.
-        folder: Folder of the published version; None where nothing was.
+        folder: Folder or address of the published version; None where nothing was.
     """
 
     run_id: str
     version: str | None
-    corpus: Path
+    corpus: str
     requests: int
     asked: int
     from_ledger: int
@@ -81,7 +81,7 @@ class Result:
     stopped: StopReason | None
     stops: tuple[str, ...]
     errors: tuple[str, ...]
-    folder: Path | None
+    folder: str | None
 
     @property
     def exit_code(self) -> int:
@@ -93,7 +93,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Returns the result as the command line prints it."""
         plain: dict[str, Any] = unstructure(self)
-        return plain | {"corpus": str(self.corpus), "folder": self.folder and str(self.folder)}
+        return plain
 
 
 def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
@@ -110,7 +110,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
     return Result(
         run_id=job.run_id,
         version=version,
-        corpus=Path(job.run.corpus),
+        corpus=job.run.corpus,
         requests=funnel.requests,
         asked=counts.asked,
         from_ledger=counts.from_ledger,
@@ -131,7 +131,7 @@ def result_of(job: Job, outcome: RunOutcome, *, seconds: float) -> Result:
         stopped=_gravest({stop.reason for stop in outcome.stops} | missed.keys()),
         stops=(*map(_sentence, outcome.stops), *missed.values()),
         errors=outcome.errors,
-        folder=Path(job.run.corpus) / version if version else None,
+        folder=join_address(job.run.corpus, version) if version else None,
     )
 
 

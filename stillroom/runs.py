@@ -7,6 +7,7 @@ beside a running event loop, and in any thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import fspath
 from pathlib import Path
 
 from pipelines.display.console import console
@@ -14,9 +15,10 @@ from pipelines.launch import launch
 from pipelines.planning.plan import Plan
 from pipelines.planning.plan_run import plan_run
 from pipelines.results import Result
-from schemas.addresses import AnyPath
+from schemas.addresses import AnyPath, is_address
 from transforms.auditing.verify import Verification
 from transforms.auditing.verify import verify as verify_corpus
+from transforms.corpus.bucket import local_corpus, newest_in_bucket
 from transforms.corpus.read import open_corpus
 
 
@@ -97,7 +99,7 @@ def verify(corpus: AnyPath) -> Verification:
         (True, ())
 
     Args:
-        corpus: The corpus's folder, or a version's.
+        corpus: The corpus's folder, or a version's; also in `gs://`.
 
     Returns:
         Whether it does, and every problem.
@@ -105,21 +107,25 @@ def verify(corpus: AnyPath) -> Verification:
     Raises:
         InputError: There is no corpus.
     """
-    return verify_corpus(Path(corpus))
+    with local_corpus(corpus) as path:
+        return verify_corpus(path)
 
 
-def latest(corpus: AnyPath) -> Path:
-    """Returns the folder of the current version of a corpus.
+def latest(corpus: AnyPath) -> str:
+    """Returns the folder of the current version of a corpus, or its address in a bucket.
 
-        >>> pyarrow.dataset.dataset(stillroom.latest("corpora/demo") / "data")
+        >>> pyarrow.dataset.dataset(f"{stillroom.latest('corpora/demo')}/data")
 
     Args:
-        corpus: The corpus's folder.
+        corpus: The corpus's folder, or `gs://bucket/folder`.
 
     Raises:
         InputError: There is no corpus.
     """
-    return open_corpus(Path(corpus)).folder
+    address = fspath(corpus)
+    if is_address(address):
+        return newest_in_bucket(address)
+    return str(open_corpus(Path(address)).folder)
 
 
 def _launch(

@@ -19,7 +19,7 @@ from schemas.terms import Verdict
 from transforms.clock import Clock
 from transforms.filters.policy import Filters
 from transforms.guard.evaluate import Guard
-from transforms.work import JUDGING, REQUESTS, work_folder
+from transforms.work import JUDGING, REQUESTS
 
 _LOGPROBS_OF_A_RECORD = 512  # as large as a usual record: 12 bytes each, 6 kB together
 
@@ -31,6 +31,7 @@ class Job:
     Attributes:
         run: The run file.
         run_id: The execution's name; unique.
+        work: Folder of this execution's own files, which all workers can read; removed at its end.
         started_at: When it was launched, milliseconds since 1970 UTC.
         guard: Decides by the terms, the same way on every worker.
         verdicts: Its verdicts for the plan.
@@ -50,6 +51,7 @@ class Job:
 
     run: RunFile
     run_id: str
+    work: Path
     started_at: int
     guard: Guard
     verdicts: tuple[Verdict, ...]
@@ -65,11 +67,6 @@ class Job:
     clock: Clock = field(default_factory=Clock)
     limiter: LimiterAddress | None = None
     role: ModelRole = ModelRole.TEACHER
-
-    @property
-    def work(self) -> Path:
-        """Folder of this execution's own files, on the corpus's file system; removed at its end."""
-        return work_folder(self.run.corpus, self.run_id)
 
     @property
     def staged(self) -> Path:

@@ -23,11 +23,14 @@ from __future__ import annotations
 import fcntl
 import pickle
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from schemas.addresses import is_address
+from schemas.canonical import sha256
 from schemas.errors import Interrupted, StillroomError
 from schemas.progress import StageFigures
 from transforms.storage.files import write_file
@@ -49,7 +52,12 @@ _ALIVE = "alive"
 
 
 def work_folder(corpus: str, run_id: str) -> Path:
-    """Returns the work folder of an execution, on the file system of its corpus."""
+    """Returns the work folder of an execution, on the file system of its corpus.
+
+    The work files of a corpus in a bucket are on this machine, in the folder for temporary files.
+    """
+    if is_address(corpus):
+        return Path(tempfile.gettempdir(), f"stillroom-{sha256(corpus.encode())[:16]}", run_id)
     return Path(corpus) / ".work" / run_id
 
 

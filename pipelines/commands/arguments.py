@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-CorpusPath = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus's folder.")]
+CorpusPath = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="The corpus's folder, or gs://bucket/folder.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
 RegistryPath = Annotated[
     str | None,

@@ -38,8 +38,10 @@ def verify(corpus: CorpusPath, as_json: AsJson = False) -> None:
     """Check offline that a corpus matches its manifest. Exits with 1 if it does not."""
     from schemas.files import unstructure
     from transforms.auditing.verify import verify as verify_corpus
+    from transforms.corpus.bucket import local_corpus
 
-    verification = verify_corpus(corpus)
+    with local_corpus(corpus) as path:
+        verification = verify_corpus(path)
     if as_json:
         print_json(unstructure(verification))
     else:
@@ -58,8 +60,10 @@ def explain(
     """Show the complete history of one record."""
     from schemas.files import unstructure
     from transforms.auditing.explain import explain as explain_record
+    from transforms.corpus.bucket import local_corpus
 
-    story = explain_record(corpus, record_id)
+    with local_corpus(corpus) as path:
+        story = explain_record(path, record_id)
     if as_json:
         print_json(unstructure(story))
     else:
@@ -80,12 +84,14 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List the records that today's terms do not permit, and why. Exits with 3 if there are any."""
+    from transforms.corpus.bucket import local_corpus
     from transforms.corpus.read import open_corpus
 
-    opened = open_corpus(corpus)
-    found = _audit(opened, registry, day_of(on), max_age_days)
-    if ids:
-        _write_ids(opened, found, ids)
+    with local_corpus(corpus) as path:
+        opened = open_corpus(path)
+        found = _audit(opened, registry, day_of(on), max_age_days)
+        if ids:
+            _write_ids(opened, found, ids)
     if as_json:
         print_json(found.as_json())
     else:
@@ -106,7 +112,7 @@ def withdraw(
         ),
     ],
     to: Annotated[
-        Path,
+        str,
         typer.Option(
             metavar="NEW", help="A new folder, or that of the corpus: it gets a new version."
         ),
@@ -120,17 +126,21 @@ def withdraw(
 
     Use --on, --registry and --max-age-days with `--where audit`.
     """
+    from schemas.addresses import join_address
     from schemas.files import unstructure
     from transforms.auditing.select import select
     from transforms.auditing.withdraw import withdraw as withdraw_from
+    from transforms.corpus.bucket import local_corpus
     from transforms.corpus.read import open_corpus
 
-    opened = open_corpus(corpus)
-    selection = select(opened, where, lambda: _audit(opened, registry, day_of(on), max_age_days))
-    manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
+    with local_corpus(corpus) as path:
+        opened = open_corpus(path)
+        day = day_of(on)
+        selection = select(opened, where, lambda: _audit(opened, registry, day, max_age_days))
+        manifest = withdraw_from(opened, selection, to, datetime.now(UTC))
     summary = {
         "version": manifest.version,
-        "folder": str(to / manifest.version),
+        "folder": join_address(to, manifest.version),
         "parent": manifest.parent,
         "records": manifest.funnel.accepted,
         "removed": unstructure(manifest.removed),
@@ -153,10 +163,12 @@ def release_check(
     """Check that a student's release meets the duties of its records. Exits with 1 if not."""
     from schemas.files import unstructure
     from transforms.auditing.release import release_check as check_release
+    from transforms.corpus.bucket import local_corpus
     from transforms.corpus.read import open_corpus, read_bytes
 
     text = read_bytes(card).decode("utf-8", "replace")
-    checks = check_release(open_corpus(corpus), student_name, student_license, text)
+    with local_corpus(corpus) as path:
+        checks = check_release(open_corpus(path), student_name, student_license, text)
     met = all(check.met for check in checks)
     if as_json:
         duties = [
@@ -173,10 +185,15 @@ def release_check(
 
 def report(corpus: CorpusPath) -> None:
     """Print the path of the HTML report of a corpus's newest version."""
+    from schemas.addresses import is_address, join_address
     from schemas.errors import InputError
+    from transforms.corpus.bucket import newest_in_bucket
     from transforms.corpus.read import REPORT, open_corpus
 
-    path = open_corpus(corpus).folder / REPORT
+    if is_address(corpus):
+        sys.stdout.write(f"{join_address(newest_in_bucket(corpus), REPORT)}\n")
+        return
+    path = open_corpus(Path(corpus)).folder / REPORT
     if not path.is_file():
         raise InputError(
             "the report is missing", where=str(path), remedy="publish the corpus again"
@@ -194,10 +211,18 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Make the index that later runs compare their records with (`dedupe.against`)."""
+    from schemas.addresses import is_address
+    from schemas.errors import InputError
     from transforms.corpus.read import open_corpus
     from transforms.dedupe.index import index_folder, make_index, open_index
 
-    opened = open_corpus(corpus)
+    if is_address(corpus):
+        raise InputError(
+            "an index can only be made beside a corpus on a disk",
+            where=corpus,
+            remedy="copy the corpus to a folder, as `gcloud storage cp -r` does",
+        )
+    opened = open_corpus(Path(corpus))
     made = rebuild or open_index(opened, unit) is None
     if made:
         make_index(opened, unit)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from schemas.addresses import join_address
 from schemas.manifest import Manifest
 from schemas.visible import visible
 from transforms.auditing.audit import Audit, Denial
@@ -67,7 +67,7 @@ def _denied(denial: Denial) -> str:
     return " and ".join(filter(None, (records, sides)))
 
 
-def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
+def print_withdrawal(manifest: Manifest, to: str, out: Console) -> None:
     """Prints what was withdrawn, and where the rest is."""
     removed = manifest.removed
     out.print(
@@ -77,7 +77,7 @@ def print_withdrawal(manifest: Manifest, to: Path, out: Console) -> None:
     if removed and removed.preferences:
         left = manifest.rows("preferences")
         out.print(f"{removed.preferences} preference pairs went with them, {left} are left")
-    out.print(f"The corpus is in [bold]{escape(str(to / manifest.version))}[/bold].")
+    out.print(f"The corpus is in [bold]{escape(join_address(to, manifest.version))}[/bold].")
 
 
 def print_index(index: Mapping[str, Any], out: Console) -> None:

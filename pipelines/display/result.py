@@ -8,6 +8,7 @@ from rich.table import Table
 
 from pipelines.display.console import money, reasons
 from pipelines.results import Result
+from schemas.addresses import join_address
 from schemas.manifest import SpendSummary
 
 _HOW_TO_GO_ON = {
@@ -45,7 +46,7 @@ def print_result(result: Result, out: Console) -> None:
     if result.folder:
         out.print(f"\nThe corpus is in [bold]{escape(str(result.folder))}[/bold]. Read it with\n")
         out.print("    import pyarrow.dataset as ds", markup=False)
-        out.print(f"    corpus = ds.dataset({str(result.folder / 'data')!r})", markup=False)
+        out.print(f"    corpus = ds.dataset({join_address(result.folder, 'data')!r})", markup=False)
         out.print(
             '    print(corpus.to_table(columns=["messages", "provenance"]).slice(0, 3))\n',
             markup=False,

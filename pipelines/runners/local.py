@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 
 # By its own name: Beam's DirectRunner first tries to download another runner.
 LOCAL_RUNNER = "FnApiRunner"
@@ -24,3 +24,15 @@ def make_pipeline(arguments: Sequence[str]) -> beam.Pipeline:
     standard = options.view_as(StandardOptions)
     standard.runner = standard.runner or LOCAL_RUNNER
     return beam.Pipeline(options=options)
+
+
+def workers_are_here(arguments: Sequence[str]) -> bool:
+    """Returns whether all workers run on this machine: in this process, or started by it.
+
+    Args:
+        arguments: Options of Beam.
+    """
+    options = PipelineOptions(list(arguments))
+    runner = options.view_as(StandardOptions).runner or LOCAL_RUNNER
+    loopback = options.view_as(PortableOptions).environment_type == "LOOPBACK"
+    return loopback or runner in (LOCAL_RUNNER, "DirectRunner", "BundleBasedDirectRunner")

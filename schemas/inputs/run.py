@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -22,8 +23,9 @@ from schemas.inputs.quality import (
 )
 from schemas.purpose import Licence, Purpose
 from schemas.requests import EXTRA
-from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Step, Text, Written
+from schemas.written import Absent, Filled, Flaw, Form, Many, OneOrMany, Text, Written
 
+_IN_BUCKET = re.compile(r"gs://[^/]+/.*[^/]/?")
 Mode = Literal["live", "batch"]
 
 RunName = Annotated[
@@ -314,7 +316,8 @@ class WrittenRun(Written):
         examples=[{"train": 0.95, "validation": 0.05}],
     )
     corpus: Text = Field(
-        description="Folder in which the corpus is published.", examples=["corpora/gsm8k-tutor"]
+        description="Folder in which the corpus is published, or `gs://bucket/folder`.",
+        examples=["corpora/gsm8k-tutor"],
     )
     ledger: Text = Field(
         description="Folder in which every response is kept, or `gs://bucket/folder`.",
@@ -358,26 +361,22 @@ class WrittenRun(Written):
                 )
 
     def _addresses(self) -> Iterator[Flaw]:
-        against = enumerate(self.dedupe.against)
-        folders: dict[tuple[Step, ...], str] = {
-            ("corpus",): self.corpus,
-            **{("dedupe", "against", index): folder for index, folder in against},
-        }
-        for at, folder in folders.items():
+        for at, folder in enumerate(self.dedupe.against):
             if is_address(folder):
                 yield Flaw(
                     what="only folders are supported",
-                    at=at,
+                    at=("dedupe", "against", at),
                     found=folder,
                     expected="a path on this machine or on a file system that all workers share",
                 )
-        if is_address(self.ledger) and not self.ledger.startswith("gs://"):
-            yield Flaw(
-                what="unknown kind of address",
-                at=("ledger",),
-                found=self.ledger,
-                expected="a path, or gs://bucket/folder",
-            )
+        for name, place in (("corpus", self.corpus), ("ledger", self.ledger)):
+            if is_address(place) and not _IN_BUCKET.fullmatch(place):
+                yield Flaw(
+                    what="the address cannot be used",
+                    at=(name,),
+                    found=place,
+                    expected="a path, or gs://bucket/folder",
+                )
 
 
 class RunFile(WrittenRun):

@@ -43,17 +43,15 @@ def load_run(path: Path, address: str = "") -> tuple[RunFile, Document]:
 
 
 def _check_folders(run: WrittenRun, document: Document) -> None:
-    """A run file in a bucket has no folder beside it in which a corpus could be written."""
-    folders: dict[tuple[str | int, ...], str] = {("corpus",): run.corpus}
-    folders |= {("dedupe", "against", at): one for at, one in enumerate(run.dedupe.against)}
+    """Earlier corpora are read from a disk, and a run file in a bucket has none beside it."""
     problems = [
         Problem(
             "a relative path, and the run file is in a bucket",
-            where=document.where(steps),
+            where=document.where(("dedupe", "against", at)),
             found=folder,
             expected="an absolute path on a disk",
         )
-        for steps, folder in folders.items()
+        for at, folder in enumerate(run.dedupe.against)
         if not Path(folder).is_absolute()
     ]
     if problems:

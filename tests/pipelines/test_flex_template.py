@@ -119,7 +119,7 @@ def test_text_that_is_not_unicode_is_an_input_error_that_names_it() -> None:
         ("purpose", None, "parameters: the field 'purpose' is missing"),
         ("corpus", "corpora/tutor", "--corpus: the path is not absolute"),
         ("ledger", "ledger", "--ledger: the path is not absolute"),
-        ("corpus", "gs://bucket/corpus", "parameters: corpus: only folders are supported"),
+        ("corpus", "s3://bucket/corpus", "parameters: corpus: the address cannot be used"),
         ("registry", "teachers.yaml", "--registry: the path is not absolute"),
         ("prompts", GOOD["prompts"].replace("/mnt/", ""), "--prompts: the path is not abs"),
         (

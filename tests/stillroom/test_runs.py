@@ -27,7 +27,8 @@ def test_a_run_is_planned_made_verified_and_found(tmp_path: Path) -> None:
         assert teacher.count == 5
     assert (result.accepted, result.stopped, built.asked) == (5, None, 0)
     assert built.version == result.version
-    assert result.folder == stillroom.latest(project.corpus) == project.corpus / str(result.version)
+    folder = str(project.corpus / str(result.version))
+    assert result.folder == stillroom.latest(project.corpus) == folder
     assert stillroom.verify(project.corpus).ok
 
 

@@ -17,12 +17,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from os import fspath
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemas.addresses import AnyPath, is_address, parent_address
 from schemas.arrow import PREFERENCES, RECORDS, REJECTED
 from schemas.errors import InputError, StillroomError
 from schemas.manifest import Manifest, Removed, Shard
@@ -33,11 +35,12 @@ from transforms.auditing.withdrawn_rows import (
     withdrawal_detail,
     without_text,
 )
+from transforms.corpus.bucket import corpus_name, is_version
 from transforms.corpus.facts import column
 from transforms.corpus.manifest import Build
 from transforms.corpus.pairs import SIDES, side_as_records
 from transforms.corpus.publish import preflight, publish
-from transforms.corpus.read import LATEST, MANIFEST, Corpus, open_corpus
+from transforms.corpus.read import Corpus
 from transforms.corpus.shards import (
     BucketShards,
     Partition,
@@ -49,7 +52,7 @@ from transforms.corpus.shards import (
 from transforms.work import SHARDS, open_work_folder, work_folder
 
 
-def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> Manifest:
+def withdraw(corpus: Corpus, selection: Selection, to: AnyPath, now: datetime) -> Manifest:
     """Publishes a corpus without some of its records.
 
     A shard that loses no record keeps its bytes. Memory holds one shard at a time, and about 200
@@ -58,7 +61,8 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
     Args:
         corpus: The corpus; it is not changed.
         selection: The records to withdraw.
-        to: Folder to publish to: a new one, or the folder of this corpus, which gets a new version.
+        to: Folder or address to publish to: a new one, or that of this corpus, which gets a new
+            version.
         now: The current time, UTC.
 
     Returns:
@@ -70,9 +74,10 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
             corpus.
         StillroomError: A shard was changed, or the folder cannot be written. Nothing is published.
     """
+    to = fspath(to)
     _check_target(corpus, to)
     run_id = f"withdrawal-{now:%Y%m%dT%H%M%S}"
-    work = work_folder(str(to), run_id)
+    work = work_folder(to, run_id)
     with _no_empty_folder(to), open_work_folder(work):
         kept, withdrawn = _keep_records(corpus, selection, work / SHARDS)
         pairs = list(_pairs(corpus, selection, work / SHARDS))
@@ -84,23 +89,27 @@ def withdraw(corpus: Corpus, selection: Selection, to: Path, now: datetime) -> M
 
 
 @contextmanager
-def _no_empty_folder(to: Path) -> Iterator[None]:
+def _no_empty_folder(to: str) -> Iterator[None]:
     """Creates a folder if need be, and removes it again if it stays empty after an error."""
-    preflight(str(to))
+    preflight(to)
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # it is not empty
-            to.rmdir()
+        if not is_address(to):
+            with suppress(OSError):  # it is not empty
+                Path(to).rmdir()
         raise
 
 
-def _check_target(corpus: Corpus, to: Path) -> None:
+def _check_target(corpus: Corpus, to: str) -> None:
     """Raises an `InputError` if `to` holds another corpus, or is the folder of a version."""
-    name = corpus.manifest.name
-    if (to / MANIFEST).exists():
-        found, remedy = "a version of a corpus", f"name a folder beside it: {to.parent}"
-    elif (to / LATEST).exists() and (other := open_corpus(to).manifest.name) != name:
+    name, other = corpus.manifest.name, corpus_name(to)
+    if is_version(to):
+        found, remedy = (
+            "a version of a corpus",
+            f"name a folder beside it: {parent_address(to)[0]}",
+        )
+    elif other not in (None, name):
         found, remedy = f"the corpus {other}", "name a new folder"
     else:
         return

@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from os import fspath
 from pathlib import Path
 from typing import Any
 
+from schemas.addresses import AnyPath, is_address
+from schemas.canonical import sha256
 from schemas.errors import InputError, StillroomError
 from schemas.files import unstructure
 from schemas.manifest import Latest, Manifest, version_of
+from transforms.corpus.bucket import check_bucket, publish_to_bucket
 from transforms.corpus.card import render_card
 from transforms.corpus.croissant import render_croissant
 from transforms.corpus.facts import Facts, gather_facts
@@ -44,9 +48,9 @@ from transforms.storage.files import (
     explain_os_errors,
     link_or_copy,
     partial_file,
-    sha256_of,
     write_file,
 )
+from transforms.storage.inputs import scratch_folder
 
 _PROBE_BYTES = 1 << 16  # a disk with less free space counts as full
 
@@ -55,17 +59,15 @@ def preflight(corpus: str) -> None:
     """Checks that a corpus can be published here, before any request is paid for.
 
     Args:
-        corpus: The corpus's folder; created if missing.
+        corpus: The corpus's folder, created if missing; or its address in a bucket.
 
     Raises:
-        InputError: It is not a folder on this machine, or it cannot be written.
+        InputError: It cannot be written.
+        StillroomError: The bucket cannot be reached.
     """
-    if "://" in corpus:
-        raise InputError(
-            "a corpus can only be published to a folder on this machine",
-            where="corpus",
-            found=corpus,
-        )
+    if is_address(corpus):
+        check_bucket(corpus)
+        return
     try:
         with partial_file(Path(corpus)) as probe:
             probe.write_bytes(bytes(_PROBE_BYTES))
@@ -78,7 +80,7 @@ def preflight(corpus: str) -> None:
         ) from None
 
 
-def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Manifest:
+def publish(buckets: Iterable[BucketShards], corpus: AnyPath, build: Build) -> Manifest:
     """Publishes the shards of all buckets as a version of a corpus and makes it the current one.
 
     The name of a version is a digest of its content. If the version exists already, it is checked
@@ -86,7 +88,7 @@ def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Mani
 
     Args:
         buckets: What `write_bucket` returned, once for each bucket, in any order.
-        corpus: The corpus's folder.
+        corpus: The corpus's folder, or its address in a bucket.
         build: The manifest's facts about the run.
 
     Returns:
@@ -102,13 +104,32 @@ def publish(buckets: Iterable[BucketShards], corpus: Path, build: Build) -> Mani
     staged = list(number_shards(ordered))
     facts = gather_facts(*(sources_of(staged, kind) for kind in ("records", "preferences")))
     manifest = make_manifest(build, funnel, staged, facts, make_spend(ordered, build))
-    folder = corpus / manifest.version
+    if is_address(fspath(corpus)):
+        return _publish_to_bucket(fspath(corpus), manifest, staged, facts)
+    folder = Path(corpus) / manifest.version
     if folder.exists():
         manifest = _read_unchanged(folder)
     else:
         _commit_version(folder, manifest, staged, facts)
-    _write_pointer(corpus, manifest.version)
+    data = (folder / MANIFEST).read_bytes()
+    write_file(Path(corpus) / LATEST, _pointer(manifest.version, data))
     return manifest
+
+
+def _publish_to_bucket(
+    corpus: str, manifest: Manifest, staged: Sequence[StagedShard], facts: Facts
+) -> Manifest:
+    with scratch_folder() as scratch:
+        folder = scratch / manifest.version
+        for part in staged:
+            link_or_copy(part.source, folder / part.shard.path)
+        return publish_to_bucket(
+            corpus,
+            folder,
+            json_bytes(unstructure(manifest)),
+            lambda published: _write_texts(Corpus(folder, published), facts),
+            _pointer,
+        )
 
 
 def _commit_version(
@@ -120,12 +141,12 @@ def _commit_version(
         shutil.rmtree(hidden, ignore_errors=True)  # left by a crash
         for part in staged:
             link_or_copy(part.source, hidden / part.shard.path)
+        write_file(hidden / MANIFEST, json_bytes(unstructure(manifest)))
         _write_texts(Corpus(hidden, manifest), facts)
         commit_folder(hidden, folder)
 
 
 def _write_texts(corpus: Corpus, facts: Facts) -> None:
-    write_file(corpus.folder / MANIFEST, json_bytes(unstructure(corpus.manifest)))
     write_file(corpus.folder / CARD, render_card(corpus.manifest, facts).encode())
     write_file(corpus.folder / CROISSANT, json_bytes(render_croissant(corpus.manifest, facts)))
     write_file(corpus.folder / REPORT, render_report(corpus, facts).encode())
@@ -144,10 +165,10 @@ def _read_unchanged(folder: Path) -> Manifest:
     return corpus.manifest
 
 
-def _write_pointer(corpus: Path, version: str) -> None:
-    manifest = f"{version}/{MANIFEST}"
-    latest = Latest(version=version, manifest=manifest, sha256=sha256_of(corpus / manifest))
-    write_file(corpus / LATEST, json_bytes(unstructure(latest)))
+def _pointer(version: str, manifest: bytes) -> bytes:
+    """Returns the pointer to a version, given its manifest's bytes."""
+    latest = Latest(version=version, manifest=f"{version}/{MANIFEST}", sha256=sha256(manifest))
+    return json_bytes(unstructure(latest))
 
 
 def json_bytes(value: Any) -> bytes:

@@ -174,12 +174,12 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def parse(data: bytes, path: Path, schema: str, kind: type[T]) -> T:
+def parse(data: bytes, path: Path | str, schema: str, kind: type[T]) -> T:
     """Parses a JSON file that stillroom wrote.
 
     Args:
         data: The file's bytes.
-        path: The file, for messages.
+        path: The file or its address, for messages.
         schema: Name of its JSON Schema.
         kind: The dataclass to return.
 

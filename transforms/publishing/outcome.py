@@ -134,7 +134,7 @@ def publish_run(
             errors=errors,
             falls_short=True,
         )
-    manifest = publish(shards, Path(job.run.corpus), build) if funnel.accepted else None
+    manifest = publish(shards, job.run.corpus, build) if funnel.accepted else None
     return RunOutcome(
         funnel=funnel, spend=spend, manifest=manifest, counts=counts, stops=stopped, errors=errors
     )

@@ -37,6 +37,7 @@ from schemas.errors import InputError, StillroomError
 _EMULATOR = "STORAGE_EMULATOR_HOST"
 _TIMEOUT_SECONDS = (10, 60)  # to connect, and between two pieces of an answer
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 20.0
+_PIECE_BYTES = 2**20
 _LISTED_FIELDS = "items(name,metadata),nextPageToken"
 _WRONG_SET_UP = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _FAILURES = (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, OSError)
@@ -126,6 +127,30 @@ class Store:
                     raise
                 return self._own_generation(name, data)
         return int(blob.generation)
+
+    def put_file(self, name: str, path: Path) -> bool:
+        """Writes a file as an object, if there is none of that name.
+
+        Args:
+            name: Its name below the address.
+            path: The file.
+
+        Returns:
+            Whether the object is there now with these bytes.
+
+        Raises:
+            StillroomError: The bucket cannot be reached.
+        """
+        blob = self._bucket.blob(self._prefix + name)
+        with self._explain_errors():
+            try:
+                blob.upload_from_filename(str(path), if_generation_match=0, **self._options)
+            except (PreconditionFailed, InvalidResponse) as error:
+                if not is_lost_race(error):
+                    raise
+                found = self._bucket.get_blob(self._prefix + name, **self._options)
+                return found is not None and found.crc32c == _crc32c_of(path)
+        return True
 
     def get(self, name: str) -> bytes | None:
         """Returns an object's bytes, checked against its checksum; None where there is none.
@@ -264,6 +289,14 @@ def _make_client(connections: int) -> Any:
 def _default_credentials() -> Any:
     credentials, _ = google.auth.default(scopes=storage.Client.SCOPE)
     return credentials
+
+
+def _crc32c_of(path: Path) -> str:
+    value = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            value = google_crc32c.extend(value, piece)
+    return base64.b64encode(value.to_bytes(4, "big")).decode()
 
 
 def _crc32c(data: bytes) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from schemas.addresses import is_address
 from transforms.storage.folder import FolderHome
+
+if TYPE_CHECKING:
+    from transforms.storage.gcs import Store
 
 _CONNECTIONS = 4
 _PATIENCE_SECONDS = 120.0  # the client library's own default
@@ -55,8 +58,11 @@ def open_home(address: str, what: str) -> Home:
     Raises:
         InputError: The address is not complete, or there are no credentials.
     """
-    if not is_address(address):
-        return FolderHome(address, what=what)
+    return open_bucket(address, what) if is_address(address) else FolderHome(address, what=what)
+
+
+def open_bucket(address: str, what: str) -> Store:
+    """Opens a home in a bucket; see `open_home`."""
     from transforms.storage.gcs import Store  # imports the client library: a second
 
     bucket, _, folder = address.removeprefix("gs://").partition("/")

@@ -96,7 +96,7 @@ def open_input(address: str) -> Iterator[Path]:
         yield Path(address)
         return
     bucket, name = split_address(address)
-    with _scratch() as folder:
+    with scratch_folder() as folder:
         path = folder / os.path.basename(name)
         with contextlib.closing(_open(bucket)) as store:
             if not store.download(name, path):
@@ -111,7 +111,12 @@ def _open(bucket: str) -> Store:
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
+    """Yields a new folder on this machine (below `TMPDIR`), and removes it afterwards.
+
+    Raises:
+        StillroomError: It cannot be made.
+    """
     try:
         folder = tempfile.TemporaryDirectory(prefix="stillroom-")
     except OSError as error:

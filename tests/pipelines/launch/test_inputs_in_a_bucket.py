@@ -95,12 +95,12 @@ def test_run_file_and_registry_in_a_bucket_start_the_run_that_those_on_a_disk_st
             stillroom.plan("gs://bucket/team/run.yaml")
 
 
-def test_a_run_file_in_a_bucket_needs_a_corpus_elsewhere(
+def test_a_run_file_in_a_bucket_needs_earlier_corpora_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with GcsServer() as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
-        project = make_project(tmp_path, "http://127.0.0.1:9/v1")
+        project = make_project(tmp_path, "http://127.0.0.1:9/v1", dedupe={"against": ["old"]})
         server.put("team/run.yaml", project.path.read_bytes())
         with pytest.raises(InputError, match=r"gs://bucket/team/run\.yaml:\d+: a relative path"):
             stillroom.plan("gs://bucket/team/run.yaml")

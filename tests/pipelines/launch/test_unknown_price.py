@@ -61,7 +61,7 @@ def test_the_result_and_its_report_say_unknown(unpriced: tuple[Project, Result])
     assert "answers cost unknown: accepted unknown, truncated unknown" in shown
     assert "$0" not in shown
     assert result.folder is not None
-    page = (result.folder / "report.html").read_text()
+    page = (Path(str(result.folder)) / "report.html").read_text()
     assert "<b>unknown</b><span>spent on answers</span>" in page
     assert "$0.00" not in page
     assert verify(project.corpus).ok

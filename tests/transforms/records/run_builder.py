@@ -22,6 +22,7 @@ from transforms.filters.policy import compile_filters
 from transforms.guard.evaluate import Guard
 from transforms.job import Job
 from transforms.ledger import Ledger
+from transforms.work import work_folder
 
 ROUTE = "acme/model"
 COLLECTED = date(2026, 11, 20)
@@ -55,6 +56,7 @@ def make_job(folder: Path, *, terms_end: date | None = None, **run: Any) -> Job:
         **(defaults | run),
     )
     return Job(
+        work=work_folder(run_file.corpus, "run-1"),
         run=run_file,
         run_id="run-1",
         started_at=SENT_AT,

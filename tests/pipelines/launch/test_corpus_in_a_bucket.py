@@ -1,0 +1,201 @@
+"""A corpus that is published to a bucket holds the same bytes as one in a folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import stillroom
+from schemas.errors import InputError, StillroomError
+from tests.gcs_server import GcsServer
+from tests.pipelines.project import Project, make_project, questions
+from tests.teacher import Teacher
+
+CORPUS = "gs://bucket/corpora/test"
+_PREFIX = "corpora/test/"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
+    with GcsServer() as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
+        yield server
+
+
+def _in_bucket(server: GcsServer, version: str | None) -> dict[str, bytes]:
+    """Returns the shards of a version, by their path in it."""
+    prefix = f"{_PREFIX}{version}/"
+    return {
+        name.removeprefix(prefix): server.objects["bucket", name].data
+        for name in server.names(prefix=prefix)
+        if name.endswith(".parquet")
+    }
+
+
+def _record_ids(server: GcsServer, version: str | None) -> list[str]:
+    shards = _in_bucket(server, version)
+    (shard,) = [data for name, data in shards.items() if name.startswith("data/")]
+    ids: list[str] = pq.read_table(io.BytesIO(shard))["record_id"].to_pylist()
+    return ids
+
+
+def _run(project: Project, corpus: str) -> Any:
+    project.change(corpus=corpus)
+    return project.run()
+
+
+def _stillroom(*arguments: object) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("stillroom")
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_a_bucket_gets_the_shards_that_a_folder_gets(server: GcsServer, tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(20), ledger="gs://bucket/led")
+        local = project.run()
+        remote = _run(project, CORPUS)
+        again = _run(project, CORPUS)
+        assert teacher.count == 20
+    assert (remote.asked, remote.version) == (0, again.version)
+    assert remote.folder == stillroom.latest(CORPUS) == f"{CORPUS}/{remote.version}"
+    names = [path.rsplit("-", 1)[0] for path in project.shards(local)]
+    assert [path.rsplit("-", 1)[0] for path in _in_bucket(server, remote.version)] == names
+    texts = server.names(prefix=f"{_PREFIX}{remote.version}/")
+    assert {"README.md", "croissant.json", "manifest.json", "report.html"} <= {
+        name.rsplit("/", 1)[1] for name in texts
+    }
+    assert stillroom.verify(CORPUS).ok
+    assert len(_record_ids(server, remote.version)) == 20
+
+
+def test_every_command_reads_a_corpus_in_a_bucket(server: GcsServer, tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4))
+        result = _run(project, CORPUS)
+    one = _record_ids(server, result.version)[0]
+    registry = ("--registry", tmp_path / "teachers.yaml")
+    for arguments in (
+        ("verify", CORPUS),
+        ("verify", result.folder),
+        ("explain", CORPUS, one[:12]),
+        ("audit", CORPUS, *registry),
+        ("report", CORPUS),
+    ):
+        done = _stillroom(*arguments)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+    assert done.stdout == f"{result.folder}/report.html\n"
+
+    (tmp_path / "ids").write_text(f"{one}\n")
+    where = f"records={tmp_path / 'ids'}"
+    done = _stillroom("withdraw", CORPUS, "--where", where, "--to", CORPUS, "--json")
+    withdrawn = json.loads(done.stdout)
+    assert (withdrawn["records"], withdrawn["parent"]) == (3, result.version)
+    assert stillroom.latest(CORPUS) == withdrawn["folder"]
+    assert stillroom.verify(CORPUS).ok
+    assert server.names(prefix=f"{_PREFIX}{result.version}/")  # no published version changes
+
+
+def test_a_changed_object_does_not_verify(server: GcsServer, tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4))
+        result = _run(project, CORPUS)
+        (name,) = server.names(prefix=f"{_PREFIX}{result.version}/data/")
+        server.put(name, server.objects["bucket", name].data[:-1])
+        assert not stillroom.verify(CORPUS).ok
+        with pytest.raises(StillroomError, match="differs from the published file"):
+            project.run()
+
+
+def test_a_failure_at_any_request_leaves_the_current_version_and_is_mended_by_the_next_run(
+    server: GcsServer, tmp_path: Path
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4))
+        first = _run(project, CORPUS)
+        before = len(server.requests)
+        project.change(filters=[{"rule": "length", "min_words": 1}])
+        writes = ("manifest.json", "README.md", "report.html", "LATEST.json", "data/")
+        for number, part in enumerate(random.Random(1).sample(writes, len(writes))):
+            server.fail("POST", part, status=403, after=number % 2 == 0)
+            with pytest.raises(StillroomError):
+                project.run()
+            if part != "LATEST.json":
+                assert stillroom.latest(CORPUS) == first.folder
+            server.faults.clear()
+        second = project.run()
+    assert len(server.requests) > before
+    assert second.version != first.version
+    assert stillroom.latest(CORPUS) == second.folder
+    assert stillroom.verify(CORPUS).ok
+    assert stillroom.verify(str(first.folder)).ok
+
+
+def test_another_publisher_meanwhile_is_not_overwritten(server: GcsServer, tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4))
+        first = _run(project, CORPUS)
+        pointer = server.objects["bucket", f"{_PREFIX}LATEST.json"].data
+        project.change(filters=[{"rule": "length", "min_words": 1}])
+        server.before("POST", "report.html", lambda: server.put(f"{_PREFIX}LATEST.json", pointer))
+        with pytest.raises(StillroomError, match="another run published"):
+            project.run()
+        assert stillroom.latest(CORPUS) == first.folder
+        assert project.run().folder == stillroom.latest(CORPUS) != first.folder
+
+
+def test_a_bucket_that_cannot_be_used_is_an_error_before_anything_is_asked(
+    server: GcsServer, tmp_path: Path
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4))
+        for verb in ("POST", "GET", "DELETE"):
+            server.fail(verb, "corpora", status=403)
+            with pytest.raises(InputError, match="the corpus cannot be used"):
+                _run(project, CORPUS)
+            server.faults.clear()
+        with pytest.raises(InputError, match="the corpus cannot be used"):
+            _run(project, "gs://missing/corpus")
+        assert teacher.count == 0
+
+
+@pytest.mark.parametrize("address", ["gs://bucket", "gs:///x", "s3://bucket/corpus"])
+def test_an_address_that_is_no_folder_in_a_bucket_is_a_mistake_in_its_line(
+    address: str, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path, "http://127.0.0.1:9/v1")
+    with pytest.raises(InputError, match=r"run\.yaml:\d+: corpus: the address cannot be used"):
+        _run(project, address)
+
+
+def test_nothing_is_left_on_this_machine(
+    server: GcsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with Teacher() as teacher:
+        project = make_project(tmp_path / "project", teacher.endpoint, questions(4))
+        _run(project, CORPUS)
+    stillroom.verify(CORPUS)
+    assert list((tmp_path / "tmp").rglob("*")) == []
+
+
+def test_workers_elsewhere_are_refused_before_anything_is_asked(
+    server: GcsServer, tmp_path: Path
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(4), corpus=CORPUS)
+        options = ("--runner=PortableRunner", "--environment_type=EXTERNAL")
+        with pytest.raises(InputError, match="workers on other machines"):
+            project.run(*options, "--job_endpoint=localhost:9")
+        assert (teacher.count, server.names(prefix=_PREFIX)) == (0, [])
