@@ -73,6 +73,7 @@ class Usage:
         cached_tokens: Tokens of the prompt that were in the provider's cache.
         reasoning_tokens: Tokens of the completion that are reasoning.
         doubt: Why a count is not as the provider reports it; None if it is.
+        beside: Tokens of the completion that the provider counts beside its own count of it.
     """
 
     prompt_tokens: int | None = None
@@ -80,6 +81,7 @@ class Usage:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     doubt: UsageDoubt | None = None
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

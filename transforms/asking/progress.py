@@ -98,6 +98,11 @@ class RouteProgress:
         sentence = f"{url}: the server returned your key. stillroom masked it; others may not"
         self.note_error("returned_key", "", sentence)
 
+    def note_beyond(self, route: str, tokens: int) -> None:
+        """Keeps that a server counts more tokens than a request allows."""
+        sentence = f"{route}: the server counts up to {tokens} tokens beyond what a request allows"
+        self.errors["beyond_limit"] = f"{sentence}; from now on so many more are reserved for each"
+
     def count_cost(self, used: Tokens, usd: float | None) -> None:
         """Counts the tokens and the cost of an attempt."""
         self.prompt_tokens += used.prompt

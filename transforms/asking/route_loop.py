@@ -58,6 +58,7 @@ class _RequestState:
     request: Request
     call: HttpCall
     estimate: Tokens
+    most: Tokens
     reserve: Spend
     attempts: int = 0
     began: float = 0.0
@@ -121,6 +122,7 @@ class RouteLoop:
         patience = work.route.timeouts.patience_seconds
         self._policy = RetryPolicy(patience, context.clock, context.random)
         self._stopped = asyncio.Event()
+        self._beyond = NO_TOKENS  # what the server used beyond a request's limit; reserved besides
         self._failures_in_a_row = 0
         self._refusals_in_a_row = 0
         self._looked_up = 0
@@ -198,11 +200,13 @@ class RouteLoop:
 
     async def _ask_until_ended(self, request: Request) -> _Sent | None:
         """Returns the last attempt; None where it was not sent."""
+        most = most_tokens(request)
         state = _RequestState(
             request=request,
             call=self._api.build(request),
             estimate=estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
-            reserve=cost(most_tokens(request), self._route.price),
+            most=most,
+            reserve=cost(most + self._beyond, self._route.price),
         )
         last = await self._policy.run(
             partial(self._attempt, state), self._sleep, partial(self._before_pause, state)
@@ -314,6 +318,9 @@ class RouteLoop:
         spent = cost(used, self._route.price)
         self._context.budget.settle(state.reserve, spent)
         self.progress.count_cost(used, spent.usd)
+        if used.completion > state.most.completion + self._beyond.completion:
+            self._beyond = Tokens(0, used.completion - state.most.completion)
+            self.progress.note_beyond(self._route.id, self._beyond.completion)
 
     def _react(self, sent: _Sent) -> None:
         if self._reach.gives_up(sent.exchange):

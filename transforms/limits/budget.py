@@ -75,7 +75,8 @@ class BudgetTracker:
 
     Attributes:
         monthly: Whether a month's money is limited, over all runs.
-        spent: What is spent and settled. An attempt of unknown cost counts as what was reserved.
+        spent: What is spent and settled. An attempt of unknown cost counts as what was reserved;
+            one that cost more than that counts as far as the budget has room.
     """
 
     def __init__(
@@ -146,8 +147,7 @@ class BudgetTracker:
             reserved: What was reserved.
             spent: What it cost; None if that is unknown, which counts as what was reserved.
         """
-        if spent is None:
-            spent = reserved
+        spent = reserved if spent is None else self._within(reserved, spent)
         self._committed += spent - reserved
         self.spent += spent
         self._settled.set()
@@ -155,6 +155,21 @@ class BudgetTracker:
     def release(self, reserved: Spend) -> None:
         """Gives back what was reserved for an attempt that was not sent."""
         self.settle(reserved, Spend())
+
+    def _within(self, reserved: Spend, spent: Spend) -> Spend:
+        """Returns what an attempt cost; beyond what was reserved, only what there is room for."""
+        least, paid, committed = (
+            reserved.picodollars,
+            spent.picodollars,
+            self._committed.picodollars,
+        )
+        if least is not None and paid is not None and committed is not None and paid > least:
+            paid = int(min(paid, max(least, self._picodollars - committed + least)))
+        tokens = spent.tokens
+        if tokens > reserved.tokens:
+            room = self._tokens - self._committed.tokens + reserved.tokens
+            tokens = int(min(tokens, max(reserved.tokens, room)))
+        return Spend(paid, spent.requests, tokens)
 
     def _take(self, most: Spend) -> bool:
         total = self._committed + most

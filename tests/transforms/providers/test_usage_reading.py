@@ -100,6 +100,27 @@ def test_more_tokens_than_a_request_allows_are_not_believed() -> None:
     assert bounded_usage(possible, Tokens(90, 200)) is possible
 
 
+@pytest.mark.parametrize(
+    ("completion", "total", "reasoning", "read"),
+    [
+        (150, 10 + 150 + 900, 900, (1050, None)),  # xAI
+        (150, 10 + 150 + 900, None, (1050, "contradictory_usage")),  # Gemini's OpenAI form
+        (1050, 1060, 900, (1050, None)),  # reasoning in the completion, beyond the limit
+        (1050, 1060, 100, (200, "implausible_usage")),  # 950 tokens that are no reasoning
+        (1050, 1060, None, (200, "implausible_usage")),
+        (5, 10 + 5 + 10**9, 10**9, (200, "implausible_usage")),
+        (5, 10**9, None, (200, "implausible_usage")),
+    ],
+)
+def test_reasoning_beyond_a_requests_limit_is_believed_up_to_a_bound(
+    completion: int, total: int, reasoning: int | None, read: tuple[int, str | None]
+) -> None:
+    usage = dearer_usage(prompt=10, completion=completion, total=total, reasoning=reasoning)
+    found = bounded_usage(usage, Tokens(90, 200))
+    assert (found.completion_tokens, found.doubt) == read
+    assert bounded_usage(found, Tokens(90, 200)).completion_tokens == found.completion_tokens
+
+
 @given(prompt=COUNTS, completion=COUNTS, total=COUNTS, cached=COUNTS, reasoning=COUNTS)
 def test_no_reading_is_cheaper_than_what_is_reported(
     prompt: int | None,
