@@ -6,13 +6,17 @@ its own id, reservation and entry in the ledger. There is no follow-up to a foll
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from schemas.prompts import Message
 from schemas.requests import Request, repair_id
 from schemas.responses import Completion
 from transforms.filters.json_schema import SchemaViolation, schema_asked_for, violation
-from transforms.ledger import ReaderLike
+from transforms.ledger import ReaderLike, WriterLike
 from transforms.providers.apis import Api
 from transforms.providers.tokens import TOKENS_PER_MESSAGE, Tokens, estimated_tokens, most_tokens
 
@@ -61,7 +65,7 @@ def repair_request(request: Request, completion: Completion) -> Request | None:
 def mismatch(request: Request, completion: Completion) -> SchemaViolation | None:
     """Returns how an answer violates its request's schema; None where it does not."""
     schema = schema_asked_for(request.parameters)
-    return violation(completion.text, schema) if schema else None
+    return violation("the answer", completion.text, schema) if schema else None
 
 
 def open_repair(ledger: ReaderLike, api: Api, request: Request) -> Request | None:
@@ -81,6 +85,39 @@ def open_repair(ledger: ReaderLike, api: Api, request: Request) -> Request | Non
     following = repair_request(request, completion)
     known = ledger.outcome(following.request_id) if following else None
     return None if known and known.answered else following
+
+
+class Repairs:
+    """Finds follow-ups in a thread of its own: to check an answer may take a second.
+
+    Args:
+        ledger: Holds earlier answers.
+        api: Reads answers.
+    """
+
+    def __init__(self, ledger: WriterLike, api: Api) -> None:
+        self._ledger = ledger
+        self._api = api
+        self._thread = ThreadPoolExecutor(1, "repairs")
+
+    async def to_new(self, request: Request, body: bytes) -> Request | None:
+        """Returns the follow-up to an answer that has just come."""
+        return await self._run(self._follow, request, body)
+
+    async def to_known(self, request: Request) -> Request | None:
+        """Returns the follow-up to an answer in the ledger, if it is still to be asked."""
+        return await self._run(open_repair, self._ledger.snapshot, self._api, request)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _follow(self, request: Request, body: bytes) -> Request | None:
+        completion = self._api.parse(body)
+        return repair_request(request, completion) if isinstance(completion, Completion) else None
+
+    async def _run(self, find: Callable[..., Request | None], *given: Any) -> Request | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, find, *given)
 
 
 def repair_tokens(request: Request) -> Tokens:

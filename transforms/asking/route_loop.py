@@ -15,15 +15,16 @@ That one goes the same way; its cost is counted, but it does not count as a requ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 
 from schemas.codes import Outcome, StopReason
 from schemas.requests import Request
-from schemas.responses import Completion, Response
+from schemas.responses import Response
 from transforms.asking.context import AskingContext
 from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW, WITHDRAWN, RouteProgress
-from transforms.asking.repair import may_need_repair, open_repair, repair_request
+from transforms.asking.repair import Repairs, may_need_repair
 from transforms.asking.sender import Sender
 from transforms.dialects.error_codes import Meaning
 from transforms.dialects.server_limits import seconds_until_refilled
@@ -115,6 +116,7 @@ class RouteLoop:
         self._api = find_api(work.route.api)
         self._reach = context.reach(work.account[0])
         self._sender = Sender(work, self._api, context.client, context.clock)
+        self._repairs = Repairs(context.ledger, self._api)
         self._requests = iter(work.requests)
         self._limiter = context.limiter(work)
         quota = work.route.quota
@@ -134,9 +136,10 @@ class RouteLoop:
         Raises:
             StillroomError: The ledger could not be written.
         """
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(self._limiter.concurrency):
-                workers.create_task(self._work())
+        with contextlib.closing(self._repairs):
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._limiter.concurrency):
+                    workers.create_task(self._work())
         self.progress.throttled_seconds = self._limiter.throttled_seconds
         left = self.progress.pending or self.progress.unrepaired
         if left and self.progress.stopped is None:
@@ -166,7 +169,7 @@ class RouteLoop:
             else:
                 await self._ask(request)
             if ended == Outcome.ANSWER and may_need_repair(request):
-                await self._repair(open_repair(self._context.ledger.snapshot, self._api, request))
+                await self._repair(await self._repairs.to_known(request))
 
     async def _yield_to_others(self) -> None:
         self._looked_up += 1
@@ -179,9 +182,7 @@ class RouteLoop:
             self.progress.answered += 1
             self._failures_in_a_row = 0
             if may_need_repair(request):
-                completion = self._api.parse(sent.exchange.body)
-                if isinstance(completion, Completion):
-                    await self._repair(repair_request(request, completion))
+                await self._repair(await self._repairs.to_new(request, sent.exchange.body))
             return
         if sent is not None and sent.ends_request:
             self.progress.fail(sent.exchange.outcome)

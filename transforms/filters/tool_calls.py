@@ -14,7 +14,7 @@ from typing import Any
 from schemas.canonical import canonical_json
 from schemas.responses import ToolCall
 from transforms.filters.codes import FindingCode
-from transforms.filters.json_schema import read_json, value_violation
+from transforms.filters.json_schema import violation
 from transforms.filters.rules import Candidate, Finding, NoSettings, Rule
 
 _ASKED = ("tools", "tool_choice")
@@ -46,13 +46,10 @@ def find_tool_calls(candidate: Candidate, settings: NoSettings) -> Iterator[Find
 def _find_in_call(name: str, call: ToolCall, allowed: Mapping[str, str]) -> Iterator[Finding]:
     if call.name not in allowed:
         yield Finding(FindingCode.UNKNOWN_TOOL, f"{name} is of a tool that may not be called")
-    try:
-        arguments = read_json(call.arguments)
-    except (ValueError, RecursionError):
+    found = violation(name, call.arguments, allowed.get(call.name, _ANY_OBJECT))
+    if found and found.code == FindingCode.NOT_JSON:
         yield Finding(FindingCode.ARGUMENTS_NOT_JSON, f"the arguments of {name} are not JSON")
-        return
-    found = value_violation(name, arguments, allowed.get(call.name, _ANY_OBJECT))
-    if found:
+    elif found:
         yield Finding(found.code, found.finding)
 
 

@@ -12,7 +12,7 @@ from schemas.inputs.registry import Price
 from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Usage
-from tests.teacher import Call, Reply, Teacher, answer, failure
+from tests.teacher import Call, Reply, Teacher, always, answer, failure
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, responses, run_engine
 from transforms.asking.repair import repair_request
 from transforms.limits.route_work import RouteWork
@@ -158,3 +158,22 @@ def test_a_refused_follow_up_leaves_the_answer(tmp_path: Path) -> None:
     with Teacher(script) as teacher:
         done = run_engine(tmp_path, RouteWork(make_route(teacher.endpoint), questions(3)))[ROUTE]
     assert (done.answered, done.failures, done.pending, done.stopped) == (3, 0, 0, None)
+
+
+def test_a_schema_that_takes_for_ever_stops_nothing_else(tmp_path: Path) -> None:
+    schema = {"type": "string", "pattern": "^(a+)+$"}
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    slow = [replace(each, repair=True) for each in make_requests(2, response_format=wanted)]
+    looks = 0
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    with Teacher(always(answer(json.dumps("a" * 40 + "!")))) as teacher:
+        work = RouteWork(make_route(teacher.endpoint), slow)
+        done = run_engine(tmp_path, work, stop=look)[ROUTE]
+        assert teacher.count == 2  # what cannot be checked is not sent back
+    assert done.answered == 2
+    assert looks >= 8  # ten in each of two seconds, if the event loop is free
