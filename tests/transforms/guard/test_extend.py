@@ -83,8 +83,29 @@ def test_further_terms_bind_and_never_permit_more(tmp_path: Path) -> None:
         ("    base: openai-api/gpt\n    terms: [no/such]\n", 4, "no such document of terms"),
         ("    base: embedded/smollm2-135m-instruct\n    key: env:K\n", 4, "has none"),
         ("    base: embedded/smollm2-135m-instruct\n    revision: abc\n", 4, "one revision"),
+        (
+            "    base: self-hosted/qwen3-8b\n    endpoint: http://vllm.internal/v1\n"
+            "    key: google:default\n    terms: [qwen/apache-2.0]\n",
+            4,
+            "a token of Google would be sent unencrypted",
+        ),
+        (
+            "    base: self-hosted/qwen3-8b\n    endpoint: 'http://[::1/v1'\n",
+            4,
+            "no server can have this address",
+        ),
     ],
-    ids=["misspelt", "own", "model", "price", "document", "embedded", "revision"],
+    ids=[
+        "misspelt",
+        "own",
+        "model",
+        "price",
+        "document",
+        "embedded",
+        "revision",
+        "open",
+        "address",
+    ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, route: str, line: int, said: str) -> None:
     message = refusal(tmp_path, route)

@@ -59,10 +59,17 @@ def extension_problems(
             remedy=nearest(written.base, routes),
         )
         return
-    for field in ("endpoint", "key"):
-        if base.api == "embedded" and getattr(written, field):
-            where = file.where(("routes", name, field))
-            yield Problem("the embedded teacher has none", where=where, found=field)
+    flaws = list(extend(base, written, name=name, where="").flaws())
+    for flaw in flaws:
+        place = ("routes", name, *flaw.at)
+        what = f"{'.'.join(map(str, place))}: {flaw.what}"
+        yield Problem(
+            what,
+            where=file.where(place),
+            found=flaw.found,
+            expected=flaw.expected,
+            remedy=flaw.remedy,
+        )
     if written.revision and base.revision and written.revision != base.revision:
         yield Problem(
             f"{base.id} is about one revision of the weights",
@@ -70,7 +77,8 @@ def extension_problems(
             found=written.revision,
             expected=base.revision,
         )
-    yield from _host_problems(base, written, name, file)
+    if not flaws:
+        yield from _host_problems(base, written, name, file)
 
 
 def _host_problems(
