@@ -235,7 +235,12 @@ class Judge(Written):
 class Budget(Written):
     """Our own cap on one execution of the run, and on a month of them."""
 
-    usd: Absent[float] = Field(default=None, ge=0, description="US dollars.", examples=[5.0])
+    usd: Absent[float] = Field(
+        default=None,
+        ge=0,
+        description="US dollars. Each route asked needs a `price` then.",
+        examples=[5.0],
+    )
     requests: Absent[int] = Field(
         default=None, ge=0, description="Attempts sent to teachers.", examples=[20000]
     )
@@ -248,7 +253,8 @@ class Budget(Written):
     usd_per_month: Absent[float] = Field(
         default=None,
         ge=0,
-        description="US dollars that all runs with the same ledger may spend in a month, UTC.",
+        description="US dollars that all runs with the same ledger may spend in a month, UTC. Each"
+        " route asked needs a `price` then.",
         examples=[50],
     )
 

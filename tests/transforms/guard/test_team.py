@@ -176,3 +176,15 @@ def test_an_authorisation_past_its_end_is_reported_if_a_day_is_given(
 def test_a_missing_registry_is_reported(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_registry(tmp_path / "missing.yaml", catalogue)
+
+
+def test_a_price_left_out_has_the_digest_it_had_when_it_was_zero(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    """Records name the decisions, whose ids hold the digest: an update renames none of them."""
+    free = "    price: {input_usd_per_million: 0, output_usd_per_million: 0}\n"
+    unknown = read(tmp_path, catalogue, GOOD)
+    known = read(tmp_path, catalogue, GOOD.replace("    key:", f"{free}    key:"))
+    assert not unknown.routes["ours/model"].price.known
+    assert known.routes["ours/model"].price.known
+    assert registry_digest(catalogue, unknown) == registry_digest(catalogue, known)
