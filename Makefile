@@ -47,6 +47,7 @@ lock: $(UV)
 # What is committed of the models of run files, registries and terms: JSON Schemas and reference pages.
 schemas: $(VENV)/.dev
 	$(BIN)/python -m schemas.inputs.reference
+	$(BIN)/python -m transforms.dialects.page
 	$(BIN)/python -m transforms.filters.reference
 	$(BIN)/python infra/flex_template.py > infra/flex_template.json
 

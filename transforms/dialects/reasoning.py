@@ -1,9 +1,8 @@
 """Separates reasoning from the answer where a server leaves both in one text.
 
-A server that does not know a model's marks returns them in the content. The marks are those of the
-parsers in https://github.com/vllm-project/vllm/tree/main/vllm/reasoning (named by file below) and
-of model cards. Marks in code are a topic of the answer. So are tags inside a line of prose: they
-stay, and the rule `reasoning_marks` tags the record.
+A server that does not know a model's marks returns them in the content. `docs/dialects.md` is made
+from the table of marks. Marks in code are a topic of the answer. So are tags inside a line of
+prose: they stay, and the rule `reasoning_marks` tags the record.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from transforms.dialects.source import Source
 from transforms.markdown import without_code
 
 
@@ -19,6 +19,7 @@ class Marks:
     """The marks of reasoning of some model families.
 
     Attributes:
+        source: The families that write them, and where that is said.
         start: Pattern of the mark before the reasoning.
         end: Pattern of the mark after it.
         hint: A text that each of both contains.
@@ -27,6 +28,7 @@ class Marks:
         models: Pattern of the models' names; "" for any, as servers rename models.
     """
 
+    source: Source
     start: str
     end: str
     hint: str
@@ -34,24 +36,47 @@ class Marks:
     models: str = ""
 
 
+_VLLM = "https://github.com/vllm-project/vllm/blob/main/vllm/reasoning"
+_DEEPSEEK = Source(
+    "DeepSeek R1, Qwen 3, GLM 4.5, MiniMax M2, Hunyuan, Step 3, OLMo 3",
+    f"{_VLLM}/deepseek_r1_reasoning_parser.py",
+)
+_PROMPTED = Source(
+    "prompted chains of thought",
+    "https://docs.anthropic.com/en/docs/build-with-claude/prompt-engineering/chain-of-thought",
+)
+_GEMINI = Source("Gemini", "https://github.com/wyeeeee/hajimi/pull/292")
+_MAGISTRAL = Source("Magistral", f"{_VLLM}/mistral_reasoning_parser.py")
+_SEED = Source("Seed-OSS", f"{_VLLM}/seedoss_reasoning_parser.py")
+_OPEN_THINKER = Source(
+    "OpenThinker", "https://huggingface.co/datasets/open-thoughts/OpenThoughts-114k"
+)
+_KIMI_VL = Source("Kimi-VL", "https://huggingface.co/moonshotai/Kimi-VL-A3B-Thinking")
+_COMMAND = Source("Command A", f"{_VLLM}/cohere_command_reasoning_parser.py")
+_GEMMA = Source("Gemma 4", f"{_VLLM}/gemma4_reasoning_parser.py")
+_GRANITE = Source("Granite 3.2", f"{_VLLM}/granite_reasoning_parser.py")
+HARMONY_SOURCE = Source("gpt-oss", "https://github.com/openai/harmony")
+
 MARKS = (
-    # DeepSeek R1, Qwen 3, GLM 4.5, MiniMax M2, Hunyuan, Step 3, OLMo 3 … (deepseek_r1, qwen3)
-    Marks("<think>", "</think>", "think>"),
-    # Prompted chains of thought, such as those of Claude's and Gemini's prompts; unknown to vLLM.
-    Marks("<thinking>", "</thinking>", "thinking>"),
-    Marks("<thought>", "</thought>", "thought>"),
-    Marks(r"\[THINK\]", r"\[/THINK\]", "THINK]"),  # Magistral (mistral)
-    Marks("<seed:think>", "</seed:think>", "seed:think>", special=True),  # Seed-OSS (seedoss)
-    # OpenThinker, https://huggingface.co/datasets/open-thoughts/OpenThoughts-114k
-    Marks(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", "_of_thought|>", special=True),
-    # Kimi-VL, https://huggingface.co/moonshotai/Kimi-VL-A3B-Thinking
-    Marks("◁think▷", "◁/think▷", "think▷", special=True),
-    # Command A (cohere_command)
-    Marks(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "_THINKING|>", special=True),
-    # Gemma 4 (gemma4); the channel's name is no part of the reasoning.
-    Marks(r"<\|channel>(?:thought\n)?", r"<channel\|>", "channel", special=True),
-    # Granite 3.2 (granite): sentences, which other models may write as an answer.
+    Marks(_DEEPSEEK, "<think>", "</think>", "think>"),
+    Marks(_PROMPTED, "<thinking>", "</thinking>", "thinking>"),
+    Marks(_GEMINI, "<thought>", "</thought>", "thought>"),
+    Marks(_MAGISTRAL, r"\[THINK\]", r"\[/THINK\]", "THINK]"),
+    Marks(_SEED, "<seed:think>", "</seed:think>", "seed:think>", special=True),
     Marks(
+        _OPEN_THINKER,
+        r"<\|begin_of_thought\|>",
+        r"<\|end_of_thought\|>",
+        "_of_thought|>",
+        special=True,
+    ),
+    Marks(_KIMI_VL, "◁think▷", "◁/think▷", "think▷", special=True),
+    Marks(_COMMAND, r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "_THINKING|>", special=True),
+    # The channel's name is no part of the reasoning.
+    Marks(_GEMMA, r"<\|channel>(?:thought\n)?", r"<channel\|>", "channel", special=True),
+    # Sentences, which other models may write as an answer.
+    Marks(
+        _GRANITE,
         r"Here(?:'s| is) my thought process:",
         r"Here(?:'s| is) my response:",
         "Here",
@@ -65,7 +90,7 @@ _AROUND_ANSWER = re.compile(
 _HUNYUAN_ANSWER = re.compile(
     r"\s*<answer>\s*(.*?)\s*(?:</answer>\s*)?\Z", re.DOTALL
 )  # hunyuan_a13b
-# gpt-oss, https://github.com/openai/harmony: messages on channels.
+# gpt-oss: messages on channels.
 _HARMONY = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
     r"(?P<text>.*?)(?=<\|(?:start|end|return|call|channel)\|>|\Z)",

@@ -1,25 +1,9 @@
 """Reads a server's own rate limits from the headers of a response.
 
-A header names what remains, another one when the limit resets:
-
-| who | remains, resets | form | source |
-|---|---|---|---|
-| OpenAI, Groq | `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests`, `…-tokens` \
-| `1s`, `6m0s` | https://platform.openai.com/docs/guides/rate-limits |
-| Azure | the same | seconds | https://github.com/openai/openai-dotnet/issues/838 |
-| Cerebras | `…-requests-day`, `…-tokens-minute` | seconds \
-| https://inference-docs.cerebras.ai/support/rate-limits |
-| Mistral | `…-req-minute`, `…-tokens-minute` | seconds \
-| https://github.com/promptfoo/promptfoo/pull/10577 |
-| Together | `x-ratelimit-remaining`, `x-ratelimit-reset`; `x-tokenlimit-…` | seconds \
-| https://support.together.ai/en/articles/8988956-rate-limits |
-| DigitalOcean | `…-requests`, `…-tokens-per-minute` | seconds since 1970 \
-| https://docs.digitalocean.com/products/inference/reference/quota-specific-response-headers/ |
-| Anthropic | `anthropic-ratelimit-requests-remaining` and `-reset`, `…-tokens`, `…-input-tokens`, \
-`…-output-tokens` | RFC 3339 | https://docs.anthropic.com/en/api/rate-limits |
-
-So any kind of limit is read that these prefixes name. Mistral's answers were also seen without a
-reset (https://github.com/mistralai/client-ts/issues/169): then nothing is known, and nothing waits.
+A header names what remains, another one when the limit resets. `docs/dialects.md` is made from the
+table below. Any kind of limit is read that the prefixes of its headers name. Mistral's answers were
+also seen without a reset: then nothing is known, and nothing waits. See
+https://github.com/mistralai/client-ts/issues/169.
 """
 
 from __future__ import annotations
@@ -27,6 +11,67 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from transforms.dialects.source import Source
+
+
+class LimitHeaders(NamedTuple):
+    """The headers of a limit, as a server writes them.
+
+    Attributes:
+        remaining: The header of what remains.
+        reset: The header of when it resets.
+        example: A value of that.
+        form: What such a value is.
+        source: Where the server's documentation, or a report, says so.
+    """
+
+    remaining: str
+    reset: str
+    example: str
+    form: str
+    source: Source
+
+
+_OPENAI = Source("OpenAI", "https://platform.openai.com/docs/guides/rate-limits")
+_GROQ = Source("Groq", "https://console.groq.com/docs/rate-limits")
+_AZURE = Source("Azure", "https://github.com/openai/openai-dotnet/issues/838")
+_CEREBRAS = Source("Cerebras", "https://inference-docs.cerebras.ai/support/rate-limits")
+_MISTRAL = Source("Mistral", "https://github.com/promptfoo/promptfoo/pull/10577")
+_TOGETHER = Source("Together", "https://support.together.ai/en/articles/8988956-rate-limits")
+_DIGITALOCEAN = Source(
+    "DigitalOcean",
+    "https://docs.digitalocean.com/products/inference/reference/quota-specific-response-headers/",
+)
+_ANTHROPIC = Source("Anthropic", "https://docs.anthropic.com/en/api/rate-limits")
+
+
+def _limits(form: str, example: str, source: Source, *kinds: str) -> list[LimitHeaders]:
+    names = ((f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}") for kind in kinds)
+    return [LimitHeaders(remaining, reset, example, form, source) for remaining, reset in names]
+
+
+LIMITS = (
+    *_limits("span", "6m0s", _OPENAI, "requests", "tokens"),
+    *_limits("span", "7.66s", _GROQ, "requests", "tokens"),
+    *_limits("seconds", "12", _AZURE, "requests", "tokens"),
+    *_limits("seconds", "33011.38", _CEREBRAS, "requests-day", "tokens-minute"),
+    *_limits("seconds", "12", _MISTRAL, "req-minute", "tokens-minute"),
+    LimitHeaders("x-ratelimit-remaining", "x-ratelimit-reset", "1", "seconds", _TOGETHER),
+    LimitHeaders("x-tokenlimit-remaining", "x-tokenlimit-reset", "1", "seconds", _TOGETHER),
+    *_limits("seconds since 1970", "1790000060", _DIGITALOCEAN, "requests", "tokens-per-minute"),
+    *(
+        LimitHeaders(
+            f"anthropic-ratelimit-{kind}-remaining",
+            f"anthropic-ratelimit-{kind}-reset",
+            "2026-09-21T14:14:20Z",
+            "RFC 3339",
+            _ANTHROPIC,
+        )
+        for kind in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+)
 
 # The header of what remains, and of when it resets, for a kind of limit ("" or "-tokens-minute").
 _REMAINING = re.compile(
