@@ -38,6 +38,7 @@ from transforms.ledger import Ledger
 from transforms.limits.route_work import RouteWork
 from transforms.providers.key import Key
 from transforms.providers.retry import MAX_ATTEMPTS
+from transforms.transport.masking import MASK
 
 FIREWALL = raw(b"<html>Attention Required!</html>", status=403, content_type="text/html")
 MODERATION = error(403, {"code": 403, "message": "flagged", "metadata": {"flagged_input": "Q"}})
@@ -209,7 +210,8 @@ def test_the_server_s_words_are_kept_once_by_reason_without_the_key(tmp_path: Pa
         url = f"{teacher.endpoint}/chat/completions"
     assert sorted(done.errors.values()) == [
         f"{url}: http_400 (HTTP 400 Bad Request: content_filter): The prompt was filtered",
-        f"{url}: http_404 (HTTP 404 Not Found: model_not_found): no model; key …",
+        f"{url}: http_404 (HTTP 404 Not Found: model_not_found): no model; key {MASK}",
+        f"{url}: the server returned your key. stillroom masked it; others may not",
     ]
     details = {each[-1].detail for each in responses(tmp_path).values()}
     assert details == {
