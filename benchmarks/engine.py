@@ -14,8 +14,8 @@ import uvloop
 from benchmarks.common import peak_bytes, timed
 from benchmarks.server import MODEL
 from schemas.buckets import Slice
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import BindingTerms, Quota, Registry, Route
-from schemas.inputs.run import Budget as Caps
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.purpose import Purpose
 from schemas.requests import Request, make_request

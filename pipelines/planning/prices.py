@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.errors import Problem
+from schemas.inputs.budget import Budget
 from schemas.inputs.document import Document
 from schemas.inputs.registry import Price, Route
-from schemas.inputs.run import Budget, RunFile
+from schemas.inputs.run import RunFile
 from transforms.guard.evaluate import Guard
 
 _BOTH = "price: {input_usd_per_million: …, output_usd_per_million: …}"

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price
-from schemas.inputs.run import Budget as Caps
 from schemas.money import add_known
 from transforms.providers.tokens import Tokens
 

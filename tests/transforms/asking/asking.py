@@ -11,8 +11,8 @@ from typing import Any
 
 import uvloop
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import BindingTerms, Price, Quota, Route, Timeouts
-from schemas.inputs.run import Budget as Caps
 from schemas.prompts import Message, Prompt, prompt_id
 from schemas.requests import Request, make_request
 from schemas.responses import Response

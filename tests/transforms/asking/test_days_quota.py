@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codes import Outcome
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price, Quota, Route
-from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
 from schemas.responses import Response
 from tests.money import known

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price
-from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
 from schemas.responses import Completion, FinishReason, Usage
 from tests.teacher import Call, Reply, Teacher, always, answer, failure

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price, Quota
-from schemas.inputs.run import Budget as Caps
 from tests.money import known
 from tests.teacher import Call, Reply, Teacher, always, answer, raw
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price, Quota
-from schemas.inputs.run import Budget as Caps
 from schemas.requests import Request
 from tests.money import known
 from tests.teacher import (

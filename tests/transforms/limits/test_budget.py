@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import FREE, Price
-from schemas.inputs.run import Budget as Caps
 from tests import virtual_time
 from tests.money import known
 from tests.transforms.asking.asking import seeded

@@ -13,8 +13,8 @@ import pytest
 from redis import Redis
 
 from schemas.errors import InputError
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Quota
-from schemas.inputs.run import Budget as Caps
 from tests.redis_server import RedisServer
 from tests.teacher import Call, Reply, Teacher, answer
 from tests.transforms.asking.asking import (

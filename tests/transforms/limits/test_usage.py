@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price, Quota, Route
-from schemas.inputs.run import Budget as Caps
 from tests.money import known
 from tests.teacher import Script, Teacher, always, answer, failure, in_turn
 from tests.transforms.asking.asking import ROUTE, make_requests, make_route, run_engine

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Timeouts
-from schemas.inputs.run import Budget as Caps
 from tests.batch_server import BatchServer
 from tests.teacher import Teacher
 from tests.transforms.asking.asking import (

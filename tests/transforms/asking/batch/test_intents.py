@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.inputs.run import Budget as Caps
+from schemas.inputs.budget import Budget as Caps
 from tests.batch_server import BatchServer
 from tests.gcs_server import GcsServer
 from tests.transforms.asking.asking import (
