@@ -32,7 +32,8 @@ from transforms.clock import Clock
 from transforms.corpus.publish import preflight
 from transforms.guard.refusals import explain_refusal
 from transforms.job import Job, bits_of
-from transforms.ledger import open_ledger
+from transforms.ledger import accept_loss, open_ledger
+from transforms.ledger.damage import refuse_damage
 from transforms.limits.redis_limiters import check_limiter
 from transforms.prompts.extent import widest_extent
 from transforms.providers.keys import resolve_keys
@@ -58,6 +59,7 @@ def launch(
     *,
     slices: int,
     asks: bool,
+    accepts_loss: bool = False,
     console: Console | None = None,
     clock: Clock = _CLOCK,
 ) -> Result:
@@ -68,6 +70,7 @@ def launch(
         beam_options: Options of Beam.
         slices: Number of parts that the requests are divided into, one worker each.
         asks: Whether teachers are asked. If not, only the ledger is read.
+        accepts_loss: Whether to go on without what is damaged or missing in the ledger.
         console: Where progress is printed; None for nowhere.
         clock: The clock of asking. The corpus is built for the day on which the run starts.
 
@@ -85,9 +88,16 @@ def launch(
     _check_options(beam_options)
     notify = partial(console.print, markup=False) if console else _LOG.info
     ready = get_ready(
-        path, slices=slices, asks=asks, beam_options=beam_options, clock=clock, notify=notify
+        path,
+        slices=slices,
+        asks=asks,
+        beam_options=beam_options,
+        accepts_loss=accepts_loss,
+        clock=clock,
+        notify=notify,
     )
-    _warn_of_damage(ready)
+    if not asks:
+        _warn_of_damage(ready)
     rounds = Rounds(ready)
     job = rounds.first()
     while (outcome := _run_round(job, beam_options, console)).falls_short:
@@ -141,6 +151,7 @@ def get_ready(
     slices: int,
     asks: bool,
     beam_options: Sequence[str] = (),
+    accepts_loss: bool = False,
     clock: Clock = _CLOCK,
     notify: Callable[[str], object] = _LOG.info,
 ) -> Job:
@@ -151,6 +162,7 @@ def get_ready(
         slices: As for `launch`.
         asks: Whether teachers are to be asked.
         beam_options: Options of Beam.
+        accepts_loss: Whether to go on without what is damaged or missing in the ledger.
         clock: The clock of asking.
         notify: Called with a message before slow work.
 
@@ -176,6 +188,9 @@ def get_ready(
     preflight(prepared.run.corpus)
     if asks:
         open_ledger(prepared.run.ledger).preflight(run_id)
+        for lost in accept_loss(prepared.run.ledger, run_id) if accepts_loss else ():
+            _LOG.warning("accepted as lost: %s", lost)
+        refuse_damage(open_ledger(prepared.run.ledger).reader(), prepared.run.ledger)
         resolve_keys(prepared.guard.route(name) for name in plan.open_routes)
         if prepared.limiter and plan.open_routes:
             outside_event_loop(partial(check_limiter, prepared.limiter))

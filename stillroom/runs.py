@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from os import fspath
 from pathlib import Path
 
+from rich.console import Console
+
 from pipelines.display.console import console
 from pipelines.launch import launch
 from pipelines.planning.plan import Plan
@@ -46,6 +48,7 @@ def run(
     *,
     slices: int = 1,
     beam_options: Sequence[str] = (),
+    accept_loss: bool = False,
     progress: bool = False,
 ) -> Result:
     """Asks, filters, deduplicates and publishes. Call it again after any interruption.
@@ -58,6 +61,7 @@ def run(
         run_file: The run file: a path, or `gs://bucket/name`.
         slices: Workers that ask at once; they share quota and budget. 1 to 16.
         beam_options: Options of Beam, such as `--runner=FlinkRunner`.
+        accept_loss: Whether to go on without what is damaged or missing in the ledger.
         progress: Whether progress is printed on stderr.
 
     Returns:
@@ -71,7 +75,14 @@ def run(
         Interrupted: Stopped by Ctrl-C. Every answer is in the ledger.
         StillroomError: The run failed. Every answer is in the ledger.
     """
-    return _launch(run_file, slices, beam_options, asks=True, progress=progress)
+    return launch(
+        run_file,
+        beam_options,
+        slices=slices,
+        asks=True,
+        accepts_loss=accept_loss,
+        console=_console(progress),
+    )
 
 
 def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool = False) -> Result:
@@ -88,7 +99,7 @@ def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool
     Raises:
         StillroomError: As `run`.
     """
-    return _launch(run_file, 1, beam_options, asks=False, progress=progress)
+    return launch(run_file, beam_options, slices=1, asks=False, console=_console(progress))
 
 
 def verify(corpus: AnyPath) -> Verification:
@@ -128,13 +139,5 @@ def latest(corpus: AnyPath) -> str:
     return str(open_corpus(Path(address)).folder)
 
 
-def _launch(
-    run_file: AnyPath, slices: int, beam_options: Sequence[str], *, asks: bool, progress: bool
-) -> Result:
-    return launch(
-        run_file,
-        beam_options,
-        slices=slices,
-        asks=asks,
-        console=console(stderr=True) if progress else None,
-    )
+def _console(progress: bool) -> Console | None:
+    return console(stderr=True) if progress else None

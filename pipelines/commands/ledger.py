@@ -1,4 +1,4 @@
-"""The ledger's commands, `stillroom ledger stats|compact|export|migrate|retry`, without Beam."""
+"""The ledger's commands, `stillroom ledger …`, without Beam."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transforms.limits.totals import TotalsByDay, UsageTotals
 
 _ledger = typer.Typer(
-    help="Show, export, compact and migrate a ledger, and retry what is final.",
+    help="Show, export, verify, compact and migrate a ledger, and retry what is final.",
     no_args_is_help=True,
 )
 
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     _ledger.command()(stats)
     _ledger.command()(compact)
     _ledger.command()(export)
+    _ledger.command()(verify)
     _ledger.command()(migrate)
     _ledger.command()(retry)
     app.add_typer(_ledger, name="ledger")
@@ -89,6 +90,21 @@ def export(
         )
     ):
         write_parts(to, lines)
+
+
+def verify(address: Address, as_json: AsJson = False) -> None:
+    """Read every entry and compare its checksum. Exits with 1 if anything is damaged or missing."""
+    from transforms.ledger import verify_ledger
+
+    _check_exists(address)
+    intact, damage = verify_ledger(address)
+    if as_json:
+        print_json({"ok": not damage, "responses": intact, "damage": damage})
+    else:
+        sys.stdout.writelines(f"{sentence}\n" for sentence in damage)
+        sys.stdout.write(f"{intact} responses are intact\n")
+    if damage:
+        raise typer.Exit(1)
 
 
 def migrate(address: Address, as_json: AsJson = False) -> None:

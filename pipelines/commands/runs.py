@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,13 +78,27 @@ def run(
         int,
         typer.Option(min=1, max=16, help="Workers that ask at once; they share quota and budget."),
     ] = 1,
+    accept_loss: Annotated[
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="Go on without what is damaged or missing in the ledger: it is bought again.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask, filter, deduplicate and publish. Run it again after any interruption.
 
     Arguments after `--` are passed to Beam.
     """
-    _execute(path, context.args, slices=slices, asks=True, as_json=as_json)
+    _execute(
+        path,
+        context.args,
+        slices=slices,
+        asks=True,
+        accepts_loss=accept_loss,
+        as_json=as_json,
+    )
 
 
 def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> None:
@@ -95,13 +109,13 @@ def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> Non
     _execute(path, context.args, slices=1, asks=False, as_json=as_json)
 
 
-def _execute(path: str, beam_options: list[str], *, slices: int, asks: bool, as_json: bool) -> None:
+def _execute(path: str, beam_options: list[str], *, as_json: bool, **how: Any) -> None:
     from pipelines.display.log import warnings_on
     from pipelines.launch import launch
 
     err = console(stderr=True)
     with warnings_on(err):
-        result = launch(path, beam_options, slices=slices, asks=asks, console=err)
+        result = launch(path, beam_options, console=err, **how)
     if as_json:
         print_json(result.as_json())
     else:

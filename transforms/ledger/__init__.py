@@ -36,6 +36,41 @@ def open_ledger(address: str) -> LedgerLike:
     return GcsLedger(address)
 
 
+def verify_ledger(address: str) -> tuple[int, list[str]]:
+    """Reads every entry of a ledger, and compares its checksum.
+
+    Args:
+        address: A folder, or `gs://bucket/folder`.
+
+    Returns:
+        How many responses are intact, and every damage in words.
+
+    Raises:
+        InputError: It is no ledger, or cannot be read.
+        StillroomError: The bucket cannot be reached.
+    """
+    if not address.startswith("gs://"):
+        from transforms.ledger.damage import verify_folder
+
+        return verify_folder(Ledger(address))
+    from transforms.ledger.gcs import GcsLedger
+
+    return GcsLedger(address).reader(any_scheme=True).verify()
+
+
+def accept_loss(address: str, run_id: str) -> list[str]:
+    """Marks all damage of a ledger as accepted, and returns it in words; see `damage.accept_loss`.
+
+    In a bucket there is nothing to accept: its listing names every entry, and one that cannot be
+    read is an error with the object's name.
+    """
+    if address.startswith("gs://"):
+        return []
+    from transforms.ledger.damage import accept_loss as accept
+
+    return accept(Ledger(address), run_id)
+
+
 def migrate_ledger(address: str, run_id: str, derived: DerivedRequests) -> Migration:
     """Gives every response of a ledger the id of today's scheme; see `migrate.py`.
 

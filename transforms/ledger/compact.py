@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from transforms.ledger.damage import refuse_damage
 from transforms.ledger.entries import encode, make_line
 from transforms.ledger.folder import Ledger
 from transforms.ledger.index import ROW, IndexEntry, write_index
@@ -31,7 +32,8 @@ def compact(ledger: Ledger, run_id: str) -> int:
 
     Raises:
         LedgerBusy: A run is writing to the ledger.
-        InputError: The folder is no ledger, or its disk is full.
+        InputError: The folder is no ledger, its disk is full, or it has damage that is not
+            accepted.
         StillroomError: An entry is damaged. Nothing has changed.
     """
     ledger.prepare(any_scheme=True)
@@ -40,8 +42,9 @@ def compact(ledger: Ledger, run_id: str) -> int:
         if len(merged) < 2:
             return 0
         reader = ledger.reader(any_scheme=True)
+        refuse_damage(reader, str(ledger.path))
         _write(ledger, reader, run_id)
-        remove_segments(merged, {entry.segment for entry in reader.damaged()})
+        remove_segments(merged, reader.spoiled())
         return len(merged)
 
 

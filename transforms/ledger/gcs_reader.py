@@ -219,6 +219,16 @@ class GcsReader:
         verdict: dict[str, Any] = _parse(self._store, decision_name(decision_id), data)["verdict"]
         return verdict
 
+    def verify(self) -> tuple[int, list[str]]:
+        """Reads every response; returns how many are intact, and every damage in words."""
+        intact, damage = 0, []
+        for request_id in self.ids():
+            try:
+                intact += len(self.attempts(request_id))
+            except StillroomError as error:
+                damage.append(str(error))
+        return intact, damage
+
     def damage(self) -> list[str]:
         """Returns nothing: a damaged object is found when it is read."""
         return []

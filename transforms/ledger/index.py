@@ -1,8 +1,9 @@
 """The index of a segment: where each entry is, sorted by id, mapped from disk.
 
-An index is a header (magic, bytes of the segment that it describes) and one packed row an entry:
-id, offset, length, flags. It is derived from the segment and may be deleted at any time. It is
-mapped, so a ledger of any size is searched in little memory.
+An index is a header (magic, bytes of the segment that it describes), one packed row an entry (id,
+offset, length, flags) and the CRC-32 of all that. It is mapped, so a ledger of any size is searched
+in little memory. If it is missing or its checksum does not match, it is made again from the
+segment. It vouches for the segment's bytes: if there are fewer of them, entries are missing.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import hashlib
 import logging
 import os
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +28,17 @@ from transforms.storage.files import write_parts
 
 _log = logging.getLogger(__name__)
 
-ANSWERED, FINAL, DECISION, DAMAGED = 1, 2, 4, 8  # the flags of an entry
+# The flags of an entry. Damage is `ACCEPTED` once a run was told to go on without what is missing.
+ANSWERED, FINAL, DECISION, DAMAGED, ACCEPTED = 1, 2, 4, 8, 16
 
 ID_BYTES = 32
 ROW = struct.Struct("<32sQIB")  # id, offset, length, flags
 _ROW_TYPE = np.dtype([("id", "S32"), ("offset", "<u8"), ("length", "<u4"), ("flags", "u1")])
 _HEADER = struct.Struct("<8sQ")
-# 2: a response without an answer is not flagged as answered. An older index is made again.
-_MAGIC = b"STILLIX2"
+_CHECKSUM = struct.Struct("<I")
+# 3: with a checksum. An older index is made again, but believed if it describes more bytes than
+# its segment has.
+_MAGIC, _OLD_MAGICS = b"STILLIX3", (b"STILLIX1", b"STILLIX2")
 _ROWS_AT_ONCE = 4096
 
 Rows = npt.NDArray[np.void]
@@ -45,7 +51,7 @@ class IndexEntry(NamedTuple):
         id: Id of the request (or of the decision), 32 bytes less any zeros at the end.
         offset: First byte of its line in the segment.
         length: Bytes of the line, its newline included.
-        flags: `ANSWERED`, `FINAL`, `DECISION`, `DAMAGED`.
+        flags: `ANSWERED`, `FINAL`, `DECISION`, `DAMAGED`, `ACCEPTED`.
         segment: The file.
     """
 
@@ -75,9 +81,8 @@ class IndexEntry(NamedTuple):
         if not is_intact(line):
             raise StillroomError(
                 f"{self.segment}: the entry at byte {self.offset} ({self.length} bytes) is "
-                f"damaged: its checksum does not match\n  restore the file from a copy; or, to do "
-                f"without the entry and have its request asked again, delete "
-                f"{self.segment.with_suffix('.idx').name} and run again"
+                f"damaged: its checksum does not match\n  restore the file from a copy; or, to "
+                f"have the request asked again, run with --accept-loss"
             )
         return line
 
@@ -112,7 +117,8 @@ class Segment:
         start = self.ids.searchsorted(wanted)
         if start == len(self.ids) or self.ids[start] != wanted:
             return []
-        return list(self._between(int(start), int(self.ids.searchsorted(wanted, "right"))))
+        found = self._between(int(start), int(self.ids.searchsorted(wanted, "right")))
+        return [entry for entry in found if not entry.flags & DAMAGED]
 
     def entries(self, low: bytes = b"", high: bytes | None = None) -> Iterator[IndexEntry]:
         """Yields the entries whose id lies in a range, in the order of ids.
@@ -134,9 +140,26 @@ class Segment:
             )
 
     def damaged(self) -> list[IndexEntry]:
-        """Returns the damaged entries."""
-        spoiled = self.rows[self.rows["flags"] & DAMAGED != 0].tolist()
+        """Returns the entries that are damaged or missing, and not accepted as lost."""
+        spoiled = self.rows[self.rows["flags"] & (DAMAGED | ACCEPTED) == DAMAGED].tolist()
         return [IndexEntry._make((*row, self.path)) for row in spoiled]
+
+    def damage(self) -> list[str]:
+        """Returns the same in words, with a count of the responses that are missing."""
+        size, missing = self.path.stat().st_size, 0
+        found = []
+        for entry in self.damaged():
+            if entry.offset + entry.length > size:
+                missing += not entry.flags & DECISION
+            else:
+                place = f"{entry.length} bytes from byte {entry.offset}"
+                found.append(f"{self.path}: damaged: {place} are not read")
+        if missing:
+            found.append(
+                f"{self.path}: {missing} responses are missing: the file ends at byte {size}, and "
+                "its index names more"
+            )
+        return found
 
     def _between(self, start: int, stop: int) -> Iterator[IndexEntry]:
         for first in range(start, stop, _ROWS_AT_ONCE):
@@ -185,17 +208,74 @@ def write_index(segment: Path, size: int, rows: Iterable[bytes]) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_parts(segment.with_suffix(".idx"), [_HEADER.pack(_MAGIC, size), *rows])
+    write_parts(segment.with_suffix(".idx"), _parts(size, rows))
+
+
+def _parts(size: int, rows: Iterable[bytes]) -> Iterator[bytes]:
+    checksum = 0
+    for part in chain([_HEADER.pack(_MAGIC, size)], rows):
+        checksum = zlib.crc32(part, checksum)
+        yield part
+    yield _CHECKSUM.pack(checksum)
 
 
 def read_index(segment: Path) -> Rows | None:
-    """Maps a segment's index; None where there is none that fits the segment."""
+    """Maps a segment's index.
+
+    Args:
+        segment: The segment.
+
+    Returns:
+        Its rows, sorted; those whose bytes the segment no longer has are flagged as damaged. None
+        where there is no index, it is damaged, or it describes less than there is.
+
+    Raises:
+        FileNotFoundError: There is no such segment.
+    """
+    size = segment.stat().st_size
+    path = segment.with_suffix(".idx")
     try:
-        with segment.with_suffix(".idx").open("rb") as file:
-            header = file.read(_HEADER.size)
-            count, rest = divmod(os.fstat(file.fileno()).st_size - len(header), ROW.size)
-            if rest or header != _HEADER.pack(_MAGIC, segment.stat().st_size):
+        with path.open("rb") as file:
+            magic, described = _read_header(file.read(_HEADER.size))
+            if described is None or described < size or (magic != _MAGIC and described == size):
                 return None
-            return np.memmap(file, _ROW_TYPE, "r", offset=len(header), shape=(count,))
+            rows = _map(file, checked=magic == _MAGIC)
     except FileNotFoundError:
         return None
+    if rows is None:
+        _log.warning("%s: damaged; it is made again from its segment", path)
+    elif described > size:
+        return _flag_missing(rows, size)
+    return rows
+
+
+def _read_header(header: bytes) -> tuple[bytes, int | None]:
+    """Returns magic and described bytes; None for these where it is no header."""
+    if len(header) < _HEADER.size:
+        return b"", None
+    magic, size = _HEADER.unpack(header)
+    # Of an unknown magic nothing is believed, and its checksum is not the reason.
+    return magic, size if magic in (_MAGIC, *_OLD_MAGICS) else None
+
+
+def _map(file: IO[bytes], *, checked: bool) -> Rows | None:
+    """Maps the rows of an index; None where their checksum does not match."""
+    end = _CHECKSUM.size if checked else 0
+    count, rest = divmod(os.fstat(file.fileno()).st_size - _HEADER.size - end, ROW.size)
+    if rest or count < 0:
+        return None
+    if not count:
+        return np.empty(0, _ROW_TYPE)
+    rows = np.memmap(file, _ROW_TYPE, "r", offset=_HEADER.size, shape=(count,))
+    if not checked:
+        return rows
+    file.seek(0)
+    checksum = zlib.crc32(rows.data, zlib.crc32(file.read(_HEADER.size)))
+    file.seek(-_CHECKSUM.size, os.SEEK_END)
+    return rows if file.read() == _CHECKSUM.pack(checksum) else None
+
+
+def _flag_missing(rows: Rows, size: int) -> Rows:
+    rows = np.array(rows)
+    rows["flags"][rows["offset"] + rows["length"] > size] |= DAMAGED
+    return rows

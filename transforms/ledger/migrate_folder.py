@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.requests import SCHEME
 from transforms.ledger.compact import closed_segments, compacted_path, remove_segments
+from transforms.ledger.damage import refuse_damage
 from transforms.ledger.entries import encode, make_line, read_line
 from transforms.ledger.folder import Ledger
 from transforms.ledger.index import (
@@ -57,10 +58,11 @@ def migrate_folder(ledger: Ledger, run_id: str, derived: DerivedRequests) -> Mig
         check_no_open_batches(FolderNotes(ledger.path / NOTES).names())
         old = closed_segments(ledger.segments)
         reader = ledger.reader(any_scheme=True)
+        refuse_damage(reader, str(ledger.path))
         migration = plan_migration(lambda: _requests(reader), derived)
         if migration.new_ids or len(old) > 1:  # as one that was killed leaves them
             _write(ledger, reader, run_id, migration.new_ids, derived)
-            remove_segments(old, {entry.segment for entry in reader.damaged()})
+            remove_segments(old, reader.spoiled())
         ledger.write_format()
         return migration
 

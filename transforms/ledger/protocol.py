@@ -78,7 +78,7 @@ class ReaderLike(Protocol):
         """Returns the verdict that responses name, as plain data; None where none was noted."""
 
     def damage(self) -> list[str]:
-        """Returns the damaged places of the ledger that are known, in words."""
+        """Returns the damage of the ledger that is known and not accepted, in words."""
 
 
 class WriterLike(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,17 +157,17 @@ class LedgerReader:
     def damaged(self) -> list[IndexEntry]:
         """Returns the damaged entries, found when a segment's index was made.
 
-        The rest is read all the same. A damaged entry counts as never received, so its request is
-        asked again: report it.
+        The rest is read all the same. A damaged entry counts as never received.
         """
         return [entry for each in self.segments for entry in each.damaged()]
 
+    def spoiled(self) -> set[Path]:
+        """Returns the segments with damage, accepted or not."""
+        return {each.path for each in self.segments if np.any(each.rows["flags"] & DAMAGED)}
+
     def damage(self) -> list[str]:
-        """Returns the damaged places of the ledger that are known, in words."""
-        return [
-            f"{entry.segment}: damaged: {entry.length} bytes from byte {entry.offset} are not read"
-            for entry in self.damaged()
-        ]
+        """Returns the damage of the ledger that is known and not accepted, in words."""
+        return [sentence for each in self.segments for sentence in each.damage()]
 
     def entries(self, low: bytes = b"", high: bytes | None = None) -> Iterator[list[IndexEntry]]:
         """Yields the entries of each id in a range, in the order of ids, without reading them.

@@ -5,8 +5,10 @@
     segments/00000008-compacted.jsonl    all entries of the segments before it
 
 A segment belongs to the writer that created it, and is locked while that writer lives. If a writer
-is killed, the next process that opens the segment cuts its unfinished end: no append of that had
-returned. An index is made when a segment is sealed, or else when it is first read.
+is killed, the next process that opens the segment cuts its unfinished end, a line without a
+newline, and keeps it beside the segment (`.cut`): no append of that had returned. Whatever else is
+wrong is damage, see `damage.py`. An index is made when a segment is sealed, or else when it is
+first read.
 """
 
 from __future__ import annotations
@@ -179,36 +181,46 @@ def _adopt(path: Path, file: IO[bytes]) -> Rows:
     """Finishes a segment whose writer is gone, under its lock."""
     packed, end = _scan(path)
     rows = sorted_rows(packed)
-    unfinished = os.fstat(file.fileno()).st_size - end
     for _, offset, length, _ in rows[rows["flags"] & DAMAGED != 0].tolist():
         _log.warning("%s: damaged: %d bytes from byte %d are not read", path, length, offset)
-    if unfinished:
-        _log.warning("%s: cut an unfinished entry: %d bytes from byte %d", path, unfinished, end)
-        file.truncate(end)
+    if os.fstat(file.fileno()).st_size > end:
+        _cut(path, file, end)
     make_durable(path)
     if end:
         try_write_index(path, end, rows)
     return rows
 
 
+def _cut(path: Path, file: IO[bytes], end: int) -> None:
+    """Cuts an unfinished entry, and keeps its bytes beside the segment."""
+    file.seek(end)
+    rest = file.read()
+    _log.warning("%s: cut an unfinished entry: %d bytes from byte %d", path, len(rest), end)
+    with path.with_suffix(".cut").open("ab") as aside:
+        aside.write(rest)
+        aside.flush()
+        sync_data(aside.fileno())
+    file.truncate(end)
+
+
 def _scan(path: Path) -> tuple[bytearray, int]:
     """Reads a segment from end to end.
 
     Returns:
-        Its packed rows in the order of the file, and where its last intact line ends. A broken
-        line before that place is damage, and its row is flagged; after it, it is unfinished.
+        Its packed rows in the order of the file, and where its last line ends. A broken line is
+        damage, and its row is flagged. What follows the last newline is unfinished.
     """
-    rows, spoiled, offset, end = bytearray(), bytearray(), 0, 0
+    rows, offset = bytearray(), 0
     with path.open("rb", buffering=2**20) as file:
         for line in file:
             if is_intact(line):
-                rows += spoiled + _row(line, offset)
-                spoiled.clear()
-                end = offset + len(line)
+                rows += _row(line, offset)
+            elif line.endswith(b"\n") or is_intact(line[:-1] + b"\n"):
+                rows += ROW.pack(_NO_ID, offset, len(line), DAMAGED)
             else:
-                spoiled += ROW.pack(_NO_ID, offset, len(line), DAMAGED)
+                break
             offset += len(line)
-    return rows, end
+    return rows, offset
 
 
 def _row(line: bytes, offset: int) -> bytes:

@@ -154,7 +154,7 @@ def test_unknown_beam_options_are_left_to_beam_and_unknown_flags_are_not(tmp_pat
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
-def test_a_damaged_ledger_entry_is_reported_once_on_stderr(
+def test_damage_in_the_ledger_stops_a_run_until_its_loss_is_accepted(
     tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     with Teacher() as teacher:
@@ -166,14 +166,21 @@ def test_a_damaged_ledger_entry_is_reported_once_on_stderr(
         segment.write_bytes(content)
         for index in (tmp_path / "ledger").rglob("*.idx"):
             index.unlink()
-        done = _stillroom("run", project.path, *flags)
+        refused = _stillroom("run", project.path, *flags)
+        assert teacher.count == 5
+        done = _stillroom("run", project.path, "--accept-loss", *flags)
         assert teacher.count == 6
-    assert done.returncode == 0
+        again = _stillroom("run", project.path, *flags)
+        assert teacher.count == 6
+    damage = rf"{segment}: damaged: \d+ bytes from byte \d+ are not read"
+    assert refused.returncode == 2
+    assert re.search(damage, refused.stderr)
+    assert "--accept-loss" in refused.stderr
+    assert (done.returncode, again.returncode) == (0, 0)
     # Between them there may be lines of progress.
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning")]
-    damage = rf"{segment}: damaged: \d+ bytes from byte \d+ are not read"
-    assert re.fullmatch(f"warning: {damage}", warning)
-    assert "are not read" not in done.stdout
+    assert re.fullmatch(f"warning: accepted as lost: {damage}", warning)
+    assert "are not read" not in done.stdout + again.stderr
 
 
 def test_a_misspelt_competitor_ends_the_plan_with_its_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import LedgerBusy, StillroomError
+from schemas.errors import InputError, LedgerBusy, StillroomError
 from schemas.responses import Response
 from tests.transforms.ledger.samples import (
     ALL,
@@ -21,6 +21,7 @@ from tests.transforms.ledger.samples import (
 )
 from transforms.ledger import Ledger
 from transforms.ledger.compact import compact
+from transforms.ledger.damage import accept_loss
 
 
 @pytest.fixture
@@ -106,6 +107,9 @@ def test_compaction_puts_a_damaged_segment_aside(ledger: Ledger) -> None:
     content = damaged.read_bytes().replace(b"http_429", b"http_420", 1)
     damaged.write_bytes(content)
     damaged.with_suffix(".idx").unlink()
+    with pytest.raises(InputError, match="accept-loss"):
+        compact(ledger, "tidy")
+    assert accept_loss(ledger, "run-1")
     compact(ledger, "tidy")
     assert len(ledger.reader()) == 49
     assert damaged.with_suffix(".damaged").read_bytes() == content

@@ -73,16 +73,30 @@ def test_an_entry_cut_at_any_byte_is_cut_off_and_the_rest_is_there(ledger: Ledge
         assert segment.read_bytes() == kept
 
 
-@pytest.mark.parametrize(
-    "rest", [b"\0" * 512, b"junk\njunk\n", b"00000000 {}\n"], ids=["zeros", "lines", "checksum"]
-)
-def test_what_a_power_loss_left_at_the_end_is_cut(ledger: Ledger, rest: bytes) -> None:
+@pytest.mark.parametrize("rest", [b"\0" * 512, b"12345678 {"], ids=["zeros", "part"])
+def test_what_a_power_loss_left_at_the_end_is_cut_and_kept_aside(
+    ledger: Ledger, rest: bytes
+) -> None:
     write(ledger, answer(name(1)))
     (segment,) = segments(ledger)
     whole = segment.read_bytes()
     segment.write_bytes(whole + rest)
     assert ledger.reader().read(name(1)) == answer(name(1))
     assert segment.read_bytes() == whole
+    assert segment.with_suffix(".cut").read_bytes() == rest
+    assert ledger.reader().damage() == []
+
+
+@pytest.mark.parametrize("rest", [b"junk\njunk\n", b"00000000 {}\n"], ids=["lines", "checksum"])
+def test_a_whole_line_at_the_end_that_is_not_intact_is_damage(ledger: Ledger, rest: bytes) -> None:
+    write(ledger, answer(name(1)))
+    (segment,) = segments(ledger)
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + rest)
+    reader = ledger.reader()
+    assert reader.read(name(1)) == answer(name(1))
+    assert next(entry.offset for entry in reader.damaged()) == len(whole)
+    assert segment.read_bytes() == whole + rest
 
 
 def test_a_segment_torn_in_its_first_line_is_empty(ledger: Ledger) -> None:
