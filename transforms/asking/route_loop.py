@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from schemas.codes import Outcome, StopReason
@@ -25,10 +25,11 @@ from schemas.responses import Response
 from transforms.asking.context import AskingContext
 from transforms.asking.progress import ACCESS_REFUSALS_IN_A_ROW, WITHDRAWN, RouteProgress
 from transforms.asking.repair import Repairs, may_need_repair
+from transforms.asking.reserving import RouteBudget
 from transforms.asking.sender import Sender
 from transforms.dialects.error_codes import Meaning
 from transforms.dialects.server_limits import seconds_until_refilled
-from transforms.limits.budget import Spend, cost
+from transforms.limits.budget import Spend
 from transforms.limits.quota import DenialReason, Denied, Grant
 from transforms.limits.route_work import RouteWork
 from transforms.limits.usage import tokens_used
@@ -60,7 +61,7 @@ class _RequestState:
     call: HttpCall
     estimate: Tokens
     most: Tokens
-    reserve: Spend
+    reserved: Spend = field(default_factory=Spend)
     attempts: int = 0
     began: float = 0.0
 
@@ -124,7 +125,7 @@ class RouteLoop:
         patience = work.route.timeouts.patience_seconds
         self._policy = RetryPolicy(patience, context.clock, context.random)
         self._stopped = asyncio.Event()
-        self._beyond = NO_TOKENS  # what the server used beyond a request's limit; reserved besides
+        self._budget = RouteBudget(context.budget, work.route, progress)
         self._failures_in_a_row = 0
         self._refusals_in_a_row = 0
         self._looked_up = 0
@@ -201,13 +202,11 @@ class RouteLoop:
 
     async def _ask_until_ended(self, request: Request) -> _Sent | None:
         """Returns the last attempt; None where it was not sent."""
-        most = most_tokens(request)
         state = _RequestState(
             request=request,
             call=self._api.build(request),
             estimate=estimated_tokens(request) if self._limiter.limits_tokens else NO_TOKENS,
-            most=most,
-            reserve=cost(most + self._beyond, self._route.price),
+            most=most_tokens(request),
         )
         last = await self._policy.run(
             partial(self._attempt, state), self._sleep, partial(self._before_pause, state)
@@ -227,21 +226,22 @@ class RouteLoop:
     async def _attempt(self, state: _RequestState) -> _Sent | None:
         if self._stopped.is_set():
             return None
-        budget = self._context.budget
-        if not await budget.reserve(state.reserve):
+        reserved = await self._budget.reserve(state.most)
+        if reserved is None:
             self._context.stop_all(
                 StopReason.BUDGET,
                 "the rest of the budget, or of the month's, does not cover another request",
             )
             return None
+        state.reserved = reserved
         grant = await self._limiter.acquire(state.estimate)
         if not isinstance(grant, Grant):
-            budget.release(state.reserve)
+            self._budget.release(reserved)
             self._note_denied(grant)
             return None
         verdict = self._context.permits(state.request)
         if verdict is None or not verdict.permits:
-            budget.release(state.reserve)
+            self._budget.release(reserved)
             self._limiter.settle(grant, NO_TOKENS)
             self.stop(StopReason.TERMS, f"{self._route.id}: the terms no longer permit it")
             return None
@@ -252,7 +252,7 @@ class RouteLoop:
         self._count(state)
         context, sent_at = self._context, self._context.clock.now()
         try:
-            if self._limited_by_day or (context.budget.monthly and state.reserve.picodollars):
+            if self._limited_by_day or (context.budget.monthly and state.reserved.picodollars):
                 lost = self._response(state, _LOST, sent_at, decision_id, final=False)
                 await context.ledger.intend(lost, state.request)
             exchange, reading = judge(await self._sender.post(state.call))
@@ -312,16 +312,11 @@ class RouteLoop:
         most = plausible_tokens(state.request.messages, state.request.parameters)
         used = tokens_used(self._api, exchange, most)
         self._limiter.settle(grant, used)
+        spent = self._budget.settle(state.reserved, state.most, used)
         if used is None:
-            self._context.budget.settle(state.reserve, None)
-            self.progress.count_unknown_cost(state.reserve.usd, answered=exchange.answered)
-            return
-        spent = cost(used, self._route.price)
-        self._context.budget.settle(state.reserve, spent)
-        self.progress.count_cost(used, spent.usd)
-        if used.completion > state.most.completion + self._beyond.completion:
-            self._beyond = Tokens(0, used.completion - state.most.completion)
-            self.progress.note_beyond(self._route.id, self._beyond.completion)
+            self.progress.count_unknown_cost(spent.usd, answered=exchange.answered)
+        else:
+            self.progress.count_cost(used, spent.usd)
 
     def _react(self, sent: _Sent) -> None:
         if self._reach.gives_up(sent.exchange):

@@ -133,6 +133,28 @@ class BudgetTracker:
         """
         return self._take(most)
 
+    @property
+    def capped(self) -> bool:
+        """Whether money or tokens have a cap."""
+        return min(self._picodollars, self._tokens) < math.inf
+
+    def careful(self, least: Spend, most: Spend) -> Spend:
+        """Returns what to reserve for an attempt of which little is known.
+
+        Args:
+            least: What it costs by its request.
+            most: What it may cost at worst.
+
+        Returns:
+            The most, but not more than half of what is left; at least `least`.
+        """
+        paid, worst, tokens = least.picodollars, most.picodollars, least.tokens
+        if paid is not None and worst is not None and self.spent.picodollars is not None:
+            half = (self._picodollars - self.spent.picodollars) / 2
+            paid = max(paid, int(min(worst, half)))
+        half = (self._tokens - self.spent.tokens) / 2
+        return Spend(paid, least.requests, max(tokens, int(min(most.tokens, half))))
+
     def adopt(self, reserved: Spend) -> None:
         """Takes over reservations of an earlier process, which are not settled yet.
 

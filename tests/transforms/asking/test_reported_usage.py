@@ -102,19 +102,28 @@ def test_reasoning_beyond_the_limit_is_paid_for_and_reserved_from_then_on(
     assert ("beyond_limit" in done.errors) <= beyond
 
 
-def test_once_reasoning_beyond_the_limit_is_known_no_more_is_billed_than_the_budget(
-    tmp_path: Path,
+@pytest.mark.parametrize("cap", [0.1, 0.5, 2.0])
+def test_no_more_is_billed_than_the_budget_if_every_answer_reasons_beyond_the_limit(
+    tmp_path: Path, cap: float
 ) -> None:
-    usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 530}
+    usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 130}
     with Teacher(always(reply(usage))) as teacher:
-        route = make_route(teacher.endpoint, price=PRICE, quota=Quota(concurrency=4))
-        work = RouteWork(route, make_requests(40, max_tokens=50))
-        done = run_engine(tmp_path, work, caps=Caps(usd=2.0))[ROUTE]
-        billed = teacher.count * (10 * 1e-4 + 520 * 4e-4)
+        route = make_route(teacher.endpoint, price=PRICE, quota=Quota(concurrency=16))
+        work = RouteWork(route, make_requests(60, max_tokens=50))
+        done = run_engine(tmp_path, work, caps=Caps(usd=cap))[ROUTE]
+        billed = teacher.count * (10 * 1e-4 + 120 * 4e-4)
     assert done.usd == pytest.approx(billed)
-    assert 1.7 < billed <= 2.0
+    assert cap - 0.07 < billed <= cap
     assert done.stopped == "budget"
-    assert "counts up to 470 tokens beyond what a request allows" in done.errors["beyond_limit"]
+    assert "counts up to 70 tokens beyond what a request allows" in done.errors["beyond_limit"]
+
+
+def test_a_server_that_reports_no_usage_may_use_up_the_budget(tmp_path: Path) -> None:
+    with Teacher(always(reply(None))) as teacher:
+        route = make_route(teacher.endpoint, price=PRICE, quota=Quota(concurrency=16))
+        work = RouteWork(route, make_requests(60, max_tokens=50))
+        done = run_engine(tmp_path, work, caps=Caps(usd=1.0))[ROUTE]
+    assert done.answered == 35  # each may have cost 78 x 0.0001 + 50 x 0.0004 dollars
 
 
 @pytest.mark.parametrize(
