@@ -84,7 +84,10 @@ def ask_slice(
             price_now=partial(_price_now, job),
         )
         if job.run.budget.usd_per_month is not None:  # a route of this run reserves its own jobs
-            used.month += IntentLog(ledger.notes, part.digits()).reserved(but=job.routes())
+            intents = IntentLog(
+                ledger.notes, part.digits(), lambda name: _price_now(job, name).in_batch()
+            )
+            used.month += intents.reserved(but=job.routes())
             _check_month(job, used)
         work = list(_work(job, requests, ledger, used, stack))
         return uvloop.run(_ask(job, part, work, ledger, used, throttled))

@@ -77,7 +77,9 @@ class BatchLoop:
         self._has_no_key = bool(route.key) and work.key is None  # this run has nothing to ask
         headers = headers_for(self._api, work.key)
         self._client = BatchClient(context.client, protocol, work.base, headers, route.timeouts)
-        self._intents = IntentLog(context.ledger.notes, context.ledger.digits)
+        self._intents = IntentLog(
+            context.ledger.notes, context.ledger.digits, lambda _: self._price
+        )
         self._search = JobSearch(
             self._client, protocol, self._intents, route.timeouts.response_seconds
         )

@@ -15,8 +15,8 @@ notes remain, since their names show which jobs are known.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from schemas.canonical import digest
@@ -193,11 +193,19 @@ class IntentLog:
     Args:
         notes: Where they are stored.
         digits: The first hex digits whose locks are held.
+        price_now: Returns the present price of a route's batches: it counts where an intent holds
+            none.
     """
 
-    def __init__(self, notes: NotesLike, digits: str) -> None:
+    def __init__(
+        self,
+        notes: NotesLike,
+        digits: str,
+        price_now: Callable[[str], Price] = lambda _: Price(),
+    ) -> None:
         self._notes = notes
         self._digits = frozenset(digits)
+        self._price_now = price_now
 
     def open(self, route: str) -> list[OpenIntent]:
         """Returns a route's intents with results that this run collects, oldest first."""
@@ -221,7 +229,12 @@ class IntentLog:
     def read(self, name: str) -> Intent | None:
         """Returns an intent; None where it is settled meanwhile."""
         data = self._notes.get(name + _INTENT)
-        return None if data is None else Intent.decode(data)
+        if data is None:
+            return None
+        intent = Intent.decode(data)
+        return (
+            intent if intent.price.known else replace(intent, price=self._price_now(intent.route))
+        )
 
     def note_job(self, opened: OpenIntent, job: str) -> None:
         """Notes the job of an intent."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from schemas.inputs.budget import Budget as Caps
 from schemas.inputs.registry import Price
 from tests.batch_server import USAGE, BatchServer
 from tests.money import known
@@ -176,3 +177,18 @@ def test_a_line_that_no_answer_fills_is_left_out(tmp_path: Path, api: str) -> No
         server.lines = lambda lines: [lines[0] + " " * (17 * 2**20), *lines[1:]]
         done = ask_in_batches(server, api, tmp_path)
     assert (done.answered, done.pending) == (4, 1)
+
+
+def test_a_job_ordered_without_a_price_is_counted_at_the_price_that_is_known_now(
+    tmp_path: Path,
+) -> None:
+    with BatchServer() as server:
+        server.ends_after = None
+        route = {"price": Price()}
+        first = ask_in_batches(server, "openai-chat", tmp_path, route=route)
+        assert (first.pending, first.usd, first.usd_uncertain) == (5, 0, None)
+        server.ends_after = 1
+        caps = Caps(usd=1.0)
+        done = ask_in_batches(server, "openai-chat", tmp_path, 9, run_id="run-2", caps=caps)
+    assert (done.answered, done.stopped) == (9, None)
+    assert done.usd == pytest.approx(9 * HALF)
