@@ -80,7 +80,8 @@ def _project(folder: Path, hostile: str, healthy: str, prompts: list[str]) -> Pr
         "api": "openai-chat",
         "model": MODEL,
         "quota": {"concurrency": _IN_FLIGHT},
-        "timeouts": {"connect_seconds": 5, "response_seconds": 2, "patience_seconds": 1},
+        # Shorter than any pause: what fails is not asked again in this run.
+        "timeouts": {"connect_seconds": 5, "response_seconds": 5, "patience_seconds": 0.001},
         "terms": ["spdx/apache-2.0"],
     }
     routes = {
