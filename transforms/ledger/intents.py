@@ -149,7 +149,7 @@ class Intents:
             data = b"".join(each.line for each in batch)
             try:
                 await loop.run_in_executor(self._writer, self._notes.put, name, data)
-            except StillroomError as error:
+            except Exception as error:  # noqa: BLE001 - no task may wait forever
                 _fail(batch + self._waiting, error)
                 return
             self._left[name] = len(batch)
@@ -199,7 +199,7 @@ def _is_known(ledger: ReaderLike, lost: LostAttempt) -> bool:
     return any(AttemptKey.of(each) == key for each in ledger.attempts(key.request_id))
 
 
-def _fail(waiting: list[_Waiting], error: StillroomError) -> None:
+def _fail(waiting: list[_Waiting], error: Exception) -> None:
     for each in waiting:
         if not each.written.done():
             each.written.set_exception(error)

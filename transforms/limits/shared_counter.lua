@@ -92,7 +92,10 @@ local function read_clock()
     state.day, state.used, state.reserved = day, { 0, 0 }, { 0, 0 }
   end
   if ask.today[1] == day then
-    state.used = { math.max(state.used[1], ask.today[2]), math.max(state.used[2], ask.today[3]) }
+    for kind = 1, 2 do -- what was lost with its process is reserved here, and in the ledger too
+      local others = ask.today[kind + 1] - state.reserved[kind]
+      state.used[kind] = math.max(state.used[kind], others)
+    end
   end
 end
 

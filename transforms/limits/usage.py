@@ -32,6 +32,8 @@ from transforms.providers.usage_reading import bounded_usage
 
 _DAY_MILLISECONDS = 86_400_000
 _MINUTE_MILLISECONDS = 61_000  # a little more, since requests arrive later than they are sent
+# What was sent so long before midnight may have arrived after it: then it counts for both days.
+_IN_FLIGHT_MILLISECONDS = 900_000
 # Usage is held against its request, which costs a look-up, if it is more than this, or more tokens
 # than the answer has bytes.
 _LONG_PROMPT_TOKENS = 2**17
@@ -113,7 +115,12 @@ def past_usage(
     )
     midnight, first = now - now % _DAY_MILLISECONDS, _first_of_month(now)
     minute = now - _MINUTE_MILLISECONDS
-    since = min(run_started, minute, midnight if by_day else now, first if monthly else now)
+    since = min(
+        run_started,
+        minute,
+        midnight - _IN_FLIGHT_MILLISECONDS if by_day else now,
+        first if monthly else now,
+    )
     behind = _DAY_MILLISECONDS if by_day or monthly else 0
     used = PastUsage()
     others: dict[str, DayUsage] = {}

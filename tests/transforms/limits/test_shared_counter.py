@@ -233,6 +233,15 @@ def test_a_day_is_at_least_as_full_as_the_ledger_says(server: RedisServer) -> No
     assert isinstance(granted, SharedReservation)
 
 
+def test_what_was_lost_with_its_process_counts_once_in_the_day(server: RedisServer) -> None:
+    quota: dict[str, Any] = {"requests_per_day": 3}
+    first_answers(server, SMALL, SMALL, **quota)  # neither is settled
+    lost = DayUsage(2, 0)
+    [granted, full] = first_answers(server, SMALL, SMALL, today=lost, **quota)
+    assert isinstance(granted, SharedReservation)
+    assert not isinstance(full, SharedReservation)
+
+
 def test_a_settled_request_gives_room_in_the_day(server: RedisServer) -> None:
     async def run() -> list[Answer]:
         async with limiters(server.url) as made:

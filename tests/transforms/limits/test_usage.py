@@ -162,10 +162,9 @@ def test_what_a_clock_that_was_behind_wrote_into_a_file_counts_on_its_day(tmp_pa
 
 
 def test_a_request_in_flight_at_midnight_counts_on_the_day_it_was_answered(tmp_path: Path) -> None:
-    times = iter([at("2026-02-26", "23:59:59"), at("2026-02-27", "00:00:01")])
-    last = at("2026-02-27", "00:00:01")
-    clock = Clock(wall=lambda: next(times, last) / 1000)
+    before, after = at("2026-02-26", "23:59:59"), at("2026-02-27", "00:00:01")
     with Teacher(always(answer())) as teacher:
+        clock = Clock(wall=lambda: (after if teacher.count else before) / 1000)
         route = make_route(teacher.endpoint, price=PRICE)
         run_engine(tmp_path, RouteWork(route, make_requests("a")), run_id="x", clock=clock)
     assert used(tmp_path, "2026-02-27").today == {ROUTE: DayUsage(1, 15)}
