@@ -20,6 +20,7 @@ from rich.console import Console
 from pipelines.display.plan import plan_warnings
 from pipelines.display.progress import Display
 from pipelines.planning.earlier_corpora import open_indexes
+from pipelines.planning.ownership import check_owner
 from pipelines.planning.plan import Plan
 from pipelines.planning.plan_run import plan_prepared
 from pipelines.planning.prepare import prepare
@@ -60,6 +61,7 @@ def launch(
     slices: int,
     asks: bool,
     accepts_loss: bool = False,
+    takes_over: bool = False,
     console: Console | None = None,
     clock: Clock = _CLOCK,
 ) -> Result:
@@ -71,6 +73,7 @@ def launch(
         slices: Number of parts that the requests are divided into, one worker each.
         asks: Whether teachers are asked. If not, only the ledger is read.
         accepts_loss: Whether to go on without what is damaged or missing in the ledger.
+        takes_over: Whether a corpus of another name may be published onto.
         console: Where progress is printed; None for nowhere.
         clock: The clock of asking. The corpus is built for the day on which the run starts.
 
@@ -93,6 +96,7 @@ def launch(
         asks=asks,
         beam_options=beam_options,
         accepts_loss=accepts_loss,
+        takes_over=takes_over,
         clock=clock,
         notify=notify,
     )
@@ -152,6 +156,7 @@ def get_ready(
     asks: bool,
     beam_options: Sequence[str] = (),
     accepts_loss: bool = False,
+    takes_over: bool = False,
     clock: Clock = _CLOCK,
     notify: Callable[[str], object] = _LOG.info,
 ) -> Job:
@@ -163,6 +168,7 @@ def get_ready(
         asks: Whether teachers are to be asked.
         beam_options: Options of Beam.
         accepts_loss: Whether to go on without what is damaged or missing in the ledger.
+        takes_over: Whether a corpus of another name may be published onto.
         clock: The clock of asking.
         notify: Called with a message before slow work.
 
@@ -185,6 +191,8 @@ def get_ready(
         raise RefusedByTerms(_refusal(plan))
     for sentence in plan_warnings(plan) if asks else ():
         _LOG.warning("%s", sentence)
+    if not takes_over:
+        check_owner(prepared.run)
     preflight(prepared.run.corpus)
     if asks:
         open_ledger(prepared.run.ledger).preflight(run_id)

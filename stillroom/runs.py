@@ -49,6 +49,7 @@ def run(
     slices: int = 1,
     beam_options: Sequence[str] = (),
     accept_loss: bool = False,
+    take_over: bool = False,
     progress: bool = False,
 ) -> Result:
     """Asks, filters, deduplicates and publishes. Call it again after any interruption.
@@ -62,6 +63,7 @@ def run(
         slices: Workers that ask at once; they share quota and budget. 1 to 16.
         beam_options: Options of Beam, such as `--runner=FlinkRunner`.
         accept_loss: Whether to go on without what is damaged or missing in the ledger.
+        take_over: Whether to publish onto a corpus that another run file has published.
         progress: Whether progress is printed on stderr.
 
     Returns:
@@ -81,16 +83,24 @@ def run(
         slices=slices,
         asks=True,
         accepts_loss=accept_loss,
+        takes_over=take_over,
         console=_console(progress),
     )
 
 
-def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool = False) -> Result:
+def build(
+    run_file: AnyPath,
+    *,
+    beam_options: Sequence[str] = (),
+    take_over: bool = False,
+    progress: bool = False,
+) -> Result:
     """Does what `run` does with the answers in the ledger. Sends nothing.
 
     Args:
         run_file: The run file: a path, or `gs://bucket/name`.
         beam_options: Options of Beam.
+        take_over: As for `run`.
         progress: Whether progress is printed on stderr.
 
     Returns:
@@ -99,7 +109,14 @@ def build(run_file: AnyPath, *, beam_options: Sequence[str] = (), progress: bool
     Raises:
         StillroomError: As `run`.
     """
-    return launch(run_file, beam_options, slices=1, asks=False, console=_console(progress))
+    return launch(
+        run_file,
+        beam_options,
+        slices=1,
+        asks=False,
+        takes_over=take_over,
+        console=_console(progress),
+    )
 
 
 def verify(corpus: AnyPath) -> Verification:

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("release-check")(release_check)
     app.command()(report)
     app.command()(index)
+    app.command()(prune)
 
 
 def verify(corpus: CorpusPath, as_json: AsJson = False) -> None:
@@ -239,6 +240,25 @@ def index(
         from pipelines.display.corpus import print_index
 
         print_index(summary, console())
+
+
+def prune(
+    corpus: CorpusPath,
+    keep: Annotated[int, typer.Option(min=1, metavar="N", help="How many versions stay.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions of a corpus. The newest N stay, the current one always."""
+    from transforms.corpus.prune import prune as remove_old
+
+    removed = remove_old(corpus, keep, dry=dry_run)
+    if as_json:
+        print_json({"removed": removed, "dry_run": dry_run})
+        return
+    verb = "would be removed" if dry_run else "removed"
+    sys.stdout.writelines(f"{version} {verb}\n" for version in removed)
+    if not removed:
+        sys.stdout.write("there is nothing to remove\n")
 
 
 def _without_duty(check: dict[str, Any]) -> dict[str, Any]:

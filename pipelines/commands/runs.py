@@ -9,6 +9,10 @@ import typer
 from pipelines.commands.arguments import AsJson
 from pipelines.display.console import console, print_json
 
+TakeOver = Annotated[
+    bool,
+    typer.Option("--take-over", help="Publish onto a corpus that another run file has published."),
+]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="The run file, YAML.")]
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
 
@@ -85,6 +89,7 @@ def run(
             help="Go on without what is damaged or missing in the ledger: it is bought again.",
         ),
     ] = False,
+    take_over: TakeOver = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask, filter, deduplicate and publish. Run it again after any interruption.
@@ -97,16 +102,19 @@ def run(
         slices=slices,
         asks=True,
         accepts_loss=accept_loss,
+        takes_over=take_over,
         as_json=as_json,
     )
 
 
-def build(context: typer.Context, path: RunPath, as_json: AsJson = False) -> None:
+def build(
+    context: typer.Context, path: RunPath, take_over: TakeOver = False, as_json: AsJson = False
+) -> None:
     """Do what `run` does with the answers in the ledger. Sends nothing.
 
     Arguments after `--` are passed to Beam.
     """
-    _execute(path, context.args, slices=1, asks=False, as_json=as_json)
+    _execute(path, context.args, slices=1, asks=False, takes_over=take_over, as_json=as_json)
 
 
 def _execute(path: str, beam_options: list[str], *, as_json: bool, **how: Any) -> None:

@@ -24,6 +24,7 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 CROISSANT = "croissant.json"
 REPORT = "report.html"
+INDEXES = ".index"  # folder of the indexes for later runs, beside the versions
 
 T = TypeVar("T")
 

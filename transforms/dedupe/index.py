@@ -25,7 +25,7 @@ from schemas.manifest import Compared, Shard
 from schemas.prompts import Message
 from schemas.responses import ToolCall
 from transforms.corpus.publish import json_bytes
-from transforms.corpus.read import MANIFEST, Corpus, parse, read_bytes
+from transforms.corpus.read import INDEXES, MANIFEST, Corpus, parse, read_bytes
 from transforms.dedupe.golden import SKETCH_SPEC, golden_digest
 from transforms.dedupe.keys import answer_text
 from transforms.dedupe.sidecar import sidecar_file
@@ -41,13 +41,12 @@ from transforms.work import open_work_folder, work_folder
 
 INDEX = "index.json"
 
-_FOLDER = ".index"
 _COLUMNS = ("record_id", "messages", "completion", "tool_calls")
 
 
 def index_folder(corpus: Corpus, unit: Unit) -> Path:
     """Returns the folder of a version's index, whether or not it exists."""
-    return corpus.folder.parent / _FOLDER / f"{corpus.manifest.version}-{unit}"
+    return corpus.folder.parent / INDEXES / f"{corpus.manifest.version}-{unit}"
 
 
 def make_index(corpus: Corpus, unit: Unit) -> None:

@@ -244,6 +244,12 @@ class Store:
                 self._prefix + name, if_generation_match=generation, **self._options
             )
 
+    def remove(self, name: str) -> None:
+        """Deletes an object as it is now, if it is there."""
+        found = self.get_with_generation(name)
+        if found is not None:
+            self.delete(name, found[1])
+
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()

@@ -199,3 +199,34 @@ def test_workers_elsewhere_are_refused_before_anything_is_asked(
         with pytest.raises(InputError, match="workers on other machines"):
             project.run(*options, "--job_endpoint=localhost:9")
         assert (teacher.count, server.names(prefix=_PREFIX)) == (0, [])
+
+
+def test_a_corpus_of_another_name_is_not_published_onto_unless_told(
+    server: GcsServer, tmp_path: Path
+) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(2))
+        for corpus in (CORPUS, str(tmp_path / "corpus")):
+            project.change(name="test", corpus=corpus)
+            first = project.run()
+            project.change(name="other")
+            with pytest.raises(InputError, match="belongs to another run"):
+                project.run()
+            with pytest.raises(InputError, match="--take-over"):
+                stillroom.build(project.path)
+            assert stillroom.latest(corpus) == first.folder
+            taken = stillroom.build(project.path, take_over=True)
+            assert stillroom.latest(corpus) == taken.folder != first.folder
+        assert teacher.count == 2
+
+
+def test_old_versions_are_pruned(server: GcsServer, tmp_path: Path) -> None:
+    with Teacher() as teacher:
+        project = make_project(tmp_path, teacher.endpoint, questions(3), corpus=CORPUS)
+        first = project.run()
+        project.change(filters=[{"rule": "length", "min_words": 1}])
+        second = project.run()
+    done = _stillroom("prune", CORPUS, "--keep", 1, "--json")
+    assert json.loads(done.stdout) == {"removed": [first.version], "dry_run": False}
+    assert stillroom.latest(CORPUS) == second.folder
+    assert not server.names(prefix=f"{_PREFIX}{first.version}/")
