@@ -259,3 +259,19 @@ def test_unknown_and_anything_is_unknown() -> None:
     unknown = Spend(None, 1, 5)
     assert Spend(7, 1, 5) + unknown == unknown + Spend(7, 1, 5) == Spend(None, 2, 10)
     assert (unknown - Spend(7, 1, 5)).usd is None
+
+
+@pytest.mark.parametrize(
+    ("paid", "counted"),
+    [(Spend(30, 1, 4), Spend(30, 1, 4)), (Spend(95, 1, 9), Spend(90, 1, 8))],
+    ids=["room", "no room"],
+)
+def test_more_than_was_reserved_counts_as_far_as_there_is_room(paid: Spend, counted: Spend) -> None:
+    budget = BudgetTracker(Caps(usd=100e-12, tokens=10))
+    first, second = Spend(20, 1, 2), Spend(10, 1, 2)
+    assert budget.take(first)
+    assert budget.take(second)
+    budget.settle(first, paid)
+    assert budget.spent == counted
+    budget.settle(second, second)
+    assert budget.spent == counted + second
