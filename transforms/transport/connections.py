@@ -69,8 +69,12 @@ class Identity:
             headers: The values of the response's headers.
             body: Its body. A response that names no request is not doubted.
         """
-        text = body.decode("ascii", "replace") if self._mark in body else ""
-        named = {each.lower() for part in (*headers, text) for each in self._ids.findall(part)}
+        text = "\n".join(headers)
+        if self._mark in body:
+            text += "\n" + body.decode("ascii", "replace")
+        elif request_id[:16] not in text.lower():  # nearly always, so it is looked at first
+            return False
+        named = {each.lower() for each in self._ids.findall(text)}
         return bool(named) and request_id[16:24] not in named
 
 

@@ -140,6 +140,7 @@ def test_a_response_that_names_no_request_is_not_doubted() -> None:
     assert not identity.names_another(mine, ["req_011CQ"], b'{"id":"chatcmpl-7"}')
     assert not identity.names_another(mine, [mine], b"{}")
     assert not identity.names_another(mine, [f"chatcmpl-{mine}".upper()], b"{}")
+    assert not identity.names_another(mine, [mine[:20]], mine[:20].encode())
 
 
 def test_a_cache_may_answer_with_an_earlier_id_of_the_same_question() -> None:
