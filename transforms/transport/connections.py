@@ -123,12 +123,12 @@ class CleanConnector(aiohttp.TCPConnector):
 class _Handler(ResponseHandler):
     """A connection that closes itself if it receives something between two requests."""
 
-    _asked = False
+    _asked = True  # while it is set up: a proxy is asked for a tunnel
 
     def begin(self) -> bool:
         """Expects an answer from now on; returns whether the connection can still be used."""
         self._asked = True
-        return self.is_connected()
+        return self.is_connected() and not self.should_close
 
     def rest(self) -> None:
         """Expects nothing until `begin`."""

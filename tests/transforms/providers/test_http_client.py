@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from yarl import URL
 
 from schemas.inputs.registry import Timeouts
+from tests.raw_server import RawServer, Talk
 from tests.teacher import (
     Reply,
     Teacher,
@@ -268,6 +269,35 @@ def test_a_configured_proxy_is_used() -> None:
     with Teacher() as proxy:
         found = post("http://teacher.invalid/v1", proxy=f"http://127.0.0.1:{proxy.port}")
         assert (found.outcome, proxy.count) == ("answer", 1)
+
+
+def test_an_encrypted_connection_goes_through_a_proxy_and_is_used_again(certificate: Path) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+
+    async def tunnel(talk: Talk) -> None:
+        await talk.reader.readuntil(b"\r\n\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", teacher.port)
+        await talk.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(relay(talk.reader, writer), relay(reader, talk.writer))
+
+    async def run() -> tuple[list[str], int]:
+        async with RawServer(tunnel) as proxy, HttpClient(proxy=proxy.endpoint, tls=trusting) as it:
+            found = []
+            for _ in range(3):
+                found.append((await it.post(target(teacher.endpoint), b"{}")).outcome)
+                await asyncio.sleep(0.06)
+            return found, proxy.connections
+
+    with Teacher(tls=server) as teacher:
+        assert uvloop.run(run()) == (["answer"] * 3, 1)
+
+
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(2**16):
+        writer.write(data)
+    writer.close()
 
 
 def test_a_large_prompt_can_be_sent() -> None:
