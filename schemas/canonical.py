@@ -5,15 +5,19 @@ A whole number has one form, so `temperature: 1` and `temperature: 1.0` are one 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import rfc8785
 
 from schemas.errors import InputError, Problem
 
 Path = tuple[str | int, ...]
+
+_EXACT = 2**53  # from here on a double no longer holds every integer
 
 
 def canonical_json(value: Any) -> str:
@@ -31,6 +35,9 @@ def canonical_json(value: Any) -> str:
         UnicodeEncodeError: A text has half a surrogate pair.
         ValueError: A number is not finite, a key is no text, or a value has no JSON form.
     """
+    if _is_usual(value):
+        with contextlib.suppress(orjson.JSONEncodeError):  # half a surrogate pair
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     try:
         return rfc8785.dumps(value).decode()
     except rfc8785.IntegerDomainError:
@@ -89,6 +96,30 @@ def integer_problem(path: Path, number: int) -> Problem:
         found=str(number) if abs(number) < 10**40 else "more than 40 digits",
         expected="at most 9007199254740991 (2^53 - 1)",
     )
+
+
+def _is_usual(value: Any) -> bool:
+    """Returns whether orjson writes a value as RFC 8785 does, in a tenth of the time.
+
+    It sorts keys by UTF-8, not by UTF-16, and writes whole, very large and very small floats in
+    another form.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_usual(item) for key, item in value.items()
+        )
+    if kind is list or kind is tuple:
+        return all(map(_is_usual, value))
+    if kind is int:
+        return -_EXACT < value < _EXACT
+    return type(value) is float and _is_usual_float(value)
+
+
+def _is_usual_float(value: float) -> bool:
+    return 1e-3 <= abs(value) < _EXACT and not value.is_integer()
 
 
 def _written_as_float(number: int) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,18 @@ def test_canonical_json_is_a_fixed_point_and_keeps_the_value(value: Any) -> None
     text = canonical_json(value)
     assert json.loads(text, parse_int=_number) == value
     assert canonical_json(json.loads(text)) == text
+
+
+_FLOATS = (
+    st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-4, 1e-2) | st.floats(1, 99)
+)
+
+
+@given(value=JSON | _FLOATS | st.dictionaries(st.sampled_from("abé\ufb33\U0001f600"), _FLOATS))
+def test_the_quick_way_writes_what_rfc_8785_asks_for(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value).decode()
+
+
+@pytest.mark.parametrize("text", [chr(code) for code in [*range(0x21), 0x7F, 0x85, 0x2028, 0xFFFF]])
+def test_each_control_character_is_escaped_as_rfc_8785_asks(text: str) -> None:
+    assert canonical_json({"a": text + '"\\/'}) == rfc8785.dumps({"a": text + '"\\/'}).decode()
