@@ -173,13 +173,13 @@ def test_many_buckets_give_the_pairs_that_one_gives(
     with Teacher(rated) as teacher:
         project = paired(tmp_path, teacher.endpoint, best_of={"by": "length"})
         one = project.run()
-        expected = sorted(pairs(project, one), key=lambda pair: str(pair["pair_id"]))
+        expected = sorted(map(str, pairs(project, one)))  # unknown costs are NaN
         monkeypatch.setattr("schemas.buckets.REQUESTS_PER_BUCKET", 4)
         many = project.run(asks=False)
     files = [path for path in project.shards(many) if path.startswith("preferences/")]
     assert len(files) > 1
     assert many.accepted == one.accepted
-    assert sorted(pairs(project, many), key=lambda pair: str(pair["pair_id"])) == expected
+    assert sorted(map(str, pairs(project, many))) == expected
     assert verify(project.corpus).ok
 
 
