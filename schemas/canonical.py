@@ -113,13 +113,12 @@ def _is_usual(value: Any) -> bool:
         )
     if kind is list or kind is tuple:
         return all(map(_is_usual, value))
-    if kind is int:
-        return -_EXACT < value < _EXACT
-    return type(value) is float and _is_usual_float(value)
+    return (kind is int or kind is float) and _is_usual_number(value)
 
 
-def _is_usual_float(value: float) -> bool:
-    return 1e-3 <= abs(value) < _EXACT and not value.is_integer()
+def _is_usual_number(value: float) -> bool:
+    exact = isinstance(value, int) or (abs(value) >= 1e-3 and not value.is_integer())
+    return exact and abs(value) < _EXACT
 
 
 def _written_as_float(number: int) -> str:
