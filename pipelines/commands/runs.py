@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,13 @@ def plan(
         return
     from pipelines.planning.plan_run import plan_run
 
-    planned = plan_run(path)
+    if sys.stderr.isatty():
+        from pipelines.display.plan import counting
+
+        with counting(console(stderr=True)) as counted:
+            planned = plan_run(path, counted=counted)
+    else:
+        planned = plan_run(path)
     if as_json:
         print_json(planned.as_json())
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,13 @@ from pipelines.display.console import money, reasons
 from pipelines.planning.other_settings import MOST_REQUESTS
 from pipelines.planning.plan import Plan
 from schemas.terms import Verdict
+
+
+@contextmanager
+def counting(err: Console) -> Iterator[Callable[[int], object]]:
+    """Shows how many prompts are planned, on a terminal; yields what takes the count."""
+    with err.status("planning") as status:
+        yield lambda prompts: status.update(f"planning: {prompts:,} prompts")
 
 
 def print_plan(plan: Plan, out: Console) -> None:

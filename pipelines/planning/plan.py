@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.planning.lookups import Standing, look_up
 from pipelines.planning.other_settings import MOST_REQUESTS, OtherAnswers, other_answers
@@ -30,6 +30,10 @@ from transforms.prompts.evaluation import evaluation_index, holds_item, shared_f
 from transforms.prompts.extent import widest_extent
 from transforms.prompts.read import read_prompts
 from transforms.providers.tokens import NO_TOKENS, Tokens, estimated_tokens
+
+T = TypeVar("T")
+
+_ANNOUNCED_EVERY = 1_000  # prompts; planned in a tenth of a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +175,13 @@ class _Tally:
     judging: _Load = field(default_factory=_Load)
 
 
-def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Plan:
+def make_plan(
+    run: RunFile,
+    guard: Guard,
+    ledger: ReaderLike,
+    today: date,
+    counted: Callable[[int], object] = lambda _: None,
+) -> Plan:
     """Plans a run.
 
     Args:
@@ -179,6 +189,7 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         guard: The guard.
         ledger: The answers of earlier runs.
         today: The day to decide for, UTC.
+        counted: Called now and then with how many prompts are planned.
 
     Returns:
         The plan, also where terms refuse.
@@ -187,7 +198,8 @@ def make_plan(run: RunFile, guard: Guard, ledger: ReaderLike, today: date) -> Pl
         InputError: A route is unknown, a prompt file is missing, or no prompt can be asked.
     """
     routes = {teacher.id: guard.route(teacher.id) for teacher in run.teachers}
-    tally = _count(run, routes, read_prompts(run.prompts, run.base), ledger)
+    prompts = _announced(read_prompts(run.prompts, run.base), counted)
+    tally = _count(run, routes, prompts, ledger)
     if not tally.prompts:
         raise InputError(
             "no prompt can be asked",
@@ -264,6 +276,13 @@ def _verdicts(
             if verdict.decision_id not in seen:
                 seen.add(verdict.decision_id)
                 yield verdict
+
+
+def _announced(prompts: Iterable[T], counted: Callable[[int], object]) -> Iterator[T]:
+    for number, prompt in enumerate(prompts, 1):
+        yield prompt
+        if number % _ANNOUNCED_EVERY == 0:
+            counted(number)
 
 
 def _count(
