@@ -258,14 +258,18 @@ async def _read(response: aiohttp.ClientResponse, received: Body | FileBody) -> 
 
 
 def _exchange(response: aiohttp.ClientResponse, received: Body | FileBody, whole: bool) -> Exchange:
-    status, outcome, detail = response.status, f"http_{response.status}", _phrase(response.status)
+    status = response.status
+    outcome: str
     if not whole:
         outcome, detail = Outcome.BODY_TOO_LARGE, f"cut after {received.size} bytes"
     elif 200 <= status < 300:
         outcome, detail = Outcome.ANSWER, ""
     elif 300 <= status < 400:
         outcome, detail = Outcome.REDIRECT, f"HTTP {status}: redirects are never followed"
-    detail = "; ".join(part for part in (detail, received.note) if part)
+    else:
+        outcome, detail = f"http_{status}", _phrase(status)
+    if received.note:
+        detail = f"{detail}; {received.note}" if detail else received.note
     body, headers = received.kept(), _kept(response)
     return Exchange(outcome, status=status, headers=headers, body=body, detail=detail)
 

@@ -64,7 +64,7 @@ class Masker:
 
     def masked(self, data: bytes) -> bytes:
         """Returns data with each key masked; the same object if there is none."""
-        if not self._holds_key(data):
+        if not self._needles or not self._holds_key(data):
             return data
         masked, found = self._pattern.subn(_replace, data)
         return masked if found else data
@@ -76,6 +76,8 @@ class Masker:
 
     def masked_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Returns headers with each key masked, and without those that are named like one."""
+        if not self._needles:
+            return headers
         text = "\n".join((*headers, *headers.values()))
         if not self._holds_key(text.encode()) and not self._names_key(text):
             return headers
