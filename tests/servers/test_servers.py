@@ -26,7 +26,6 @@ pytestmark = pytest.mark.servers
 
 HI, STORY, TOO_LONG = "Say hi.", "Tell me a long story about a dragon.", "word " * 3000
 QUESTIONS = [f"What is {count} and {count}?" for count in range(5)]
-_TIMEOUTS = {"connect_seconds": 5, "response_seconds": 120, "patience_seconds": 50}
 # Without rules: what a small model says need not be good.
 _RULES = [{"rule": "finish_reason"}]
 
@@ -63,7 +62,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runn
 
 
 def _project(
-    folder: Path, server: Running, prompts: list[str], model: str = "", **parameters: Any
+    folder: Path,
+    server: Running,
+    prompts: list[str],
+    model: str = "",
+    *,
+    patience: float = 50,
+    **parameters: Any,
 ) -> Project:
     route = {
         "endpoint": server.endpoint,
@@ -71,7 +76,7 @@ def _project(
         "served_as": [server.served_as],
         "key": "env:SERVER_KEY",
         "quota": {"concurrency": 1},
-        "timeouts": _TIMEOUTS,
+        "timeouts": {"response_seconds": 120, "patience_seconds": patience},
     }
     teacher = {"id": ROUTE, "parameters": {"max_tokens": 60, "temperature": 0, **parameters}}
     return make_project(folder, "", prompts, route=route, teachers=[teacher], filters=_RULES)
@@ -173,11 +178,7 @@ def test_what_litellm_limits_stops_the_route_as_it_should(
 def test_a_provider_that_is_gone_behind_litellm_may_come_back(
     tmp_path: Path, servers: dict[str, Running]
 ) -> None:
-    project = _project(tmp_path, servers["litellm"], [HI], "unreachable")
-    project.folder.joinpath("teachers.yaml").write_text(
-        project.folder.joinpath("teachers.yaml").read_text().replace("50", "2")
-    )
-    code, result = _run(project)
+    code, result = _run(_project(tmp_path, servers["litellm"], [HI], "unreachable", patience=2))
     assert (code, result["failed"]) == (1, {"http_500": 1})
     assert "Connection error" in result["errors"][0]
 
