@@ -170,10 +170,11 @@ def limits_completion(parameters: str) -> bool:
     return bool(_limits(parameters))
 
 
-def _limits(parameters: str) -> list[int]:
+@functools.lru_cache(maxsize=256)
+def _limits(parameters: str) -> tuple[int, ...]:
     settings = request_settings(parameters)
     limits = (settings.get(name) for name in ("max_tokens", "max_completion_tokens"))
-    return [int(limit) for limit in limits if limit]
+    return tuple(int(limit) for limit in limits if limit)
 
 
 @functools.lru_cache(maxsize=256)

@@ -42,7 +42,7 @@ from transforms.providers.tokens import (
     Tokens,
     estimated_tokens,
     most_tokens,
-    plausible_tokens,
+    plausible_of,
 )
 
 # After so many failed requests in a row, the rest would fail too.
@@ -309,7 +309,7 @@ class RouteLoop:
         )
 
     def _settle(self, state: _RequestState, grant: Grant, exchange: Exchange) -> None:
-        most = plausible_tokens(state.request.messages, state.request.parameters)
+        most = plausible_of(state.most, state.request.parameters)
         used = tokens_used(self._api, exchange, most)
         self._limiter.settle(grant, used)
         spent = self._budget.settle(state.reserved, state.most, used)

@@ -33,13 +33,13 @@ class Sender:
 
     async def post(self, call: HttpCall) -> Exchange:
         """Sends a call; returns its response or error."""
-        if problem := await self._renewal_problem():
+        if self._needs_renewal() and (problem := await self._renew()):
             return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
         return await self._client.post(self._target(call.path), call.body)
 
     async def get(self, path: str) -> Exchange:
         """Gets a path; returns its response or error."""
-        if problem := await self._renewal_problem():
+        if self._needs_renewal() and (problem := await self._renew()):
             return Exchange(Outcome.KEY_NOT_RENEWED, detail=problem)
         return await self._client.get(self._target(path))
 
@@ -47,11 +47,12 @@ class Sender:
         """Returns the address that a path belongs to."""
         return self._base + path
 
-    async def _renewal_problem(self) -> str:
-        """Renews the key if it is about to end; returns why that failed, or ""."""
-        if self._key is None or not self._key.is_stale(self._clock.wall()):
-            return ""
-        return await self._key.renew(self._clock.wall)
+    def _needs_renewal(self) -> bool:
+        return self._key is not None and self._key.is_stale(self._clock.wall())
+
+    async def _renew(self) -> str:
+        """Renews the key; returns why that failed, or ""."""
+        return await self._key.renew(self._clock.wall) if self._key else ""
 
     def _target(self, path: str) -> HttpTarget:
         """Returns address, headers and timeouts; made again once the key was renewed."""

@@ -114,7 +114,11 @@ def plausible_tokens(messages: Iterable[Message], parameters: str) -> Tokens:
         messages: The request's messages.
         parameters: The request's parameters as canonical JSON.
     """
-    most = most_tokens_of(messages, parameters)
+    return plausible_of(most_tokens_of(messages, parameters), parameters)
+
+
+def plausible_of(most: Tokens, parameters: str) -> Tokens:
+    """Returns the same, given what `most_tokens_of` returns."""
     return most if limits_completion(parameters) else Tokens(most.prompt, MOST_COMPLETION_TOKENS)
 
 

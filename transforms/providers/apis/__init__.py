@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import orjson
 
 from schemas.canonical import Path
 from schemas.errors import InputError, Problem, close_names
@@ -145,6 +148,14 @@ def unsendable_extra(api: str, extra: Mapping[str, Any]) -> Iterator[tuple[Path,
         InputError: This version does not support the API.
     """
     return extra_problems(extra, find_api(api).own)
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """Returns the body of a request as JSON. Half a surrogate pair is escaped."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body, separators=(",", ":")).encode()
 
 
 def merge_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

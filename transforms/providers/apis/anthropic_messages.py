@@ -17,7 +17,13 @@ from schemas.inputs.extra import Own
 from schemas.requests import EXTRA, Request, completion_limit
 from schemas.responses import Completion, Malformed, Usage
 from transforms.dialects.finish_reasons import ANTHROPIC_MESSAGES, read_finish
-from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
+from transforms.providers.apis import (
+    HttpCall,
+    encode_body,
+    merge_extra,
+    rename_parameters,
+    split_system,
+)
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -37,7 +43,6 @@ from transforms.providers.wire import (
 PATH = "/v1/messages"
 VERSION = "2023-06-01"  # https://platform.claude.com/docs/en/api/versioning: the latest there is
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 # `input_tokens` counts only what comes after the last cached token:
 # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
@@ -80,7 +85,7 @@ class AnthropicMessages:
             **({"system": system} if system else {}),
             **_settings(settings),
         }
-        return HttpCall(PATH, _ENCODER.encode(merge_extra(body, extra)).encode())
+        return HttpCall(PATH, encode_body(merge_extra(body, extra)))
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers of all calls; see `Api.headers`."""

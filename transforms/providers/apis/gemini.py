@@ -20,7 +20,13 @@ from schemas.prompts import Message
 from schemas.requests import EXTRA, Request
 from schemas.responses import Completion, Malformed, ToolCall, Usage
 from transforms.dialects.finish_reasons import GEMINI, GEMINI_REFUSALS, read_finish
-from transforms.providers.apis import HttpCall, merge_extra, rename_parameters, split_system
+from transforms.providers.apis import (
+    HttpCall,
+    encode_body,
+    merge_extra,
+    rename_parameters,
+    split_system,
+)
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -38,8 +44,6 @@ from transforms.providers.wire import (
     sum_counts,
     wrong_type,
 )
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 # Endings that explain an empty answer.
 _MAY_BE_SILENT = ("content_filter", "tool_calls", "length")
@@ -86,7 +90,7 @@ class Gemini:
             **({"generationConfig": settings} if settings else {}),
         }
         path = f"/models/{quote(request.model, safe='')}:generateContent"
-        return HttpCall(path, _ENCODER.encode(merge_extra(body, extra)).encode())
+        return HttpCall(path, encode_body(merge_extra(body, extra)))
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers of all calls; see `Api.headers`."""

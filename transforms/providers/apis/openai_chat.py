@@ -6,18 +6,17 @@ is called, whether content is a text or a list of parts. All these forms are rea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.codes import MalformedReason
 from schemas.inputs.extra import Own
 from schemas.logprobs import TokenLogprob
-from schemas.requests import EXTRA, Request
+from schemas.requests import EXTRA, Request, request_settings
 from schemas.responses import Completion, Malformed, ToolCall, Usage
 from transforms.dialects.finish_reasons import OPENAI_CHAT, read_finish
 from transforms.dialects.reasoning import separate_reasoning
-from transforms.providers.apis import HttpCall, merge_extra
+from transforms.providers.apis import HttpCall, encode_body, merge_extra
 from transforms.providers.usage_reading import dearer_usage
 from transforms.providers.wire import (
     Unreadable,
@@ -38,7 +37,6 @@ from transforms.providers.wire import (
 
 PATH = "/chat/completions"
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 # `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
@@ -74,10 +72,10 @@ class OpenAiChat:
     def build(self, request: Request) -> HttpCall:
         """Returns the call that asks a request; see `Api.build`."""
         turns = [{"role": turn.role, "content": turn.content} for turn in request.messages]
-        settings = json.loads(request.parameters)
-        extra = settings.pop(EXTRA, {})
-        body = merge_extra({"model": request.model, "messages": turns, **settings}, extra)
-        return HttpCall(PATH, _ENCODER.encode(body).encode())
+        settings = request_settings(request.parameters)
+        body = {"model": request.model, "messages": turns, **settings}
+        extra = body.pop(EXTRA, None)
+        return HttpCall(PATH, encode_body(merge_extra(body, extra) if extra else body))
 
     def headers(self, key: str) -> Mapping[str, str]:
         """Returns the headers of all calls; see `Api.headers`."""
