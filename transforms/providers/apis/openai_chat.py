@@ -36,6 +36,16 @@ from transforms.providers.wire import (
 )
 
 PATH = "/chat/completions"
+_COUNTS = (
+    b'"prompt_tokens"',
+    b'"completion_tokens"',
+    b'"total_tokens"',
+    b'"prompt_tokens_details"',
+    b'"completion_tokens_details"',
+    b'"cached_tokens"',
+    b'"prompt_cache_hit_tokens"',
+    b'"reasoning_tokens"',
+)
 
 
 # `reasoning_content`: DeepSeek, SGLang, llama.cpp. `reasoning`: vLLM, OpenRouter, Together.
@@ -90,7 +100,7 @@ class OpenAiChat:
 
     def usage(self, body: bytes) -> Usage:
         """Returns what an answer used; see `Api.usage`."""
-        usage = _usage(read_field(body, "usage"), silent=True)
+        usage = _usage(read_field(body, "usage", _COUNTS), silent=True)
         if usage.completion_tokens != 0:
             return usage
         answer = self.parse(body)  # only an empty answer can have no tokens
