@@ -16,6 +16,7 @@ from transforms.limits.budget import BudgetTracker, Spend, cost
 from transforms.providers.tokens import NO_TOKENS, Tokens
 from transforms.providers.usage_reading import MOST_REASONING_BEYOND
 
+_NOTHING = Spend()
 _MOST_BEYOND = Tokens(0, MOST_REASONING_BEYOND)
 
 
@@ -46,6 +47,9 @@ class RouteBudget:
         Returns:
             What is reserved; None if the budget is spent.
         """
+        if not self._budget.limited:
+            self._open += 1
+            return _NOTHING
         reserved = None if self._seen else await self._reserve_unseen(most)
         if reserved is None:
             reserved = cost(most + self._beyond, self._route.price)

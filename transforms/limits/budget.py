@@ -74,6 +74,7 @@ class BudgetTracker:
         month: What other runs spent this month, all slices together.
 
     Attributes:
+        limited: Whether there is any cap.
         monthly: Whether a month's money is limited, over all runs.
         spent: What is spent and settled. An attempt of unknown cost counts as what was reserved;
             one that cost more than that counts as far as the budget has room.
@@ -96,6 +97,7 @@ class BudgetTracker:
             else _floor(caps.usd_per_month, share * _PICO, share * (before or 0)),
         )
         self.monthly = caps.usd_per_month is not None
+        self.limited = caps != Caps()
         self._requests = _floor(caps.requests, share)
         self._tokens = _floor(caps.tokens, share)
         self.spent = spent or Spend()

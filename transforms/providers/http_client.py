@@ -8,6 +8,7 @@ decompression, and in time. A key that comes back is masked before anything read
 
 from __future__ import annotations
 
+import functools
 import secrets
 import ssl
 from collections.abc import Mapping
@@ -250,8 +251,9 @@ class HttpClient:
 async def _read(response: aiohttp.ClientResponse, received: Body | FileBody) -> bool:
     """Reads the body into `received`; returns False if it is too large."""
     received.may_answer = 200 <= response.status < 300
-    async for chunk in response.content.iter_any():
-        if not received.add(chunk):
+    content = response.content
+    while not content.at_eof():  # as `iter_any`, without a wait for the end of what is here whole
+        if not received.add(await content.readany()):
             response.close()
             return False
     return True
@@ -292,13 +294,18 @@ def _phrase(status: int) -> str:
 def _kept(response: aiohttp.ClientResponse) -> dict[str, str]:
     """Returns the headers to keep. Bytes that are not UTF-8 become question marks."""
     kept: dict[str, str] = {}
-    for name, value in response.headers.items():
-        own = name.lower()
-        name = own.removeprefix(_RELAYED)
-        wanted = name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES)
-        if wanted and (name == own or name not in kept):
+    for own, value in response.headers.items():
+        name = _kept_name(own)
+        if name and (name not in kept or name == own.lower()):
             kept[name] = value[:_MOST_HEADER_CHARACTERS].encode(errors="replace").decode()
     return kept
+
+
+@functools.lru_cache(maxsize=1024)  # servers send the same few names each time
+def _kept_name(own: str) -> str:
+    """Returns the name under which a header is kept; "" if it is not."""
+    name = own.lower().removeprefix(_RELAYED)
+    return name if name in _KEPT_HEADERS or name.startswith(_KEPT_PREFIXES) else ""
 
 
 def _outcome(error: Exception) -> Outcome:

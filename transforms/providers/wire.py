@@ -7,11 +7,10 @@ that the record is rejected for.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import orjson
@@ -71,28 +70,31 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def read_field(body: bytes, name: str, inner: Iterable[bytes] = ()) -> object:
+def read_field(body: bytes, name: str, keys: re.Pattern[bytes] | None = None) -> object:
     """Returns one field of a body; None if it cannot be read.
 
     Args:
         body: As received.
         name: The field.
-        inner: The keys within the field that are needed, in quotes. With them a usual body is read
-            in a fifth of the time.
+        keys: The field's key and those within it that are needed, in quotes. With them a usual body
+            is read in a fifth of the time.
     """
-    if inner and _names_once(body, (f'"{name}"'.encode(), *inner)):
-        with contextlib.suppress(orjson.JSONDecodeError):
+    try:
+        if keys is not None and _names_once(body, keys):
             value = orjson.loads(body)
             return value.get(name) if isinstance(value, dict) else None
+    except orjson.JSONDecodeError:
+        pass  # such as NaN, which spoils nothing if it is elsewhere
     try:
         return read_object(body).get(name)
     except Unreadable:
         return None
 
 
-def _names_once(body: bytes, keys: Iterable[bytes]) -> bool:
+def _names_once(body: bytes, keys: re.Pattern[bytes]) -> bool:
     """Returns whether a body surely names none of the keys twice: orjson would take the last."""
-    return b"\\u" not in body and all(body.count(key) <= 1 for key in keys)
+    found = keys.findall(body)
+    return len(found) == len(set(found)) and b"\\u" not in body
 
 
 def raise_error_object(data: Mapping[str, Any]) -> None:

@@ -110,10 +110,13 @@ class CleanConnector(aiohttp.TCPConnector):
         if self._turn_began is None:
             self._turn_began = now
             self._loop.call_soon(self._end_turn)
+        busy = now - self._heard_until < REST_SECONDS
         while waiting and now - waiting[0][1] >= REST_SECONDS:
             handler, since = waiting[0]
-            usable = handler.is_connected() and now - since <= KEEPALIVE_SECONDS
             heard = since + REST_SECONDS <= self._heard_until
+            if busy and not heard:
+                break  # in the next turn of the event loop
+            usable = handler.is_connected() and now - since <= KEEPALIVE_SECONDS
             if usable and isinstance(handler, _Handler) and handler.is_silent(heard=heard):
                 return await super()._get(key, traces)  # takes this one, the first
             waiting.popleft()[0].close()

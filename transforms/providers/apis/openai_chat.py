@@ -6,6 +6,7 @@ is called, whether content is a text or a list of parts. All these forms are rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,15 +37,9 @@ from transforms.providers.wire import (
 )
 
 PATH = "/chat/completions"
-_COUNTS = (
-    b'"prompt_tokens"',
-    b'"completion_tokens"',
-    b'"total_tokens"',
-    b'"prompt_tokens_details"',
-    b'"completion_tokens_details"',
-    b'"cached_tokens"',
-    b'"prompt_cache_hit_tokens"',
-    b'"reasoning_tokens"',
+_USAGE_KEYS = re.compile(
+    rb'"(?:usage|(?:prompt|completion|total|cached|reasoning)_tokens'
+    rb'|(?:prompt|completion)_tokens_details|prompt_cache_hit_tokens)"'
 )
 
 
@@ -100,7 +95,7 @@ class OpenAiChat:
 
     def usage(self, body: bytes) -> Usage:
         """Returns what an answer used; see `Api.usage`."""
-        usage = _usage(read_field(body, "usage", _COUNTS), silent=True)
+        usage = _usage(read_field(body, "usage", _USAGE_KEYS), silent=True)
         if usage.completion_tokens != 0:
             return usage
         answer = self.parse(body)  # only an empty answer can have no tokens
