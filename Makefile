@@ -23,9 +23,10 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist loadgroup
 
-# Runs against LiteLLM and llama-cpp-python, which builds llama.cpp from source: about two minutes.
+# Runs against LiteLLM and llama-cpp-python, which builds llama.cpp from source, and the longer ones
+# with the embedded teacher: some five minutes.
 test-servers: $(VENV)/.dev $(SERVERS)/litellm/.done $(SERVERS)/llama-cpp-python/.done
-	$(BIN)/pytest -m servers tests/servers
+	$(BIN)/pytest -m servers
 
 check: test format lint types
 

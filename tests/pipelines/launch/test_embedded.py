@@ -45,8 +45,11 @@ def _shards(result: Result) -> dict[str, bytes]:
 @pytest.mark.timeout(900)  # the model is as fast as the machine lets it be
 @pytest.mark.parametrize(
     ("files", "field", "license_", "limit"),
-    [(DEMO, "prompt", "CC0-1.0", 10), (GSM8K, "question", "MIT", 40)],
-    ids=["demo", "gsm8k"],
+    [
+        pytest.param(DEMO, "prompt", "CC0-1.0", 10, id="demo"),
+        # A minute of two processors: with the runs against other real servers.
+        pytest.param(GSM8K, "question", "MIT", 40, id="gsm8k", marks=pytest.mark.servers),
+    ],
 )
 def test_a_real_model_writes_a_corpus_that_balances_and_rebuilds(
     tmp_path: Path, files: Path, field: str, license_: str, limit: int
