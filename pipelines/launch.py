@@ -226,10 +226,11 @@ def get_ready(
 def _check_options(beam_options: Sequence[str]) -> None:
     if not beam_options:
         return
-    from pipelines.runners.options import check_options
+    from pipelines.runners.options import check_job_server, check_options
 
     with quiet_beam():
         check_options(beam_options)
+        check_job_server(beam_options)
 
 
 def _check_workers(beam_options: Sequence[str]) -> None:

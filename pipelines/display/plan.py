@@ -81,14 +81,15 @@ def _figures(plan: Plan) -> Iterator[tuple[str, str]]:
         yield (
             "judge",
             f"at most {judge.requests} requests more; its share of tokens and cost is at most "
-            f"{tokens} and {money(judge.usd_max, 2)}",
+            f"{tokens} and {money(judge.usd_max)}",
         )
-    yield "time", f"at least {plan.seconds_min:.0f} s by the quotas"
+    days = f", on {plan.days_min} days" if plan.days_min > 1 else ""
+    yield "time", f"at least {plan.seconds_min:.0f} s by the quotas{days}"
 
 
 def _cost(plan: Plan) -> str:
     if plan.usd_max is not None:
-        return f"at most {money(plan.usd_max, 2)}"
+        return f"at most {money(plan.usd_max)}"
     names = ", ".join(plan.unpriced)
     return escape(f"unknown: teachers.yaml has no price for {names}")
 

@@ -37,10 +37,10 @@ def print_result(result: Result, out: Console) -> None:
     if spend.usd != 0:
         out.print(f"answers cost {money(spend.usd)}: {_by_end(spend)}")
     if spend.usd_uncertain is None:
-        out.print("attempts without an answer may have cost more: how much is unknown")
+        out.print("attempts without known usage may have cost more: how much is unknown")
     elif spend.usd_uncertain:
         most = money(spend.usd_uncertain)
-        out.print(f"attempts without an answer may have cost up to {most} more")
+        out.print(f"attempts without known usage may have cost up to {most} more")
     if result.judged:
         out.print(f"judged {result.judged}, for {money(result.usd_judge)} of that")
     if result.folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +77,8 @@ class Plan:
         max_completion_tokens: Tokens of the completions, if each has the maximum length and each
             that may be repaired is.
         usd_max: US dollars for these tokens; None if a price is unknown.
-        seconds_min: Seconds that the run takes at least, by the quotas.
+        seconds_min: Seconds that the run takes at least, by the quotas of minutes.
+        days_min: UTC days on which it asks at least, by the quotas of days.
         open_routes: Ids of the routes with requests to send.
         unpriced: Those of them whose price is unknown.
         judge: The judge's share; None without a judge.
@@ -92,6 +94,7 @@ class Plan:
     max_completion_tokens: int
     usd_max: float | None
     seconds_min: float
+    days_min: int
     open_routes: tuple[str, ...]
     unpriced: tuple[str, ...] = ()
     judge: JudgeShare | None = None
@@ -144,6 +147,13 @@ class _Load:
             (self.prompt_tokens + self.repairs.prompt) * price.input_usd_per_million
             + (self.completion_tokens + self.repairs.completion) * price.output_usd_per_million
         ) / 1e6
+
+    def days(self, route: Route, batch: bool) -> int:
+        if batch:
+            return 1
+        quota, tokens = route.quota, self.prompt_tokens + self.completion_tokens
+        parts = ((self.requests, quota.requests_per_day), (tokens, quota.tokens_per_day))
+        return max(1, *(math.ceil(amount / limit) for amount, limit in parts if limit), 1)
 
     def seconds(self, route: Route, batch: bool) -> float:
         if batch:  # a batch does not count against the quota
@@ -237,6 +247,7 @@ def make_plan(
             max((load.seconds(route, batch) for route, batch, load in each), default=0.0)
             for each in rounds
         ),
+        days_min=max((load.days(route, batch) for route, batch, load in loads), default=1),
         open_routes=tuple(sorted({route.id for route, *_ in loads})),
         unpriced=tuple(sorted({route.id for route, *_ in loads if not route.price.known})),
         judge=_share(*rounds[1][0]) if run.judge else None,

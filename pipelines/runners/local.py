@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 
+from schemas.errors import InputError
+
 # By its own name: Beam's DirectRunner first tries to download another runner.
 LOCAL_RUNNER = "FnApiRunner"
 
@@ -19,11 +21,21 @@ def make_pipeline(arguments: Sequence[str]) -> beam.Pipeline:
 
     Returns:
         The pipeline, on the local runner unless the options name another.
+
+    Raises:
+        InputError: The runner needs options that are missing, or refuses one.
     """
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
     standard.runner = standard.runner or LOCAL_RUNNER
-    return beam.Pipeline(options=options)
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        raise InputError(
+            f"{standard.runner} cannot use these options",
+            where="the options after --",
+            found=" ".join(str(error).split()),
+        ) from error
 
 
 def workers_are_here(arguments: Sequence[str]) -> bool:

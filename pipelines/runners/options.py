@@ -20,6 +20,7 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 from pipelines.runners.local import LOCAL_RUNNER
 from schemas.errors import InputError, close_names
 
+_CONNECT_SECONDS = 20.0
 _WHERE = "the options after --"
 
 # What a job server of Flink knows beyond `FlinkRunnerOptions`, for one that is only started by the
@@ -85,6 +86,31 @@ def check_options(arguments: Sequence[str]) -> None:
             raise _unknown(unknown, parser, runner)
 
     options.get_all_options(add_extra_args_fn=check)
+
+
+def check_job_server(arguments: Sequence[str], seconds: float = _CONNECT_SECONDS) -> None:
+    """Connects to the job server, if one is named: Beam would try for minutes, without a word.
+
+    Args:
+        arguments: Options of Beam.
+        seconds: How long to try.
+
+    Raises:
+        InputError: It cannot be reached.
+    """
+    endpoint = PipelineOptions(list(arguments)).view_as(PortableOptions).job_endpoint
+    if endpoint is None or endpoint == "embed":
+        return
+    with grpc.insecure_channel(endpoint) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=seconds)
+        except grpc.FutureTimeoutError:
+            raise InputError(
+                "the job server cannot be reached",
+                where=_WHERE,
+                found=f"--job_endpoint={endpoint}, which took no connection in {seconds:g} s",
+                expected="a Beam job server at --job_endpoint",
+            ) from None
 
 
 def _load_runner(name: str) -> PipelineRunner:

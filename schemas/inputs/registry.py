@@ -182,7 +182,7 @@ class WrittenRoute(Written):
     )
     terms: Filled[Binding] = Field(
         description="Every document that binds the route, by its id; all must permit.",
-        examples=[["apache/license-2.0"]],
+        examples=[["spdx/apache-2.0"]],
     )
 
     @model_validator(mode="before")

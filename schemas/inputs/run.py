@@ -349,6 +349,13 @@ class WrittenRun(Written):
                     found=folder,
                     expected="a path on this machine or on a file system that all workers share",
                 )
+        if self.corpus.rstrip("/") == self.ledger.rstrip("/"):
+            yield Flaw(
+                what="corpus and ledger are the same folder",
+                at=("ledger",),
+                found=self.ledger,
+                expected="a folder of its own",
+            )
         for name, place in (("corpus", self.corpus), ("ledger", self.ledger)):
             if is_address(place) and not _IN_BUCKET.fullmatch(place):
                 yield Flaw(

@@ -34,6 +34,10 @@ class Reach:
     failures: int = 0
     since: float = 0.0
 
+    def never_reached(self, exchange: Exchange) -> bool:
+        """Returns whether an attempt made no connection, as none before it did."""
+        return not self.reached and exchange.outcome in _NO_CONNECTION
+
     def gives_up(self, exchange: Exchange) -> bool:
         """Returns whether the host counts as unreachable after one more attempt.
 

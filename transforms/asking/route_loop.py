@@ -78,6 +78,7 @@ class _Sent:
         grant: The quota's grant.
         decision_id: The guard's decision.
         sent_at: Milliseconds since 1970 UTC.
+        unreached: Whether it made no connection, as none before it did.
     """
 
     url: str
@@ -87,10 +88,13 @@ class _Sent:
     grant: Grant
     decision_id: str
     sent_at: int
+    unreached: bool
 
     @property
     def ends_request(self) -> bool:
         """Whether it ends the request, if no other attempt follows."""
+        if self.unreached:
+            return False
         if self.failure is not None:
             return not self.failure.quota_spent
         return self.reading.meaning is not Meaning.MONEY
@@ -266,6 +270,7 @@ class RouteLoop:
             grant=grant,
             decision_id=decision_id,
             sent_at=sent_at,
+            unreached=self._reach.never_reached(exchange),
         )
 
     async def _record(self, state: _RequestState, sent: _Sent, *, final: bool) -> None:

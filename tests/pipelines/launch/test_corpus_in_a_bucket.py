@@ -195,9 +195,8 @@ def test_workers_elsewhere_are_refused_before_anything_is_asked(
 ) -> None:
     with Teacher() as teacher:
         project = make_project(tmp_path, teacher.endpoint, questions(4), corpus=CORPUS)
-        options = ("--runner=PortableRunner", "--environment_type=EXTERNAL")
         with pytest.raises(InputError, match="workers on other machines"):
-            project.run(*options, "--job_endpoint=localhost:9")
+            project.run("--runner=FlinkRunner")
         assert (teacher.count, server.names(prefix=_PREFIX)) == (0, [])
 
 

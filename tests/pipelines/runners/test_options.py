@@ -12,7 +12,8 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
-from pipelines.runners.options import FLINK_OPTIONS, check_options
+from pipelines.runners.local import make_pipeline
+from pipelines.runners.options import FLINK_OPTIONS, check_job_server, check_options
 from schemas.errors import InputError
 from tests.pipelines.project import make_project, questions
 from tests.teacher import Teacher
@@ -114,3 +115,15 @@ def test_a_run_with_an_unknown_option_sends_nothing(tmp_path: Any) -> None:
                 project.run("--runer=FlinkRunner", asks=asks)
         assert teacher.count == 0
     assert not (tmp_path / "ledger").exists()
+
+
+def test_a_job_server_that_takes_no_connection_is_named_before_anything_starts() -> None:
+    options = ("--runner=PortableRunner", "--job_endpoint=localhost:1")
+    with pytest.raises(InputError, match=r"cannot be reached .*--job_endpoint=localhost:1"):
+        check_job_server(options, seconds=0.2)
+    check_job_server(("--runner=PortableRunner",), seconds=0.2)
+
+
+def test_options_that_a_runner_needs_are_named_without_a_traceback() -> None:
+    with pytest.raises(InputError, match=r"DataflowRunner cannot use .*project"):
+        make_pipeline(["--runner=DataflowRunner"])

@@ -56,3 +56,11 @@ def test_a_token_of_google_is_sent_encrypted_or_stays_on_this_machine() -> None:
         "http://[::1]",
     ):
         assert route(endpoint, "google:default").endpoint == endpoint
+
+
+@pytest.mark.parametrize("own", ["/chat/completions", "/messages/", "/completions"])
+def test_an_endpoint_with_the_apis_own_path_is_refused_with_what_to_write(own: str) -> None:
+    flaw = endpoint_flaw(f"http://localhost:8000/v1{own}")
+    assert flaw is not None
+    assert flaw.remedy == "write it up to /v1"
+    assert endpoint_flaw("http://localhost:8000/v1/") is None
