@@ -8,6 +8,7 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.inputs.check import check_value
+from schemas.inputs.endpoint import endpoint_flaw
 from schemas.inputs.registry import WrittenRoute
 
 
