@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.inputs.budget import Budget as Caps
@@ -48,6 +48,7 @@ def reply(usage: Any) -> Reply:
 
 
 @settings(max_examples=30, deadline=None)
+@example(usages=[{"prompt_tokens": 1, "total_tokens": 97}])
 @given(usages=st.lists(USAGES, min_size=1, max_size=4))
 def test_no_more_is_spent_than_the_budget_whatever_usage_is_reported(usages: list[Any]) -> None:
     def script(call: Call) -> Reply:
@@ -59,7 +60,8 @@ def test_no_more_is_spent_than_the_budget_whatever_usage_is_reported(usages: lis
         done = run_engine(
             Path(folder), RouteWork(route, make_requests(40, max_tokens=50)), budget=budget
         )[ROUTE]
-    assert done.answered >= 5  # each costs at most 78 x 0.0001 + 50 x 0.0004 dollars
+    # Each costs at most 78 x 0.0001 + 50 x 0.0004 dollars, unless the server counts beyond a limit.
+    assert done.answered >= (1 if "beyond_limit" in done.errors else 5)
     spent = known(budget.spent.usd)
     assert spent <= 0.2
     # More than was reserved is counted as far as the budget has room; then nothing else is asked.
