@@ -20,12 +20,13 @@ def join_address(base: str, path: str) -> str:
 
     Args:
         base: A folder.
-        path: A relative path; an absolute one or an address is returned as it is.
+        path: A relative path; an absolute one or an address is returned as it is, an address
+            without a slash at its end.
     """
     if is_address(path):
-        return path
+        return path.rstrip("/")
     if is_address(base) and not os.path.isabs(path):
-        return f"{base}/{path}"
+        return f"{base.rstrip('/')}/{path}"
     return os.path.join(base, path)
 
 

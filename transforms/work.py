@@ -21,8 +21,10 @@ nested records unpickles ten times faster than it could be rebuilt from Arrow.
 from __future__ import annotations
 
 import fcntl
+import os
 import pickle
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,7 +35,7 @@ from schemas.addresses import is_address
 from schemas.canonical import sha256
 from schemas.errors import Interrupted, StillroomError
 from schemas.progress import StageFigures
-from transforms.storage.files import write_file
+from transforms.storage.files import translate_os_errors, write_file
 
 REQUESTS = "requests"
 JUDGING = "judging"
@@ -55,10 +57,27 @@ def work_folder(corpus: str, run_id: str) -> Path:
     """Returns the work folder of an execution, on the file system of its corpus.
 
     The work files of a corpus in a bucket are on this machine, in the folder for temporary files.
+
+    Raises:
+        StillroomError: That folder is not this user's alone.
     """
-    if is_address(corpus):
-        return Path(tempfile.gettempdir(), f"stillroom-{sha256(corpus.encode())[:16]}", run_id)
-    return Path(corpus) / ".work" / run_id
+    return (_private_folder(corpus) if is_address(corpus) else Path(corpus) / ".work") / run_id
+
+
+def _private_folder(corpus: str) -> Path:
+    """Makes a folder that no other user can write to: the files in it are unpickled."""
+    name = f"stillroom-{os.getuid()}-{sha256(corpus.encode())[:16]}"
+    folder = Path(tempfile.gettempdir(), name)
+    with translate_os_errors(lambda error: StillroomError(f"{folder}: {error.strerror}")):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise StillroomError(
+            f"{folder}: other users can write there\n"
+            "  remove it, or set TMPDIR to a folder of yours"
+        )
+    return folder
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class _Load:
             return 1
         quota, tokens = route.quota, self.prompt_tokens + self.completion_tokens
         parts = ((self.requests, quota.requests_per_day), (tokens, quota.tokens_per_day))
-        return max(1, *(math.ceil(amount / limit) for amount, limit in parts if limit), 1)
+        return max((math.ceil(amount / limit) for amount, limit in parts if limit), default=1)
 
     def seconds(self, route: Route, batch: bool) -> float:
         if batch:  # a batch does not count against the quota

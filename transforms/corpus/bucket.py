@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from schemas.addresses import AnyPath, is_address, join_address
 from schemas.errors import InputError, StillroomError
-from schemas.manifest import Latest, Manifest, version_of
-from transforms.corpus.read import LATEST, MANIFEST, open_corpus, parse
+from schemas.manifest import Manifest, version_of
+from transforms.corpus.read import LATEST, MANIFEST, open_corpus, parse, parse_latest
 from transforms.storage.home import open_bucket
 from transforms.storage.inputs import scratch_folder
 
@@ -80,9 +80,9 @@ def publish_to_bucket(
         published = _checked(found, address, version)
         shards = set(_files(folder))
         write_texts(published)
-        for path in _files(folder):
-            if path not in shards and path.name != MANIFEST:
-                bucket.put_file(f"{version}/{path.relative_to(folder)}", path)
+        for path in (path for path in _files(folder) if path not in shards):
+            # What is there stays: a published version never changes.
+            bucket.put_file(f"{version}/{path.relative_to(folder)}", path)
         _point(bucket, version, point_to(version, found), before)
     return published
 
@@ -138,11 +138,14 @@ def local_corpus(address: AnyPath, version: str | None = None) -> Iterator[Path]
         yield Path(address)
         return
     with scratch_folder() as folder, closing(open_bucket(address, _WHAT)) as bucket:
-        prefix = "" if version is None and bucket.get(MANIFEST) else f"{_newest(bucket, version)}/"
+        prefix = ""
+        if version is not None or bucket.get(MANIFEST) is None:
+            pointer = bucket.get(LATEST)  # once: another run may publish meanwhile
+            prefix = f"{version or parse_latest(pointer, address).version}/"
+            if pointer is not None:
+                (folder / LATEST).write_bytes(pointer)
         for each in [*bucket.list(prefix)]:
             bucket.download(each.name, _place(folder, each.name))
-        if prefix:
-            bucket.download(LATEST, folder / LATEST)
         yield folder
 
 
@@ -154,10 +157,11 @@ def corpus_name(address: str) -> str | None:
     """
     if not is_address(address):
         return open_corpus(Path(address)).manifest.name if Path(address, LATEST).exists() else None
-    with closing(open_bucket(address.rstrip("/"), _WHAT)) as bucket:
-        if bucket.get(LATEST) is None:
+    with closing(open_bucket(address, _WHAT)) as bucket:
+        pointer = bucket.get(LATEST)
+        if pointer is None:
             return None
-        name = f"{_newest(bucket, None)}/{MANIFEST}"
+        name = parse_latest(pointer, bucket.address).manifest
         data = bucket.get(name) or b""
         return parse(data, f"{bucket.address}/{name}", "manifest", Manifest).name
 
@@ -166,7 +170,7 @@ def is_version(address: str) -> bool:
     """Returns whether a folder, or a folder in a bucket, is a version of a corpus."""
     if not is_address(address):
         return Path(address, MANIFEST).exists()
-    with closing(open_bucket(address.rstrip("/"), _WHAT)) as bucket:
+    with closing(open_bucket(address, _WHAT)) as bucket:
         return bucket.get(MANIFEST) is not None
 
 
@@ -176,23 +180,9 @@ def newest_in_bucket(address: str) -> str:
     Raises:
         InputError: There is no corpus.
     """
-    address = address.rstrip("/")
     with closing(open_bucket(address, _WHAT)) as bucket:
-        return join_address(address, _newest(bucket, None))
-
-
-def _newest(bucket: Store, version: str | None) -> str:
-    if version is not None:
-        return version
-    data = bucket.get(LATEST)
-    if data is None:
-        raise InputError(
-            "there is no corpus here",
-            where=bucket.address,
-            expected=f"a folder with a {LATEST}",
-            remedy="publish one with `stillroom run`",
-        )
-    return parse(data, f"{bucket.address}/{LATEST}", "latest", Latest).version
+        version = parse_latest(bucket.get(LATEST), bucket.address).version
+        return join_address(bucket.address, version)
 
 
 def _place(folder: Path, name: str) -> Path:

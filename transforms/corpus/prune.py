@@ -10,9 +10,16 @@ from os import fspath
 from pathlib import Path
 
 from schemas.addresses import AnyPath, is_address
-from schemas.errors import InputError
-from schemas.manifest import Latest, Manifest
-from transforms.corpus.read import INDEXES, LATEST, MANIFEST, parse, read_bytes
+from schemas.manifest import Manifest
+from transforms.corpus.read import (
+    INDEXES,
+    LATEST,
+    MANIFEST,
+    parse,
+    parse_latest,
+    read_bytes,
+    read_latest,
+)
 from transforms.storage.files import explain_os_errors
 from transforms.storage.home import open_bucket
 
@@ -36,7 +43,7 @@ def prune(corpus: AnyPath, keep: int, *, dry: bool = False) -> list[str]:
     if is_address(address):
         return _prune_bucket(address, keep, dry)
     folder = Path(address)
-    current = parse(read_bytes(_pointer(folder)), folder / LATEST, "latest", Latest).version
+    current = read_latest(folder).version
     manifests = (
         parse(read_bytes(path), path, "manifest", Manifest)
         for path in folder.glob(f"[!.]*/{MANIFEST}")
@@ -45,14 +52,6 @@ def prune(corpus: AnyPath, keep: int, *, dry: bool = False) -> list[str]:
     for version in () if dry else old:
         _remove_folder(folder, version)
     return old
-
-
-def _pointer(folder: Path) -> Path:
-    if not (folder / LATEST).is_file():
-        raise InputError(
-            "there is no corpus here", where=str(folder), expected=f"a folder with a {LATEST}"
-        )
-    return folder / LATEST
 
 
 def _old(manifests: Iterable[Manifest], current: str, keep: int) -> list[str]:
@@ -73,12 +72,7 @@ def _remove_folder(corpus: Path, version: str) -> None:
 
 def _prune_bucket(address: str, keep: int, dry: bool) -> list[str]:
     with closing(open_bucket(address, "the corpus")) as bucket:
-        pointer = bucket.get(LATEST)
-        if pointer is None:
-            raise InputError(
-                "there is no corpus here", where=address, expected=f"a folder with a {LATEST}"
-            )
-        current = parse(pointer, f"{address}/{LATEST}", "latest", Latest).version
+        current = parse_latest(bucket.get(LATEST), address).version
         names = [each.name for each in bucket.list()]
         manifests = [name for name in names if name.endswith(f"/{MANIFEST}")]
         found = (

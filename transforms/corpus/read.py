@@ -135,7 +135,7 @@ def find_manifest(path: Path, version: str | None = None) -> ManifestFile:
     folder = path.parent if path.is_file() else path
     if version is None and (folder / MANIFEST).is_file():
         return ManifestFile(folder / MANIFEST, None)
-    latest = _latest(folder)
+    latest = read_latest(folder)
     if version in (None, latest.version):
         return ManifestFile(folder / latest.manifest, latest.sha256)
     manifest = folder / version / MANIFEST
@@ -149,16 +149,30 @@ def find_manifest(path: Path, version: str | None = None) -> ManifestFile:
     return ManifestFile(manifest, None)
 
 
-def _latest(folder: Path) -> Latest:
+def read_latest(folder: Path) -> Latest:
+    """Returns the pointer of a corpus's folder; raises `InputError` where there is none."""
     path = folder / LATEST
-    if not path.is_file():
+    return parse_latest(read_bytes(path) if path.is_file() else None, str(folder))
+
+
+def parse_latest(data: bytes | None, address: str) -> Latest:
+    """Parses the pointer of a corpus.
+
+    Args:
+        data: Its bytes; None where there is none.
+        address: The corpus's address, for messages.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    if data is None:
         raise InputError(
             "there is no corpus here",
-            where=str(folder),
+            where=address,
             expected=f"a folder with a {LATEST}",
             remedy="publish one with `stillroom run`",
         )
-    return parse(read_bytes(path), path, "latest", Latest)
+    return parse(data, f"{address}/{LATEST}", "latest", Latest)
 
 
 def read_bytes(path: Path) -> bytes:

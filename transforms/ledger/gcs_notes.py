@@ -38,6 +38,4 @@ class GcsNotes:
 
     def drop(self, name: str) -> None:
         """Removes a note, if it is there."""
-        found = self._store.get_with_generation(f"{self._folder}/{name}")
-        if found is not None:
-            self._store.delete(f"{self._folder}/{name}", found[1])
+        self._store.remove(f"{self._folder}/{name}")

@@ -65,7 +65,7 @@ def open_bucket(address: str, what: str) -> Store:
     """Opens a home in a bucket; see `open_home`."""
     from transforms.storage.gcs import Store  # imports the client library: a second
 
-    bucket, _, folder = address.removeprefix("gs://").partition("/")
+    bucket, _, folder = address.removeprefix("gs://").rstrip("/").partition("/")
     return Store(
         bucket, folder, connections=_CONNECTIONS, patience_seconds=_PATIENCE_SECONDS, what=what
     )

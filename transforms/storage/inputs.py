@@ -13,17 +13,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from schemas.addresses import is_address, join_address, split_address
 from schemas.errors import InputError, StillroomError
-
-if TYPE_CHECKING:
-    from transforms.storage.gcs import Store
+from transforms.storage.home import open_bucket
 
 _WILDCARD = re.compile(r"[*?[]")
-_CONNECTIONS = 4
-_PATIENCE_SECONDS = 120.0  # the client library's own default
 _WHAT = "the bucket"
 
 
@@ -50,7 +45,7 @@ def find_inputs(pattern: str, base: str) -> list[str]:
         return sorted(name for name in found if os.path.isfile(join_address(base, name)))
     bucket, wanted = split_address(address)
     fixed = _WILDCARD.split(wanted, maxsplit=1)[0]
-    with contextlib.closing(_open(bucket)) as store:
+    with contextlib.closing(open_bucket(f"gs://{bucket}", _WHAT)) as store:
         names = [each.name for each in store.list(fixed)]
     addresses = [
         f"gs://{bucket}/{name}"
@@ -98,16 +93,10 @@ def open_input(address: str) -> Iterator[Path]:
     bucket, name = split_address(address)
     with scratch_folder() as folder:
         path = folder / os.path.basename(name)
-        with contextlib.closing(_open(bucket)) as store:
+        with contextlib.closing(open_bucket(f"gs://{bucket}", _WHAT)) as store:
             if not store.download(name, path):
                 raise InputError("no such file", where=address)
         yield path
-
-
-def _open(bucket: str) -> Store:
-    from transforms.storage.gcs import Store  # imports the client library: half a second
-
-    return Store(bucket, connections=_CONNECTIONS, patience_seconds=_PATIENCE_SECONDS, what=_WHAT)
 
 
 @contextlib.contextmanager

@@ -284,6 +284,14 @@ def test_the_same_question_has_the_same_verdict_object() -> None:
     assert guard.decide("acme/model", PURPOSE, DAY) is guard.decide("acme/model", PURPOSE, DAY)
 
 
+def test_a_guard_with_further_routes_leaves_the_first_as_it_was() -> None:
+    guard = Guard(catalogue(terms("acme/terms", PERMIT)))
+    added = guard.route("acme/model").model_copy(update={"id": "acme/older"})
+    assert guard.with_routes([added]).decide("acme/older", PURPOSE, DAY).permits
+    with pytest.raises(InputError, match="no such route"):
+        guard.decide("acme/older", PURPOSE, DAY)
+
+
 def test_a_pickled_guard_decides_alike() -> None:
     guard = Guard(catalogue(terms("acme/terms", ASK)), Registry(authorisations=(LEAVE,)))
     verdict = guard.decide("acme/model", PURPOSE, DAY)

@@ -56,16 +56,18 @@ def test_a_flipped_bit_anywhere_hides_no_answer(
         other = _copy(ledger, tmp_path / str(number))
         file = chance.choice(segments(other)).with_suffix(suffix)
         content = bytearray(file.read_bytes())
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        header = content.index(b"\n")
+        place = chance.randrange(len(content))
+        content[place] ^= 1 << chance.randrange(8)
         file.write_bytes(content)
         read, words = _found(other)
         if suffix == ".idx":
             assert (read, words) == (ANSWERS, [])  # it is made again
         elif read < ANSWERS:
             assert len(words) >= ANSWERS - read
-            assert verify_folder(other) == (read, words) or verify_folder(other)[1]
+            assert verify_folder(other)[1]
         else:  # the segment's header, which holds nothing that was paid for
-            assert file.read_bytes().index(b"\n") > 0
+            assert place < header
 
 
 def test_without_an_index_a_flipped_bit_in_the_last_line_is_damage_too(

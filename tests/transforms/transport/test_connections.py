@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import uvloop
@@ -13,7 +17,7 @@ from yarl import URL
 from schemas.inputs.registry import Timeouts
 from tests.raw_server import RawRequest, RawServer, Talk, chat_answer, http_response
 from transforms.providers.http_client import Exchange, HttpClient, HttpTarget, make_timeout
-from transforms.transport.connections import Identity
+from transforms.transport.connections import REST_SECONDS, Identity
 
 _TIMEOUT = make_timeout(Timeouts(connect_seconds=5, response_seconds=5))
 _MARK = "0123456789abcdef"
@@ -148,3 +152,34 @@ def test_a_cache_may_answer_with_an_earlier_id_of_the_same_question() -> None:
     earlier, other, mine = (identity.next(body) for body in (b"a", b"b", b"a"))
     assert not identity.names_another(mine, [], f'{{"id":"chatcmpl-{earlier}"}}'.encode())
     assert identity.names_another(mine, [], f'{{"id":"chatcmpl-{other}"}}'.encode())
+
+
+def test_what_came_while_the_event_loop_was_blocked_answers_no_request() -> None:
+    came = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        for stray in (True, False):
+            connection, _ = listening.accept()
+            with connection:
+                prompt = json.loads(connection.recv(2**16).partition(b"\r\n\r\n")[2])["prompt"]
+                connection.sendall(http_response(chat_answer(f"re {prompt}")))
+                if stray:
+                    time.sleep(0.02)
+                    connection.sendall(http_response(chat_answer("stray")))
+                    came.set()
+                    with suppress(ConnectionResetError):  # closed with the stray one unread
+                        connection.recv(1)
+
+    async def run(port: int) -> list[Exchange]:
+        async with HttpClient() as client:
+            target = HttpTarget(URL(f"http://127.0.0.1:{port}/"), {}, _TIMEOUT)
+            first = await client.post(target, b'{"prompt": "1"}')
+            came.wait(5)  # no other task runs, and nothing is read
+            time.sleep(2 * REST_SECONDS)
+            return [first, await client.post(target, b'{"prompt": "2"}')]
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve, args=(listening,), daemon=True)
+        server.start()
+        assert texts(uvloop.run(run(listening.getsockname()[1]))) == ["re 1", "re 2"]
+        server.join(5)
